@@ -1,0 +1,61 @@
+# Sluice's front door. Every target sets up what it needs: Python >= 3.11 and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := panel deployers integrations teams lambdas sandbox
+UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+export PYTHONUNBUFFERED = 1
+
+.PHONY: help up down reset demo test check format bench lock clean
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/.installed: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Sluice needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the Python packages of requirements-dev.txt ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+up: $(VENV)/.installed  ## Start all of Sluice on this machine (Ctrl-C stops it)
+	@$(BIN)/python -m sandbox up
+
+down: $(VENV)/.installed  ## Stop what "make up" started
+	@$(BIN)/python -m sandbox down
+
+reset: $(VENV)/.installed  ## Stop it and delete its data
+	@$(BIN)/python -m sandbox reset
+
+demo: $(VENV)/.installed  ## Walk the whole journey against a running "make up"
+	@$(BIN)/python -m sandbox demo
+
+test: $(VENV)/.installed  ## Run every test (gets itself a browser if there is none)
+	@$(BIN)/python -m tests.browser.get_browser
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed  ## Format, lint, types, imports, templates, migrations, deployment settings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+	$(BIN)/cfn-lint "cfn_templates/**/*.yaml"
+	git ls-files -z -- '*.html' | xargs -0 --no-run-if-empty $(BIN)/djade --target-version 5.2 --check
+	CHECK=1 $(BIN)/python manage.py makemigrations --check --dry-run
+	CHECK=1 $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(VENV)/.installed  ## Put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	git ls-files -z -- '*.html' | xargs -0 --no-run-if-empty $(BIN)/djade --target-version 5.2
+
+bench: $(VENV)/.installed  ## Measure what docs promise about speed
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(VENV)/.installed  ## Compile the hashed requirements from pyproject.toml
+	$(UV_COMPILE) --group dev pyproject.toml -o requirements-dev.txt $(ARGS)
+	$(UV_COMPILE) --constraint requirements-dev.txt pyproject.toml -o requirements.txt $(ARGS)
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
