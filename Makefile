@@ -39,7 +39,7 @@ check: $(VENV)/.installed  ## Format, lint, types, imports, templates, migration
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/mypy
+	CHECK=1 $(BIN)/mypy
 	$(BIN)/cfn-lint "cfn_templates/**/*.yaml"
 	git ls-files -z -- '*.html' | xargs -0 --no-run-if-empty $(BIN)/djade --target-version 5.2 --check
 	CHECK=1 $(BIN)/python manage.py makemigrations --check --dry-run

@@ -1,0 +1,1 @@
+"""The AWS side: accounts, stacks, operations, artifacts, deployments."""

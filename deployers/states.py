@@ -1,0 +1,74 @@
+"""What the states of operations and stacks mean, in one place. AWS's raw words are only interpreted here."""
+
+from enum import StrEnum
+
+from django.db.models import TextChoices
+
+
+class OperationStatus(TextChoices):
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    WAITING = "waiting", "Waiting for a person"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+S = OperationStatus
+NEXT: dict[OperationStatus, frozenset[OperationStatus]] = {
+    S.QUEUED: frozenset({S.RUNNING, S.CANCELLED, S.FAILED}),
+    S.RUNNING: frozenset({S.WAITING, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
+    S.WAITING: frozenset({S.RUNNING, S.CANCELLED, S.FAILED}),
+    S.SUCCEEDED: frozenset(),
+    S.FAILED: frozenset(),
+    S.CANCELLED: frozenset(),
+}
+TERMINAL = frozenset(status for status, following in NEXT.items() if not following)
+ACTIVE = frozenset(NEXT) - TERMINAL
+
+
+class StackState(StrEnum):
+    """A stack as people see it: one word and one colour."""
+
+    ABSENT = "absent"
+    REVIEW = "review"
+    CREATING = "creating"
+    UPDATING = "updating"
+    READY = "ready"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+    DELETING = "deleting"
+    DELETED = "deleted"
+
+
+_STATES = {
+    "": StackState.ABSENT,
+    "REVIEW_IN_PROGRESS": StackState.REVIEW,
+    "CREATE_IN_PROGRESS": StackState.CREATING,
+    "CREATE_COMPLETE": StackState.READY,
+    "CREATE_FAILED": StackState.FAILED,
+    "ROLLBACK_IN_PROGRESS": StackState.CREATING,
+    "ROLLBACK_COMPLETE": StackState.FAILED,
+    "ROLLBACK_FAILED": StackState.FAILED,
+    "UPDATE_IN_PROGRESS": StackState.UPDATING,
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": StackState.UPDATING,
+    "UPDATE_COMPLETE": StackState.READY,
+    "UPDATE_FAILED": StackState.FAILED,
+    "UPDATE_ROLLBACK_IN_PROGRESS": StackState.UPDATING,
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": StackState.UPDATING,
+    "UPDATE_ROLLBACK_COMPLETE": StackState.ROLLED_BACK,
+    "UPDATE_ROLLBACK_FAILED": StackState.FAILED,
+    "DELETE_IN_PROGRESS": StackState.DELETING,
+    "DELETE_COMPLETE": StackState.DELETED,
+    "DELETE_FAILED": StackState.FAILED,
+}
+
+
+def stack_state(aws_status: str) -> StackState:
+    """Interpret a CloudFormation stack status; an unknown one counts as failed, so that a person looks."""
+    return _STATES.get(aws_status, StackState.FAILED)
+
+
+def in_progress(aws_status: str) -> bool:
+    """Whether CloudFormation is still working on the stack."""
+    return aws_status.endswith("_IN_PROGRESS") and aws_status != "REVIEW_IN_PROGRESS"

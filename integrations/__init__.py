@@ -1,0 +1,1 @@
+"""The git side: providers, repositories, integrations, deliveries, SSH keys."""

@@ -1,0 +1,272 @@
+"""Providers, repositories, integrations, deliveries and SSH keys."""
+
+import json
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from teams.encryption import EncryptedTextField
+from teams.models import TeamOwned, TeamQuerySet, User
+
+
+class ProviderKind(models.TextChoices):
+    GITHUB = "github", "GitHub"
+    GITHUB_ENTERPRISE = "github_enterprise", "GitHub Enterprise"
+    GITLAB = "gitlab", "GitLab"
+    BITBUCKET_CLOUD = "bitbucket_cloud", "Bitbucket Cloud"
+    BITBUCKET_SERVER = "bitbucket_server", "Bitbucket Data Center"
+    GITEA = "gitea", "Gitea or Forgejo"
+
+
+class Method(models.TextChoices):
+    """How a pushed commit becomes a zip."""
+
+    ZIP_DOWNLOAD = "zip_download", "Zip download"
+    GIT_PULL = "git_pull", "Git pull"
+
+
+class Deployer(models.TextChoices):
+    CODEDEPLOY = "codedeploy", "CodeDeploy"
+    ECS = "ecs", "ECS"
+
+
+class Provider(TeamOwned):
+    """A git provider and the credentials to call its API with."""
+
+    kind = models.CharField(max_length=20, choices=ProviderKind.choices)
+    name = models.CharField(max_length=80)
+    base_url = models.URLField(
+        blank=True, help_text="Where a self-hosted provider lives; empty for the public service."
+    )
+    credentials_json = EncryptedTextField(blank=True, editable=False)
+    ca_bundle = models.TextField(blank=True, help_text="PEM certificates to trust besides the public ones.")
+    ssh_port = models.PositiveIntegerField(default=22)
+    ssh_known_hosts = models.TextField(blank=True, help_text="Pinned host keys, one known_hosts line each.")
+    login = models.CharField(max_length=120, blank=True, help_text="Whom the credentials belong to.")
+    missing_scopes = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    check_error = models.TextField(blank=True)
+
+    objects = TeamQuerySet["Provider"].as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["team", "name"], name="provider_name_once_per_team")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The secret fields of this kind, such as `token`. Never show or log them."""
+        return json.loads(self.credentials_json) if self.credentials_json else {}
+
+    @credentials.setter
+    def credentials(self, value: dict[str, str]) -> None:
+        self.credentials_json = json.dumps(value)
+
+
+class Repository(TeamOwned):
+    """A repository at a provider."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="repositories")
+    full_name = models.CharField(max_length=255, help_text="As the provider writes it: owner/name.")
+    default_branch = models.CharField(max_length=255, blank=True)
+    private = models.BooleanField(default=True)
+    web_url = models.URLField(max_length=500, blank=True)
+
+    objects = TeamQuerySet["Repository"].as_manager()
+
+    class Meta:
+        ordering = ["full_name"]
+        verbose_name_plural = "repositories"
+        constraints = [models.UniqueConstraint(fields=["provider", "full_name"], name="repository_once_per_provider")]
+
+    def __str__(self) -> str:
+        return self.full_name
+
+    @property
+    def name(self) -> str:
+        """The last part of the full name."""
+        return self.full_name.rsplit("/", 1)[-1]
+
+
+class WebhookState(models.TextChoices):
+    """Where an integration's webhook stands at the provider."""
+
+    ABSENT = "absent", "Not installed"
+    MANUAL = "manual", "To be added by hand"
+    INSTALLED = "installed", "Installed"
+    VERIFIED = "verified", "Receiving"
+
+
+def all_branches() -> list[str]:
+    return ["**"]
+
+
+class Integration(TeamOwned):
+    """One repository, mirrored into one AWS account and region, and deployed from there."""
+
+    name = models.CharField(max_length=60, help_text="Lower-case letters, digits and hyphens.")
+    repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="integrations")
+    method = models.CharField(max_length=12, choices=Method.choices, default=Method.ZIP_DOWNLOAD)
+    refs = ArrayField(
+        models.CharField(max_length=255),
+        default=all_branches,
+        help_text="Globs of what to mirror: `main`, `release/*`, `tags:v*`.",
+    )
+    deploy_ref = models.CharField(max_length=255, blank=True, help_text="The one branch that is deployed.")
+    aws_account = models.ForeignKey("deployers.AwsAccount", on_delete=models.PROTECT, related_name="integrations")
+    region = models.CharField(max_length=32)
+    application = models.CharField(max_length=60)
+    environment = models.CharField(max_length=60)
+    deployers = ArrayField(models.CharField(max_length=12, choices=Deployer.choices), default=list, blank=True)
+    parameters = models.JSONField(default=dict, blank=True, help_text="Stack kind to template parameters.")
+    webhook_secret = EncryptedTextField(blank=True, editable=False)
+    webhook_secret_previous = EncryptedTextField(blank=True, editable=False)
+    webhook_state = models.CharField(
+        max_length=10, choices=WebhookState.choices, default=WebhookState.ABSENT, editable=False
+    )
+    webhook_remote_id = models.CharField(max_length=64, blank=True, editable=False)
+    webhook_problem = models.TextField(blank=True, editable=False)
+    webhook_pinged_at = models.DateTimeField(null=True, blank=True, editable=False)
+    deliveries_cursor = models.CharField(max_length=40, blank=True, editable=False)
+    deliveries_synced_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+", editable=False)
+
+    objects = TeamQuerySet["Integration"].as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["team", "name"], name="integration_name_once_per_team")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SSHKeyState(models.TextChoices):
+    """Where a key stands: a rotation moves pending -> current -> retired."""
+
+    PENDING = "pending", "Pending"
+    CURRENT = "current", "Current"
+    RETIRED = "retired", "Retired"
+
+
+class RemoteState(models.TextChoices):
+    """What the provider has of something of ours."""
+
+    UNKNOWN = "unknown", "Unknown"
+    PRESENT = "present", "Present"
+    MISSING = "missing", "Missing"
+    MANUAL = "manual", "To be added by hand"
+
+
+class SSHKey(models.Model):
+    """The public half of a deploy key; the private half never leaves the AWS account."""
+
+    TEAM_PATH = "integration__team"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="ssh_keys")
+    state = models.CharField(max_length=8, choices=SSHKeyState.choices, default=SSHKeyState.CURRENT)
+    public_key = models.TextField()
+    fingerprint = models.CharField(max_length=80)
+    remote_id = models.CharField(max_length=64, blank=True)
+    remote_state = models.CharField(max_length=8, choices=RemoteState.choices, default=RemoteState.UNKNOWN)
+    problem = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TeamQuerySet["SSHKey"].as_manager()
+
+    class Meta:
+        verbose_name = "SSH key"
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["integration"], condition=models.Q(state="current"), name="one_current_key"
+            ),
+            models.UniqueConstraint(
+                fields=["integration"], condition=models.Q(state="pending"), name="one_pending_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.fingerprint
+
+
+class DeliveryStatus(models.TextChoices):
+    """As the Lambdas write it into the deliveries table."""
+
+    RECEIVED = "received", "Received"
+    QUEUED = "queued", "Queued"
+    FETCHING = "fetching", "Fetching"
+    RETRYING = "retrying", "Retrying"
+    STORED = "stored", "Stored"
+    SUPERSEDED = "superseded", "Superseded"
+    IGNORED = "ignored", "Ignored"
+    REJECTED = "rejected", "Rejected"
+    FAILED = "failed", "Failed"
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self not in {self.RECEIVED, self.QUEUED, self.FETCHING, self.RETRYING}
+
+
+class Delivery(models.Model):
+    """One change that a webhook brought: what came, what was decided and why, and the artifact it became."""
+
+    TEAM_PATH = "integration__team"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="deliveries")
+    delivery_id = models.CharField(max_length=128, help_text="Its id in the stack's deliveries table.")
+    provider_delivery_id = models.CharField(max_length=128, blank=True)
+    event = models.CharField(max_length=64, blank=True)
+    repository = models.CharField(max_length=255, blank=True)
+    ref = models.CharField(max_length=1024, blank=True)
+    commit = models.CharField(max_length=64, blank=True)
+    sender = models.CharField(max_length=255, blank=True)
+    author = models.CharField(max_length=255, blank=True)
+    message = models.TextField(blank=True)
+    method = models.CharField(max_length=12, choices=Method.choices, blank=True)
+    status = models.CharField(max_length=10, choices=DeliveryStatus.choices)
+    reason = models.TextField(blank=True)
+    source_ip = models.GenericIPAddressField(null=True, blank=True)
+    attempts = models.JSONField(default=list)
+    request_headers = models.JSONField(default=dict)
+    request_body = models.TextField(blank=True)
+    request_body_truncated = models.BooleanField(default=False)
+    artifact_bucket = models.CharField(max_length=63, blank=True)
+    artifact_key = models.CharField(max_length=1024, blank=True)
+    artifact_version_id = models.CharField(max_length=1024, blank=True)
+    artifact_size = models.BigIntegerField(null=True, blank=True, help_text="Bytes.")
+    received_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    objects = TeamQuerySet["Delivery"].as_manager()
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        ordering = ["-received_at", "-pk"]
+        indexes = [models.Index(fields=["integration", "-received_at"], name="deliveries_by_integration")]
+        constraints = [
+            models.UniqueConstraint(fields=["integration", "delivery_id"], name="delivery_once_per_integration")
+        ]
+
+    def __str__(self) -> str:
+        return self.delivery_id
+
+    @property
+    def ref_name(self) -> str:
+        """The ref as people write it: `main`, or `v1` for a tag."""
+        return self.ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+
+    @property
+    def duration_ms(self) -> int | None:
+        """Milliseconds from the webhook to its outcome, or None while something still happens."""
+        if not DeliveryStatus(self.status).finished:
+            return None
+        return int((self.updated_at - self.received_at).total_seconds() * 1000)

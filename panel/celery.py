@@ -1,0 +1,14 @@
+"""The Celery application: `celery -A panel worker` and `celery -A panel beat`."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.settings")
+app = Celery("sluice")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+app.conf.beat_schedule = {
+    "tick": {"task": "deployers.tasks.tick", "schedule": 3.0},
+    "sync-deliveries": {"task": "deployers.tasks.sync_deliveries", "schedule": 5.0},
+}

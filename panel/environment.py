@@ -1,0 +1,62 @@
+"""Reads settings from the environment: typed, each also from a file (`<NAME>_FILE`), each documented."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(slots=True)
+class Environment:
+    """The process environment, with one method a type.
+
+    A value is `NAME`, or the stripped contents of the file named by `NAME_FILE` (how Docker and Kubernetes hand
+    over secrets). Every method takes the default, and a sentence that says what the setting is for; `documented`
+    collects these sentences for docs/settings.md. Raises ImproperlyConfigured, naming the variable and never its
+    value, when a value is missing or does not parse.
+    """
+
+    documented: dict[str, str] = field(default_factory=dict)
+
+    def text(self, name: str, default: str | None = None, *, help: str) -> str:  # noqa: A002
+        self.documented[name] = help
+        value = os.environ.get(name)
+        if value is None and (path := os.environ.get(f"{name}_FILE")):
+            try:
+                value = Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error.strerror}") from error
+        if value is not None:
+            return value
+        if default is None:
+            raise ImproperlyConfigured(f"Set {name} (or {name}_FILE): {help}")
+        return default
+
+    def flag(self, name: str, default: bool, *, help: str) -> bool:  # noqa: A002
+        value = self.text(name, str(default), help=help).strip().lower()
+        if value in {"1", "true", "yes", "on"}:
+            return True
+        if value in {"", "0", "false", "no", "off"}:
+            return False
+        raise ImproperlyConfigured(f"{name} must be true or false")
+
+    def number(self, name: str, default: int, *, help: str) -> int:  # noqa: A002
+        try:
+            return int(self.text(name, str(default), help=help))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name} must be a whole number") from error
+
+    def items(self, name: str, default: str = "", *, help: str) -> list[str]:  # noqa: A002
+        """A comma separated list; blanks are dropped."""
+        return [item.strip() for item in self.text(name, default, help=help).split(",") if item.strip()]
+
+    def database(self, name: str, *, help: str) -> dict[str, Any]:  # noqa: A002
+        """A `postgresql://user:password@host:port/name` URL as an entry of DATABASES."""
+        import environ
+
+        config: dict[str, Any] = environ.Env.db_url_config(self.text(name, help=help))
+        if config.get("ENGINE") != "django.db.backends.postgresql":
+            raise ImproperlyConfigured(f"{name} must be a postgresql:// URL")
+        return config

@@ -1,0 +1,131 @@
+"""Users, teams, roles, API tokens and the audit log."""
+
+import uuid
+from typing import Any, Self, TypeVar
+
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.db import models
+
+
+class User(AbstractUser):
+    """A person or a machine that signs in. What it may do comes from its memberships."""
+
+
+class Role(models.TextChoices):
+    """What a member may do in a team; each role may do all that the ones before it may."""
+
+    VIEWER = "viewer", "Viewer"
+    OPERATOR = "operator", "Operator"
+    ADMIN = "admin", "Admin"
+
+    @property
+    def rank(self) -> int:
+        return list(Role).index(self)
+
+    def includes(self, other: "Role") -> bool:
+        """Whether this role may do what `other` may."""
+        return self.rank >= other.rank
+
+
+class Team(models.Model):
+    """The people who share providers, accounts and integrations; every object belongs to one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=80, unique=True)
+    slug = models.SlugField(max_length=80, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    members = models.ManyToManyField(User, through="Membership", related_name="teams")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """One user's role in one team."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.VIEWER)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "user"], name="one_role_per_team")]
+
+    def __str__(self) -> str:
+        return f"{self.user} is {self.role} of {self.team}"
+
+
+M = TypeVar("M", bound=models.Model)
+
+
+class TeamQuerySet(models.QuerySet[M]):
+    """Rows of a model that belongs to a team, directly or through `TEAM_PATH`."""
+
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """Rows of the user's teams: the only way that pages and the API look objects up."""
+        path = getattr(self.model, "TEAM_PATH", "team")
+        return self.filter(**{f"{path}__memberships__user_id": user.pk})
+
+    def of(self, team: Team) -> Self:
+        """Rows of one team."""
+        return self.filter(**{getattr(self.model, "TEAM_PATH", "team"): team})
+
+
+class TeamOwned(models.Model):
+    """A row with an unguessable id that belongs to a team."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        abstract = True
+
+
+class ApiToken(models.Model):
+    """A bearer token for the REST API, stored as a hash: it acts as its user, in one team."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=80)
+    prefix = models.CharField(max_length=16, help_text="The first characters, to recognise it by.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}...)"
+
+
+class AuditEntry(models.Model):
+    """Who did what to which object. Rows are only ever added."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+", null=True)
+    actor = models.ForeignKey(User, on_delete=models.SET_NULL, related_name="+", null=True)
+    actor_name = models.CharField(max_length=150, help_text="Kept when the user is gone; `system` for its own acts.")
+    action = models.CharField(max_length=60, help_text="noun.verb, such as `integration.provision`.")
+    object_type = models.CharField(max_length=40)
+    object_id = models.CharField(max_length=64)
+    object_name = models.CharField(max_length=200)
+    changes = models.JSONField(default=dict, help_text="Field to [before, after]; a secret is only ever `changed`.")
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.actor_name} {self.action} {self.object_name}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk:
+            raise TypeError("The audit log is append-only.")
+        super().save(*args, **kwargs)
