@@ -1,0 +1,27 @@
+"""Fixtures that every part of the tests may use."""
+
+import pytest
+
+from teams.models import Membership, Role, Team, User
+
+
+@pytest.fixture
+def team(db: None) -> Team:
+    return Team.objects.create(name="Acme", slug="acme")
+
+
+@pytest.fixture
+def admin(team: Team) -> User:
+    """An admin of `team`."""
+    user = User.objects.create_user("ada", password="correct horse battery")
+    Membership.objects.create(team=team, user=user, role=Role.ADMIN)
+    return user
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    """An admin of another team, who must never see anything of `team`."""
+    user = User.objects.create_user("mallory", password="correct horse battery")
+    other = Team.objects.create(name="Globex", slug="globex")
+    Membership.objects.create(team=other, user=user, role=Role.ADMIN)
+    return user

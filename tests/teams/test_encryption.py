@@ -1,0 +1,57 @@
+import pytest
+from django.db import connection
+
+from integrations.models import Provider, ProviderKind
+from teams.encryption import DecryptionFailed
+from teams.models import Team
+
+
+@pytest.fixture
+def provider(team: Team) -> Provider:
+    provider = Provider(team=team, kind=ProviderKind.GITHUB, name="github")
+    provider.credentials = {"token": "ghp_canary"}
+    provider.save()
+    return provider
+
+
+def stored(provider: Provider) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT credentials_json FROM integrations_provider WHERE id = %s", [provider.pk])
+        return cursor.fetchone()[0]
+
+
+def test_secret_reads_back_and_is_not_in_the_database(provider: Provider):
+    assert "ghp_canary" not in stored(provider)
+    assert Provider.objects.get(pk=provider.pk).credentials == {"token": "ghp_canary"}
+    assert provider.credentials == {"token": "ghp_canary"}
+
+
+def test_secrets_of_two_rows_swapped_do_not_decrypt(provider: Provider, team: Team):
+    other = Provider(team=team, kind=ProviderKind.GITHUB, name="other")
+    other.credentials = {"token": "ghp_other"}
+    other.save()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE integrations_provider SET credentials_json = %s WHERE id = %s", [stored(other), provider.pk]
+        )
+    with pytest.raises(DecryptionFailed) as failure:
+        _ = Provider.objects.get(pk=provider.pk).credentials
+    assert "ghp_other" not in str(failure.value)
+
+
+def test_older_key_still_decrypts_and_newest_encrypts(provider: Provider, settings):
+    old = settings.ENCRYPTION_KEYS
+    settings.ENCRYPTION_KEYS = ["QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", *old]
+    before = stored(provider)
+    fresh = Provider.objects.get(pk=provider.pk)
+    fresh.credentials = fresh.credentials
+    fresh.save()
+    assert stored(provider).split(".")[1] != before.split(".")[1]
+    settings.ENCRYPTION_KEYS = old
+    with pytest.raises(DecryptionFailed, match="SLUICE_ENCRYPTION_KEYS"):
+        _ = Provider.objects.get(pk=provider.pk).credentials
+
+
+def test_queryset_update_of_a_secret_is_refused(provider: Provider):
+    with pytest.raises(TypeError):
+        Provider.objects.filter(pk=provider.pk).update(credentials_json="plain")
