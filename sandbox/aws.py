@@ -1,0 +1,168 @@
+"""AWS on this machine: MiniStack in a process of its own, on 127.0.0.1.
+
+`Aws` starts and stops that process. What it runs, and what Sluice adds to MiniStack, is in `sandbox.aws_ministack`.
+"""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+REGION = "us-east-1"
+ACCOUNT_ID = "111122223333"
+ACCESS_KEY_ID = "sandbox"
+SECRET_ACCESS_KEY = "sandbox"  # noqa: S105  the emulator's root, reachable from this machine only
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+_POLL_SECONDS = 0.05
+# MiniStack hands its own environment to the Lambda functions: they get what a shell needs and nothing of the panel's.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV")
+
+
+class AwsDidNotStart(RuntimeError):
+    """MiniStack ended, or was not ready in time; the message holds the end of its log."""
+
+
+class Aws:
+    """A local AWS whose state is kept in a directory.
+
+    Used as a context manager or through `start` and `stop`. Starting again on the same directory goes on with the
+    same resources, also after a kill -9 (but for the last second or so).
+
+    Args:
+        state_dir: where state, objects and the log live; made if missing.
+        port: TCP port on 127.0.0.1; None takes a free one.
+        enforce_iam: whether requests need a signature and the policies of their caller, as on AWS.
+    """
+
+    def __init__(self, state_dir: Path, port: int | None = None, *, enforce_iam: bool = True) -> None:
+        self.state_dir = state_dir.resolve()
+        self.port = port or _free_port()
+        self.enforce_iam = enforce_iam
+        self.log = self.state_dir / "ministack.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """The address of every AWS service, without a slash at its end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id while it runs."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def env(self) -> dict[str, str]:
+        """The variables that make boto3 use this AWS and nothing else of the machine's AWS configuration."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+
+    def start(self) -> str:
+        """Start MiniStack, wait until it answers and return its address.
+
+        The process ends with this one, however this one ends.
+
+        Raises:
+            AwsDidNotStart: it ended, or did not answer within a minute.
+        """
+        temporary = self.state_dir / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | {
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_HOST": "localhost",
+            "MINISTACK_REGION": REGION,
+            "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AUTH": "true" if self.enforce_iam else "false",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.state_dir / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.state_dir / "s3"),
+            "TMPDIR": str(temporary),
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "LOG_LEVEL": "INFO",
+        }
+        root = Path(__file__).resolve().parent.parent
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sandbox.aws_ministack"],
+                cwd=root,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._wait_until_ready(self._process)
+        return self.endpoint
+
+    def stop(self) -> None:
+        """Save the state and end the process; does nothing if it does not run."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise AwsDidNotStart(f"MiniStack ended with status {process.returncode}:\n{self._log_end()}")
+            if self._is_ready():
+                return
+            time.sleep(_POLL_SECONDS)
+        self.stop()
+        raise AwsDidNotStart(f"MiniStack did not answer within {_START_SECONDS:.0f} s:\n{self._log_end()}")
+
+    def _is_ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/_ministack/ready")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def _log_end(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,33 @@
+"""Runs MiniStack with what Sluice adds to it: `python -m sandbox.aws_ministack`, started by `sandbox.aws`."""
+
+import os
+import signal
+import sys
+import threading
+
+
+def _end_with_parent() -> None:
+    """Stop when standard input closes, which is when the process that started this one ends."""
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def main() -> None:
+    """Serve until a signal, or until the parent ends."""
+    from ministack import app
+
+    from sandbox import aws_patches
+
+    aws_patches.apply()
+    _end_with_parent()
+    sys.argv = sys.argv[:1]
+    app.main()
+
+
+if __name__ == "__main__":
+    main()
