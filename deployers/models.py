@@ -1,13 +1,14 @@
 """AWS accounts, stacks, operations, stack events and artifacts."""
 
 import uuid
+from typing import Any
 
 from django.db import models
 
 from deployers.states import ACTIVE, OperationStatus, StackState, stack_state
 from integrations.models import Delivery, Integration
 from teams.encryption import EncryptedTextField
-from teams.models import TeamOwned, TeamQuerySet, User
+from teams.models import Team, TeamOwned, TeamQuerySet, User
 
 
 class AccessMethod(models.TextChoices):
@@ -107,12 +108,13 @@ class OperationKind(models.TextChoices):
 class Operation(models.Model):
     """Something the panel brings about at AWS and at the provider, step by step, whatever dies in between.
 
-    A worker that advances it holds a lease: `owner`, a `fence` that grows with every claim, and `lease_until`.
+    A worker that advances it holds a lease: `owner`, a `fence` that grows with every claim, and `lease_until`. It
+    outlives the integration that it deletes, so it knows its team and the name of its target by itself.
     """
 
-    TEAM_PATH = "integration__team"
-
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+")
+    target = models.CharField(max_length=128, blank=True, help_text="Name of the integration.")
     integration = models.ForeignKey(Integration, on_delete=models.SET_NULL, null=True, related_name="operations")
     stack = models.ForeignKey(Stack, on_delete=models.SET_NULL, null=True, related_name="operations")
     kind = models.CharField(max_length=8, choices=OperationKind.choices)
@@ -120,6 +122,8 @@ class Operation(models.Model):
         max_length=10, choices=OperationStatus.choices, default=OperationStatus.QUEUED, db_index=True
     )
     step = models.CharField(max_length=40, blank=True, help_text="What it is doing now.")
+    step_started_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested = models.BooleanField(default=False, help_text="Stop at the next safe point.")
     options = models.JSONField(default=dict, blank=True)
     change_set_id = models.CharField(max_length=2048, blank=True)
     problem_code = models.CharField(max_length=60, blank=True)
@@ -151,7 +155,14 @@ class Operation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.stack or 'a deleted stack'}"
+        return f"{self.get_kind_display()} {self.target}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Note the team and the name of the integration while there is one."""
+        if self._state.adding and self.integration is not None:
+            self.team = self.integration.team
+            self.target = self.target or self.integration.name
+        super().save(*args, **kwargs)
 
     @property
     def active(self) -> bool:

@@ -1,0 +1,130 @@
+"""What AWS refused, and which of our own rules stand in an operation's way.
+
+teams.errors.SluiceError
+    AwsError                     AWS refused for a reason that has no class of its own here
+        AwsUnreachable           no answer, or AWS's own fault (retryable)
+        Throttled                too many requests (retryable, for as long as it takes)
+        StackInProgress          CloudFormation is still busy with the stack (retryable)
+        CredentialsExpired       a session token ran out (retryable: the next call gets a new one)
+        CredentialsRefused       AWS does not know the credentials, or the role may not be assumed
+        AccessDenied             the credentials are good, but may not do this
+        NotFoundAtAws            what was asked for is not there
+        AlreadyExistsAtAws       somebody made a thing of that name before
+        RequestInvalid           AWS takes the request for wrong: a parameter, a template, a state
+    ForeignStack                 a stack of our name that is not ours
+    StackBroken                  the stack is in a state that needs a person's decision
+    ExternalIdIgnored            a role that anyone in the panel's account may assume
+    PackagesMissing              the Lambda packages were not built
+    ParameterRefused             a template parameter that people may not set
+teams.errors.Refused
+    StackBusy                    another operation is active for the stack
+    NothingToRetry               the operation did not fail, or a newer one took its place
+    NotCancellable               the operation is past the point where it can be stopped
+"""
+
+from teams.errors import Refused, SluiceError
+
+
+class AwsError(SluiceError):
+    """AWS refused. `aws_code` is its own error code, `action` the API call, such as `CreateChangeSet`."""
+
+    code = "aws_error"
+    status = 502
+
+    def __init__(
+        self, message: str, *, remedy: str = "", field: str = "", aws_code: str = "", action: str = ""
+    ) -> None:
+        super().__init__(message, remedy=remedy, field=field)
+        self.aws_code = aws_code
+        self.action = action
+
+
+class AwsUnreachable(AwsError):
+    code = "aws_unreachable"
+    status = 503
+    retryable = True
+
+
+class Throttled(AwsError):
+    code = "aws_throttled"
+    status = 503
+    retryable = True
+
+
+class StackInProgress(AwsError):
+    code = "stack_in_progress"
+    status = 409
+    retryable = True
+
+
+class CredentialsExpired(AwsError):
+    code = "aws_credentials_expired"
+    status = 503
+    retryable = True
+
+
+class CredentialsRefused(AwsError):
+    code = "aws_credentials_refused"
+    status = 422
+
+
+class AccessDenied(AwsError):
+    code = "aws_access_denied"
+    status = 422
+
+
+class NotFoundAtAws(AwsError):
+    code = "aws_not_found"
+    status = 404
+
+
+class AlreadyExistsAtAws(AwsError):
+    code = "aws_already_exists"
+    status = 409
+
+
+class RequestInvalid(AwsError):
+    code = "aws_request_invalid"
+    status = 422
+
+
+class ForeignStack(SluiceError):
+    code = "foreign_stack"
+    status = 409
+
+
+class StackBroken(SluiceError):
+    """`code` names the state: rolled_back, update_rollback_failed, delete_failed, termination_protected ..."""
+
+    status = 409
+
+    def __init__(self, message: str, *, remedy: str = "", code: str = "stack_broken") -> None:
+        super().__init__(message, remedy=remedy)
+        self.code = code
+
+
+class ExternalIdIgnored(SluiceError):
+    code = "external_id_ignored"
+    status = 422
+
+
+class PackagesMissing(SluiceError):
+    code = "packages_missing"
+    status = 500
+
+
+class ParameterRefused(SluiceError):
+    code = "parameter_refused"
+    status = 422
+
+
+class StackBusy(Refused):
+    code = "stack_busy"
+
+
+class NothingToRetry(Refused):
+    code = "nothing_to_retry"
+
+
+class NotCancellable(Refused):
+    code = "not_cancellable"
