@@ -16,7 +16,7 @@ from typing import Self
 REGION = "us-east-1"
 ACCOUNT_ID = "111122223333"
 ACCESS_KEY_ID = "sandbox"
-SECRET_ACCESS_KEY = "sandbox"  # noqa: S105  the emulator's root, reachable from this machine only
+SECRET_ACCESS_KEY = "sandbox"
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0

@@ -21,9 +21,10 @@ def main() -> None:
     """Serve until a signal, or until the parent ends."""
     from ministack import app
 
-    from sandbox import aws_patches
+    from sandbox import aws_patches, aws_persistence
 
     aws_patches.apply()
+    aws_persistence.save_while_running()
     _end_with_parent()
     sys.argv = sys.argv[:1]
     app.main()

@@ -1,0 +1,101 @@
+"""Saves MiniStack's state every second; alone it saves when it stops, and a kill -9 would lose everything."""
+
+# MiniStack offers no hooks: what it lacks is put where it belongs.
+# ruff: noqa: SLF001
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+_SECONDS = 1.0
+# What a request starts (a Lambda, a stack's operation) goes on changing state after the answer.
+_AFTERMATH_SECONDS = 5.0
+_READS = ("BatchGet", "Describe", "Get", "Head", "List", "Lookup", "Query", "Scan", "Search", "Simulate", "Validate")
+
+_log = logging.getLogger("sluice.persistence")
+
+
+class _Saver:
+    """Notices requests that may change state, and saves what changed every second."""
+
+    def __init__(self) -> None:
+        self._changed_until = 0.0
+        self._saved: dict[str, str] = {}
+
+    def install(self) -> None:
+        from ministack import app
+        from ministack.core import persistence
+
+        dispatch = app._dispatch_service_request
+
+        async def dispatch_and_note(method: str, path: str, headers: dict[str, str], body: bytes, *rest: Any) -> Any:
+            if not _reads_only(method, headers, body):
+                self._changed_until = time.monotonic() + _AFTERMATH_SECONDS
+            return await dispatch(method, path, headers, body, *rest)
+
+        app._dispatch_service_request = dispatch_and_note
+        persistence.save_state = self._save_state
+        threading.Thread(target=self._run, name="persistence", daemon=True).start()
+
+    def _run(self) -> None:
+        from ministack import app
+
+        while True:
+            time.sleep(_SECONDS)
+            loop = app._MAIN_LOOP
+            if loop and not loop.is_closed() and time.monotonic() < self._changed_until + _SECONDS:
+                asyncio.run_coroutine_threadsafe(self._save_all(), loop).result()
+
+    async def _save_all(self) -> None:
+        from ministack import app
+
+        for service, state in app._build_persistence_save_dict().items():
+            try:
+                data = state()
+            except RuntimeError as error:
+                # A Lambda's thread changed a dictionary under the copy: the next second tries again.
+                _log.debug("%s is saved later: %s", service, error)
+                continue
+            if data is not None:
+                self._save_state(service, data)
+            await asyncio.sleep(0)
+
+    def _save_state(self, service: str, data: dict[str, Any]) -> None:
+        """Write one service's state as MiniStack's own `save_state` does, if it changed."""
+        from ministack.core import persistence
+
+        text = json.dumps(
+            {"__ministack_format__": persistence._state_format_version(service), "payload": data},
+            default=persistence._json_default,
+        )
+        if self._saved.get(service) == text:
+            return
+        directory = Path(persistence.STATE_DIR)
+        directory.mkdir(parents=True, exist_ok=True)
+        temporary = directory / f"{service}.json.tmp"
+        temporary.write_text(text)
+        temporary.replace(directory / f"{service}.json")
+        self._saved[service] = text
+
+
+def save_while_running() -> None:
+    """Change MiniStack in this process; call before it serves."""
+    _Saver().install()
+
+
+def _reads_only(method: str, headers: dict[str, str], body: bytes) -> bool:
+    """Whether a request cannot change state, as far as its operation's name tells."""
+    if method in ("GET", "HEAD", "OPTIONS"):
+        return True
+    target = headers.get("x-amz-target", "")
+    if target:
+        return target.rpartition(".")[2].startswith(_READS)
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        action = parse_qs(body[:4096].decode("latin-1")).get("Action", [""])[0]
+        return action.startswith(_READS)
+    return False
