@@ -12,6 +12,9 @@ def apply() -> None:
     _refuse_to_delete_full_buckets()
     _count_loopback_as_tls()
     _tell_policies_the_data_key_spec()
+    _refuse_change_sets_of_stacks_at_work()
+    _refuse_functions_without_their_package()
+    _leave_secrets_without_a_value_empty()
     _fail_operations_cut_short()
 
 
@@ -69,6 +72,72 @@ def _tell_policies_the_data_key_spec() -> None:
         return found
 
     iam_actions.request_tag_context = context
+
+
+# A stack in one of these, or at work, takes no change set.
+_NOT_UPDATABLE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED")
+
+
+def _refuse_change_sets_of_stacks_at_work() -> None:
+    """CreateChangeSet refuses a stack that cannot be updated now, and hides NoEcho parameters."""
+    from ministack.services import cloudformation
+    from ministack.services.cloudformation import handlers, helpers
+
+    create = handlers._ACTION_HANDLERS["CreateChangeSet"]
+
+    def create_if_updatable(params: dict[str, Any]) -> Any:
+        stack = handlers._resolve_stack(helpers._p(params, "StackName")) or {}
+        status = stack.get("StackStatus", "")
+        at_work = status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
+        if at_work or status in _NOT_UPDATABLE:
+            message = f"Stack:{stack['StackId']} is in {status} state and can not be updated."
+            return helpers._error("ValidationError", message)
+        answer = create(params)
+        for change_set in cloudformation._change_sets.values():
+            for parameter in change_set["Parameters"]:
+                if change_set["_resolved_params"][parameter["ParameterKey"]]["NoEcho"]:
+                    parameter["ParameterValue"] = "****"
+        return answer
+
+    handlers._ACTION_HANDLERS["CreateChangeSet"] = create_if_updatable
+
+
+def _refuse_functions_without_their_package() -> None:
+    """A function whose package is not in S3 fails at once; MiniStack would make one that never answers."""
+    from ministack.services import lambda_svc
+    from ministack.services.cloudformation import provisioners
+
+    handler = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
+    create = handler["create"]
+
+    def create_with_package(logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
+        code = properties.get("Code", {})
+        bucket, key = code.get("S3Bucket"), code.get("S3Key")
+        if bucket and key and lambda_svc._fetch_code_from_s3(bucket, key) is None:
+            raise ValueError(
+                "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does "
+                "not exist. (Service: Lambda, Status Code: 400)"
+            )
+        return create(logical_id, properties, stack_name)
+
+    handler["create"] = create_with_package
+
+
+def _leave_secrets_without_a_value_empty() -> None:
+    """A secret made without a value has no version; MiniStack gives it an empty one."""
+    from ministack.services import secretsmanager
+    from ministack.services.cloudformation import provisioners
+
+    handler = provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]
+    create = handler["create"]
+
+    def create_empty(logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
+        name, attributes = create(logical_id, properties, stack_name)
+        if "SecretString" not in properties and "GenerateSecretString" not in properties:
+            secretsmanager._secrets[name]["Versions"].clear()
+        return name, attributes
+
+    handler["create"] = create_empty
 
 
 _CUT_SHORT = {
