@@ -1,0 +1,1 @@
+"""Everything that runs inside an integration's AWS account."""

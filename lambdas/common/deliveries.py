@@ -1,0 +1,173 @@
+"""The deliveries table: every webhook request that a stack received, and what became of it.
+
+Each change of state is one conditional write, so two writers never both win. Beside the deliveries lie `head#...` items,
+one a ref: the newest accepted delivery, and the newest artifact with the digest of its content.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from lambdas.common.statuses import DeliveryStatus
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+FEED = "deliveries"
+"""Hash key of the index `by_update`; heads have none and so are not in it."""
+
+Item = dict[str, Any]
+
+
+def timestamp(at: datetime | None = None) -> str:
+    """ISO 8601 in UTC with microseconds and Z, so that text order is time order. Default: now."""
+    return (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def head_id(repository: str, ref: str) -> str:
+    """Id of the item that holds the newest delivery of a ref."""
+    return "head#" + hashlib.sha256(f"{repository}|{ref}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest accepted delivery of a ref, and the newest artifact written for it. Empty where there is none."""
+
+    delivery_id: str = ""
+    received_at: str = ""
+    commit: str = ""
+    before: str = ""
+    artifact_version_id: str = ""
+    content_digest: str = ""
+
+
+class DeliveryTable:
+    """Reads and writes one stack's deliveries."""
+
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+        self._client, self._name = client, name
+
+    def create(self, item: Item) -> bool:
+        """Write a new delivery. False if there is one with this id already, which stays as it is."""
+        now = timestamp()
+        full = {"feed": FEED, "attempts": [], "received_at": now, "updated_at": now, **item}
+        try:
+            self._client.put_item(
+                TableName=self._name, Item=_pack(full), ConditionExpression="attribute_not_exists(id)"
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def get(self, delivery_id: str) -> Item | None:
+        """The delivery as it is now, or None."""
+        answer = self._client.get_item(TableName=self._name, Key=_pack({"id": delivery_id}), ConsistentRead=True)
+        return _unpack(answer["Item"]) if "Item" in answer else None
+
+    def move(
+        self,
+        delivery_id: str,
+        to: DeliveryStatus,
+        *,
+        when: Collection[DeliveryStatus],
+        attempt: Mapping[str, object] | None = None,
+        **attributes: object,
+    ) -> bool:
+        """Change the status if it is one of `when`, and the attributes with it. False if it is not (any more)."""
+        values: dict[str, object] = {**attributes, "status": to, "updated_at": timestamp()}
+        names = {f"#{n}": name for n, name in enumerate(values)}
+        update = "SET " + ", ".join(f"#{n} = :{n}" for n in range(len(values)))
+        arguments = {f":{n}": value for n, value in enumerate(values.values())}
+        if attempt is not None:
+            update += ", attempts = list_append(if_not_exists(attempts, :none), :attempt)"
+            arguments |= {":none": [], ":attempt": [dict(attempt)]}
+        allowed = {f":was{n}": status for n, status in enumerate(sorted(when))}
+        try:
+            self._client.update_item(
+                TableName=self._name,
+                Key=_pack({"id": delivery_id}),
+                UpdateExpression=update,
+                ConditionExpression=f"#status IN ({', '.join(allowed)})",
+                ExpressionAttributeNames={**names, "#status": "status"},
+                ExpressionAttributeValues=_pack({**arguments, **allowed}),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def head(self, repository: str, ref: str) -> Head:
+        """What is known of a ref; an empty head for a new one."""
+        item = self.get(head_id(repository, ref)) or {}
+        return Head(**{name: str(item.get(name, "")) for name in Head.__slots__})
+
+    def advance_head(self, repository: str, ref: str, head: Head) -> bool:
+        """Make `head` the newest delivery of its ref. False if a later one already is."""
+        try:
+            self._client.update_item(
+                TableName=self._name,
+                Key=_pack({"id": head_id(repository, ref)}),
+                UpdateExpression="SET delivery_id = :d, received_at = :r, #c = :c, #b = :b, repository = :o, #f = :f",
+                ConditionExpression="attribute_not_exists(received_at) OR received_at <= :r",
+                ExpressionAttributeNames={"#c": "commit", "#b": "before", "#f": "ref"},
+                ExpressionAttributeValues=_pack(
+                    {
+                        ":d": head.delivery_id,
+                        ":r": head.received_at,
+                        ":c": head.commit,
+                        ":b": head.before,
+                        ":o": repository,
+                        ":f": ref,
+                    }
+                ),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def remember_artifact(self, repository: str, ref: str, *, version_id: str, content_digest: str) -> None:
+        """Note which version of the artifact has which content, so that the same content is not stored twice."""
+        self._client.update_item(
+            TableName=self._name,
+            Key=_pack({"id": head_id(repository, ref)}),
+            UpdateExpression="SET artifact_version_id = :v, content_digest = :d",
+            ExpressionAttributeValues=_pack({":v": version_id, ":d": content_digest}),
+        )
+
+
+def _pack(values: Mapping[str, object]) -> dict[str, Any]:
+    return {name: _to_attribute(value) for name, value in values.items()}
+
+
+def _to_attribute(value: object) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case str():
+            return {"S": str(value)}
+        case list():
+            return {"L": [_to_attribute(each) for each in value]}
+        case dict():
+            return {"M": _pack(value)}
+    raise TypeError(f"{type(value).__name__} has no place in the deliveries table")
+
+
+def _unpack(attributes: Mapping[str, Any]) -> Item:
+    return {name: _from_attribute(value) for name, value in attributes.items()}
+
+
+def _from_attribute(attribute: Mapping[str, Any]) -> Any:
+    [(kind, value)] = attribute.items()
+    match kind:
+        case "N":
+            return int(value)
+        case "L":
+            return [_from_attribute(each) for each in value]
+        case "M":
+            return _unpack(value)
+        case "NULL":
+            return None
+    return value

@@ -1,0 +1,48 @@
+"""What can go wrong with a delivery.
+
+    WebhookError                  the request itself cannot be accepted
+    ├── BadSignature              nobody who knows the secret sent it
+    └── BadPayload                it is signed, and yet no payload of this provider
+    FetchError                    an accepted delivery could not become an artifact
+    ├── TemporaryFailure          trying again may help; may say when
+    └── PermanentFailure          only a person can help; the message says how
+    InvalidName                   a name that must not become a path or an object key
+
+Messages are for people and are shown in the panel: they carry no secrets.
+"""
+
+
+class WebhookError(Exception):
+    """A webhook request that is not accepted."""
+
+
+class BadSignature(WebhookError):
+    """The signature is missing, or made with another secret."""
+
+
+class BadPayload(WebhookError):
+    """The body is not what the provider documents for this event."""
+
+
+class FetchError(Exception):
+    """A commit could not be fetched or stored. `retryable` says whether trying again may help."""
+
+    retryable = False
+
+
+class TemporaryFailure(FetchError):
+    """The next attempt may succeed; not before `retry_after` seconds if the other side said so."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PermanentFailure(FetchError):
+    """No attempt will succeed until a person changes something."""
+
+
+class InvalidName(ValueError):
+    """A repository, ref or path that cannot safely become a path or an object key."""

@@ -1,0 +1,14 @@
+"""What each kind of provider sends: how its requests are signed and what they say.
+
+One module a provider. The kind is fixed by the stack and never guessed from a request's headers.
+"""
+
+from lambdas.common.payloads import github
+from lambdas.common.payloads.base import PushEvent, WebhookFormat, WebhookRequest
+
+FORMATS: dict[str, WebhookFormat] = {
+    "github": github.FORMAT,
+    "github_enterprise": github.FORMAT,
+}
+
+__all__ = ["FORMATS", "PushEvent", "WebhookFormat", "WebhookRequest"]

@@ -1,0 +1,30 @@
+"""The states of a delivery, in one place for the functions and the panel."""
+
+from enum import StrEnum
+
+
+class DeliveryStatus(StrEnum):
+    """received -> queued -> fetching -> stored | failed | superseded; `retrying` between two attempts."""
+
+    RECEIVED = "received"
+    QUEUED = "queued"
+    FETCHING = "fetching"
+    RETRYING = "retrying"
+    STORED = "stored"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    IGNORED = "ignored"
+    REJECTED = "rejected"
+
+
+# A message for a failed delivery exists only because someone asked for a replay, so a worker may take it up again.
+FETCHABLE = frozenset(
+    {
+        DeliveryStatus.RECEIVED,
+        DeliveryStatus.QUEUED,
+        DeliveryStatus.FETCHING,
+        DeliveryStatus.RETRYING,
+        DeliveryStatus.FAILED,
+    }
+)
+FINAL = frozenset(DeliveryStatus) - FETCHABLE | {DeliveryStatus.FAILED}

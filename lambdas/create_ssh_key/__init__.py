@@ -1,0 +1,1 @@
+"""Makes the stack's SSH key inside the AWS account."""

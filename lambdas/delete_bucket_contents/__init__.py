@@ -1,0 +1,1 @@
+"""Empties a bucket, so that it can be deleted."""

@@ -1,0 +1,1 @@
+"""Makes an artifact of a commit fetched over SSH."""

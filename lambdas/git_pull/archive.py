@@ -1,0 +1,209 @@
+"""A commit's tree as a zip, without a checkout: same tree, same bytes.
+
+Order, dates and compression are fixed. Exec bits and symlinks are kept, submodules have no content here and are left out,
+and paths with the attribute `export-ignore` are too, as with `git archive`.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pygit2
+from pygit2.enums import AttrCheck, FileMode
+
+from lambdas.common.artifacts import ContentEntry
+from lambdas.common.errors import PermanentFailure
+from lambdas.common.zip_format import (
+    DEFLATED,
+    FLAG_UTF8,
+    LOCAL,
+    LOCAL_HEADER,
+    MADE_BY_UNIX,
+    MAX32,
+    STORED,
+    CentralEntry,
+    check_name,
+    end_records,
+)
+
+try:
+    from isal import isal_zlib as deflate_module
+except ImportError:
+    deflate_module = zlib
+
+LEVEL = 3
+"""isal's levels 1 and 2 are not deterministic between processes; 3 is, at five times the speed of zlib's 6."""
+DOS_DATE = (1 << 5) | 1
+"""1980-01-01, the first day that zip knows."""
+_MODES = {FileMode.BLOB: 0o100644, FileMode.BLOB_EXECUTABLE: 0o100755, FileMode.LINK: 0o120777}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a tree may be at most."""
+
+    entries: int = 500_000
+    file_bytes: int = 1024**3
+    unpacked_bytes: int = 20 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What went into the zip."""
+
+    entries: list[ContentEntry]
+    submodules: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    name: bytes
+    mode: int
+    id: pygit2.Oid
+
+
+def write_zip(
+    repository: pygit2.Repository,
+    commit: str,
+    write: Callable[[bytes], None],
+    *,
+    check_time: Callable[[], None],
+    limits: Limits = Limits(),
+) -> Written:
+    """Write the commit's tree. Raises PermanentFailure if it breaks a limit or has names that must not be unpacked."""
+    submodules: list[str] = []
+    directory: list[CentralEntry] = []
+    position = unpacked = 0
+    for file in _files(repository, commit, submodules, limits):
+        check_time()
+        data = repository[file.id].data
+        unpacked += len(data)
+        if len(data) > limits.file_bytes or unpacked > limits.unpacked_bytes:
+            raise PermanentFailure(
+                f"The commit is too large: {file.name.decode(errors='replace')[:100]} is past the limit"
+            )
+        entry, packed = _entry(file, data, position)
+        header = _local_header(entry)
+        write(header)
+        write(packed)
+        position += len(header) + len(packed)
+        directory.append(entry)
+    start = position
+    for entry in directory:
+        record = entry.pack()
+        write(record)
+        position += len(record)
+    write(end_records(count=len(directory), size=position - start, offset=start, comment=commit.encode()))
+    return Written([ContentEntry(e.name, e.unix_mode, e.crc, e.size) for e in directory], submodules)
+
+
+def _entry(file: _File, data: bytes, offset: int) -> tuple[CentralEntry, bytes]:
+    packed, method = data, STORED
+    if file.mode != _MODES[FileMode.LINK] and data:
+        deflated = deflate_module.compress(data, LEVEL, wbits=-zlib.MAX_WBITS)
+        if len(deflated) < len(data):
+            packed, method = deflated, DEFLATED
+    entry = CentralEntry(
+        made_by=MADE_BY_UNIX,
+        needed=20,
+        flags=0 if file.name.isascii() or not _is_utf8(file.name) else FLAG_UTF8,
+        method=method,
+        time=0,
+        date=DOS_DATE,
+        crc=deflate_module.crc32(data),
+        compressed=len(packed),
+        size=len(data),
+        internal=0,
+        external=file.mode << 16,
+        offset=offset,
+        name=file.name,
+    )
+    return entry, packed
+
+
+def _local_header(entry: CentralEntry) -> bytes:
+    if entry.size >= MAX32:
+        raise PermanentFailure("A file of 4 GB or more cannot be stored")
+    return (
+        LOCAL_HEADER.pack(
+            LOCAL,
+            entry.needed,
+            entry.flags,
+            entry.method,
+            entry.time,
+            entry.date,
+            entry.crc,
+            entry.compressed,
+            entry.size,
+            len(entry.name),
+            0,
+        )
+        + entry.name
+    )
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _files(repository: pygit2.Repository, commit: str, submodules: list[str], limits: Limits) -> Iterator[_File]:
+    tree = repository[commit].peel(pygit2.Tree)
+    found: list[_File] = []
+    attributes: list[pygit2.Oid] = []
+    pending: list[tuple[bytes, pygit2.Oid]] = [(b"", tree.id)]
+    trees: list[tuple[bytes, pygit2.Oid]] = []
+    while pending:
+        prefix, tree_id = pending.pop()
+        trees.append((prefix, tree_id))
+        for item in repository[tree_id]:
+            name = prefix + item.raw_name
+            if item.filemode == FileMode.TREE:
+                pending.append((name + b"/", item.id))
+            elif item.filemode == FileMode.COMMIT:
+                submodules.append(name.decode(errors="replace"))
+            else:
+                found.append(_File(_checked(name), _MODES.get(item.filemode, 0o100644), item.id))
+                if item.raw_name == b".gitattributes":
+                    attributes.append(item.id)
+        if len(found) > limits.entries:
+            raise PermanentFailure(f"The commit has more than {limits.entries} files")
+    found.sort(key=lambda file: file.name)
+    if not any(b"export-ignore" in repository[each].data for each in attributes):
+        yield from found
+        return
+    ignored = _Ignored(repository, commit)
+    yield from (file for file in found if not ignored(file.name))
+
+
+def _checked(name: bytes) -> bytes:
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise PermanentFailure(f"The commit cannot be stored: {error}") from None
+    return name
+
+
+class _Ignored:
+    """Tells paths with the attribute export-ignore, or inside a folder that has it."""
+
+    def __init__(self, repository: pygit2.Repository, commit: str) -> None:
+        self._repository, self._commit = repository, commit
+        self._folders: dict[bytes, bool] = {b"": False}
+
+    def __call__(self, name: bytes) -> bool:
+        return self._folder(name.rpartition(b"/")[0]) or self._has(name)
+
+    def _folder(self, name: bytes) -> bool:
+        if name not in self._folders:
+            parent = name.rpartition(b"/")[0]
+            self._folders[name] = self._folder(parent) or self._has(name) or self._has(name + b"/")
+        return self._folders[name]
+
+    def _has(self, name: bytes) -> bool:
+        flags = AttrCheck.INDEX_ONLY | AttrCheck.NO_SYSTEM | AttrCheck.INCLUDE_COMMIT
+        value = self._repository.get_attr(name, "export-ignore", flags, self._commit)
+        return value is True

@@ -1,0 +1,37 @@
+"""Reads the git pull queue."""
+
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from lambdas.common import clients
+from lambdas.common.artifacts import StoredArtifact
+from lambdas.common.deliveries import DeliveryTable
+from lambdas.common.worker import Context, Job, Worker, run
+from lambdas.git_pull import ssh
+from lambdas.git_pull.fetch import fetch
+from lambdas.git_pull.settings import Settings
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Store the commits of a batch; returns the messages to hand back."""
+    return run(_worker(), event, context)
+
+
+@cache
+def _worker() -> Worker:
+    settings = Settings.from_environment()
+    return Worker(
+        table=DeliveryTable(clients.dynamodb(), settings.deliveries_table),
+        sqs=clients.sqs(),
+        queue_url=settings.queue_url,
+        output_bucket=settings.output_bucket,
+        max_receive_count=settings.max_receive_count,
+        fetch=partial(_fetch, settings),
+    )
+
+
+def _fetch(settings: Settings, job: Job) -> StoredArtifact:
+    # Read for each job: the key may be rotated at any time, and a read costs less than a refused fetch.
+    value = clients.secrets_manager().get_secret_value(SecretId=settings.ssh_key_secret_arn)["SecretString"]
+    return fetch(job, settings=settings, key=ssh.private_key(value), root=Path("/tmp/sluice"), s3=clients.s3())  # noqa: S108

@@ -1,0 +1,133 @@
+"""A bare, shallow repository in /tmp that stays warm between invocations, so that a fetch brings only what changed."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pygit2
+
+from lambdas.common import log
+from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
+
+Callbacks = Callable[[], pygit2.RemoteCallbacks]
+
+MAX_PACKS = 30
+"""Each fetch into a warm repository adds a pack; past this many it starts over."""
+MIN_FREE = 256 * 1024 * 1024
+FALLBACK_DEPTH = 50
+"""Commits that are looked through when the server does not hand out commits by their id."""
+_BUILD = "refs/heads/build"
+_NETWORK = re.compile(r"connect|resolve|timed? ?out|socket|ssh|authenticat|network", re.IGNORECASE)
+"""Words of libgit2's when the fault is not the repository's."""
+
+pygit2.settings.mwindow_size = 4 * 1024 * 1024
+pygit2.settings.mwindow_mapped_limit = 16 * 1024 * 1024
+# The indexer hashes every object while it fetches; hashing them again when they are read only costs time.
+pygit2.settings.enable_strict_hash_verification(False)
+pygit2.settings.enable_caching(False)
+
+
+def directory_for(root: Path, url: str) -> Path:
+    """Where the repository fetched from `url` lies under `root`."""
+    return root / hashlib.sha256(url.encode()).hexdigest()[:32]
+
+
+def prepare(path: Path) -> None:
+    """Throw away what would be in the way: too many packs, locks of a process that died, others' space."""
+    packs = list((path / "objects" / "pack").glob("*.pack"))
+    if len(packs) > MAX_PACKS or any(path.rglob("*.lock")):
+        discard(path)
+    if path.parent.exists() and shutil.disk_usage(path.parent).free < MIN_FREE:
+        for other in path.parent.iterdir():
+            if other != path:
+                discard(other)
+
+
+def discard(path: Path) -> None:
+    """Delete a repository, or what is left of it."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def fetch_commit(path: Path, url: str, ref: str, commit: str, callbacks: Callbacks) -> pygit2.Repository:
+    """Have the commit's tree in the repository at `path`, fetching what is missing. Raises FetchError.
+
+    A warm repository that does not work is thrown away, and the fetch tried once more from nothing.
+    """
+    prepare(path)
+    try:
+        if path.exists():
+            try:
+                return _fetch(path, url, ref, commit, callbacks)
+            except (pygit2.GitError, KeyError, ValueError, OSError) as error:
+                if _NETWORK.search(str(error)):
+                    raise
+                log.exception("warm_repository_discarded")
+                discard(path)
+        return _fetch(path, url, ref, commit, callbacks)
+    except (pygit2.GitError, KeyError, ValueError, OSError) as error:
+        raise _failure(error) from error
+
+
+def _fetch(path: Path, url: str, ref: str, commit: str, callbacks: Callbacks) -> pygit2.Repository:
+    repository = pygit2.init_repository(str(path), bare=True)
+    if _has(repository, commit):
+        return repository
+    remote = repository.remotes.create_anonymous(url)
+    try:
+        remote.fetch([f"+{commit}:{_BUILD}"], callbacks=callbacks(), depth=1)
+    except pygit2.GitError as error:
+        if not _refuses_ids(error):
+            raise
+        _fetch_ref(repository, remote, ref, commit, callbacks)
+    if not _has(repository, commit):
+        raise PermanentFailure(f"The server did not send commit {commit[:12]}")
+    return repository
+
+
+def _fetch_ref(
+    repository: pygit2.Repository, remote: pygit2.Remote, ref: str, commit: str, callbacks: Callbacks
+) -> None:
+    """Fetch the ref itself, deeper if it has moved on, and see whether the commit is part of it."""
+    for depth in (1, FALLBACK_DEPTH):
+        try:
+            remote.fetch([f"+{ref}:{_BUILD}"], callbacks=callbacks(), depth=depth)
+        except pygit2.GitError as error:
+            if "not found" in str(error).lower() and "ref" in str(error).lower():
+                raise PermanentFailure(f"{ref} is not there any more, and its commit cannot be fetched") from None
+            raise
+        if _BUILD not in repository.references:
+            raise PermanentFailure(f"{ref} is not there any more, and its commit cannot be fetched")
+        tip = repository.references[_BUILD].peel(pygit2.Commit).id
+        if str(tip) == commit or (_has(repository, commit) and repository.descendant_of(tip, commit)):
+            return
+    raise PermanentFailure(
+        f"Commit {commit[:12]} is not among the last {FALLBACK_DEPTH} of {ref}: it was replaced by a later push"
+    )
+
+
+def _has(repository: pygit2.Repository, commit: str) -> bool:
+    """Whether the commit is there with its tree; a shallow history has no others."""
+    found = repository.get(commit)
+    return isinstance(found, pygit2.Commit) and found.tree_id in repository
+
+
+def _refuses_ids(error: pygit2.GitError) -> bool:
+    """Whether the server (or libgit2 for it) says that it hands out refs only, not commits by their id."""
+    text = str(error).lower()
+    return any(
+        words in text for words in ("not our ref", "unadvertised", "reachable", "cannot fetch a specific object")
+    )
+
+
+def _failure(error: Exception) -> FetchError:
+    text = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+    lower = text.lower()
+    if "authentication" in lower or "permission denied" in lower or "publickey" in lower:
+        return PermanentFailure(
+            "The Git server does not accept the SSH key: add PublicSSHKey to the repository as a deploy key"
+        )
+    if "not found" in lower or "does not exist" in lower or "does not appear to be" in lower:
+        return PermanentFailure(f"The Git server has no such repository, or the SSH key may not read it: {text}")
+    return TemporaryFailure(f"The fetch failed: {text}")

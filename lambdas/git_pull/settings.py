@@ -1,0 +1,43 @@
+"""The git pull's environment."""
+
+from dataclasses import dataclass
+
+from lambdas.common.environment import integer, optional, required
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the template says about this stack."""
+
+    deliveries_table: str
+    output_bucket: str
+    cache_bucket: str
+    """Keeps the fetched history of a repository for the next cold start; empty: nothing is kept."""
+    ssh_key_secret_arn: str
+    ssh_host: str
+    ssh_port: int
+    ssh_user: str
+    ssh_known_hosts: str
+    """Lines of a known_hosts file: the only host keys that are accepted."""
+    queue_url: str
+    max_receive_count: int
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read it. Raises ValueError or RuntimeError if the template set something wrong."""
+        return cls(
+            deliveries_table=required("DELIVERIES_TABLE"),
+            output_bucket=required("OUTPUT_BUCKET"),
+            cache_bucket=optional("CACHE_BUCKET"),
+            ssh_key_secret_arn=required("SSH_KEY_SECRET_ARN"),
+            ssh_host=required("SSH_HOST"),
+            ssh_port=integer("SSH_PORT", 22),
+            ssh_user=optional("SSH_USER", "git"),
+            ssh_known_hosts=optional("SSH_KNOWN_HOSTS"),
+            queue_url=required("QUEUE_URL"),
+            max_receive_count=integer("MAX_RECEIVE_COUNT", 5),
+        )
+
+    def url(self, repository: str) -> str:
+        """Where to fetch a repository from."""
+        return f"ssh://{self.ssh_user}@{self.ssh_host}:{self.ssh_port}/{repository}.git"

@@ -1,0 +1,73 @@
+"""The SSH side of a fetch: our key, and the only host keys that are accepted."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import CredentialType
+
+from lambdas.common.errors import PermanentFailure
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 10_000, 60_000
+"""Milliseconds."""
+
+
+def private_key(secret_value: str) -> str:
+    """The current private key in the JSON of the SSH key's secret. Raises PermanentFailure if there is none."""
+    try:
+        return str(json.loads(secret_value)["current"]["private_key"])
+    except (ValueError, KeyError, TypeError):
+        raise PermanentFailure("The stack has no SSH key yet: update the stack so that it is made") from None
+
+
+def trust_only(known_hosts: str, home: Path) -> None:
+    """Make libgit2 accept these host keys and no others, for this whole process.
+
+    Raises PermanentFailure if there are none: an unknown host is never trusted.
+    """
+    if not known_hosts.strip():
+        raise PermanentFailure("The Git server's host key is not known (SshKnownHosts is empty), so it is not trusted")
+    folder = home / ".ssh"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "known_hosts").write_text("\n".join(known_hosts.split("\n")).strip() + "\n")
+    pygit2.settings.homedir = str(home)
+    pygit2.settings.server_connect_timeout = CONNECT_TIMEOUT
+    pygit2.settings.server_timeout = READ_TIMEOUT
+
+
+class SshCallbacks(pygit2.RemoteCallbacks):  # type: ignore[misc]
+    """Authenticates with one key, insists on a known host, and stops in time."""
+
+    def __init__(self, *, key: str, check_time: Callable[[], None]) -> None:
+        super().__init__()
+        self._key, self._check_time = key, check_time
+        self._offered = False
+
+    def certificate_check(self, certificate: None, valid: bool, host: bytes | str) -> bool:  # noqa: ARG002
+        """Return libgit2's verdict on the host key: pygit2's own default accepts any.
+
+        Raises PermanentFailure for a host key that is not among the known ones.
+        """
+        if not valid:
+            name = host.decode(errors="replace") if isinstance(host, bytes) else host
+            raise PermanentFailure(f"The host key of {name} is not the one in SshKnownHosts: nothing was fetched")
+        return True
+
+    def credentials(
+        self, url: str, username_from_url: str | None, allowed_types: CredentialType
+    ) -> pygit2.KeypairFromMemory | pygit2.Username:
+        """Offer the key, once. Raises PermanentFailure when it was refused."""
+        user = username_from_url or "git"
+        if allowed_types & CredentialType.USERNAME and not allowed_types & CredentialType.SSH_KEY:
+            return pygit2.Username(user)
+        if self._offered:
+            raise PermanentFailure(
+                "The Git server does not accept the SSH key: add PublicSSHKey to the repository as a deploy key"
+            )
+        self._offered = True
+        return pygit2.KeypairFromMemory(user, None, self._key, "")
+
+    def transfer_progress(self, stats: object) -> None:  # noqa: ARG002
+        """Stop a fetch that would outlive the function."""
+        self._check_time()

@@ -1,0 +1,1 @@
+"""Takes a provider's webhook requests, and answers them within the second."""

@@ -1,0 +1,258 @@
+"""Decides about one webhook request: accepted, ignored or rejected, each with a reason, each written down.
+
+An accepted change is written as `received`, sent, and then moved to `queued`. Whatever dies in between, the same
+delivery sent again goes on where it stopped, and one that was queued is never queued twice.
+"""
+
+import hashlib
+import ipaddress
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lambdas.common import log, queue
+from lambdas.common.deliveries import DeliveryTable, Head, Item, timestamp
+from lambdas.common.errors import BadPayload, BadSignature, InvalidName
+from lambdas.common.keys import artifact_key
+from lambdas.common.payloads import FORMATS, PushEvent, WebhookFormat, WebhookRequest
+from lambdas.common.provider_secret import SecretReader
+from lambdas.common.refs import Ref
+from lambdas.common.statuses import DeliveryStatus
+from lambdas.webhook_receiver.request import Request
+from lambdas.webhook_receiver.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MAX_BODY = 6 * 1024 * 1024
+"""Bytes. What Lambda takes at all: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+MAX_REJECTED_BODY = 2 * 1024
+REJECTED_RETENTION_DAYS = 7
+METHODS = {"zipdl": "zip_download", "gitpull": "git_pull"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the provider is told."""
+
+    code: int
+    delivery: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """What a container keeps between requests."""
+
+    settings: Settings
+    table: DeliveryTable
+    secrets: SecretReader
+    sqs: "SQSClient"
+
+    @property
+    def format(self) -> WebhookFormat:
+        """How this stack's provider writes. Raises KeyError for a kind that is not known."""
+        return FORMATS[self.settings.provider_kind]
+
+
+def receive(receiver: Receiver, request: Request) -> Answer:
+    """Handle one request. Raises botocore's errors if the table, the queue or the secret cannot be reached."""
+    if request.path not in METHODS:
+        return Answer(404, "", "rejected", f"There is no webhook at /{request.path[:50]}")
+    if not _ip_allowed(receiver.settings, request.source_ip):
+        return _reject(receiver, request, 401, f"Requests from {request.source_ip[:50]} are not allowed (AllowedIps)")
+    if len(request.body) > MAX_BODY:
+        return _reject(receiver, request, 413, f"The body is larger than {MAX_BODY // 1024 // 1024} MB")
+    try:
+        _verify(receiver, request)
+        webhook = receiver.format.parse(request.headers, request.body)
+    except BadSignature as error:
+        return _reject(receiver, request, 401, str(error))
+    except BadPayload as error:
+        return _reject(receiver, request, 400, str(error))
+    if not webhook.changes:
+        return _ignore(receiver, request, webhook, None, delivery_id(webhook, request), _why_nothing(webhook))
+    answers = [
+        _change(receiver, request, webhook, change, delivery_id(webhook, request, number))
+        for number, change in enumerate(webhook.changes, start=1)
+    ]
+    return next((answer for answer in answers if answer.code == 202), answers[0])
+
+
+def delivery_id(webhook: WebhookRequest, request: Request, number: int = 1) -> str:
+    """Id in our table of the n-th change of a delivery: the provider's own, made safe, or else one from the body."""
+    own = re.sub(r"[^A-Za-z0-9._-]", "-", webhook.delivery_id)[:100]
+    if not own or own.startswith("rejected-"):
+        own = "body-" + hashlib.sha256(webhook.event.encode() + b"\0" + request.body).hexdigest()[:40]
+    return own if number == 1 else f"{own}-{number}"
+
+
+def _ip_allowed(settings: Settings, source_ip: str) -> bool:
+    if not settings.allowed_ips:
+        return True
+    try:
+        address = ipaddress.ip_address(source_ip)
+    except ValueError:
+        return False
+    return any(address in network for network in settings.allowed_ips)
+
+
+def _verify(receiver: Receiver, request: Request) -> None:
+    check = receiver.format.verify
+    secret = receiver.secrets.get()
+    try:
+        check(request.headers, request.body, secret.webhook_secrets)
+    except BadSignature:
+        newer = receiver.secrets.get_newer()
+        if newer is not None:
+            check(request.headers, request.body, newer.webhook_secrets)
+            return
+        if not secret.webhook_secrets:
+            raise BadSignature("This stack has no webhook secret (ApiSecret), so it accepts nothing") from None
+        raise
+
+
+def _why_nothing(webhook: WebhookRequest) -> str:
+    if webhook.is_ping:
+        return "ping: the webhook works"
+    return f"{webhook.event[:50]}: only pushes are mirrored"
+
+
+def _why_not(settings: Settings, change: PushEvent, ref: Ref) -> str:
+    """Why a change is not mirrored; empty if it is."""
+    if settings.repository and change.repository.lower() != settings.repository.lower():
+        return f"This stack mirrors {settings.repository}, not {change.repository}"
+    if not settings.refs.matches(ref):
+        return f"The {ref} is not among the mirrored refs: {settings.refs}"
+    if change.commit is None:
+        return f"The {ref} was deleted; its artifacts are kept"
+    try:
+        artifact_key(change.repository, ref)
+    except InvalidName as error:
+        return str(error)
+    return ""
+
+
+def _change(receiver: Receiver, request: Request, webhook: WebhookRequest, change: PushEvent, identity: str) -> Answer:
+    reason = _why_not(receiver.settings, change, Ref.parse(change.ref))
+    if reason or change.commit is None:
+        return _ignore(receiver, request, webhook, change, identity, reason)
+    item = _item(receiver, request, webhook, change, identity, DeliveryStatus.RECEIVED, "")
+    if not receiver.table.create(item):
+        known = receiver.table.get(identity) or item
+        if known["status"] == DeliveryStatus.FAILED and known.get("commit") == change.commit:
+            known["requeued_at"] = timestamp()
+            receiver.table.move(
+                identity,
+                DeliveryStatus.RECEIVED,
+                when={DeliveryStatus.FAILED},
+                requeued_at=known["requeued_at"],
+                reason="Sent again by the provider",
+            )
+        elif known["status"] != DeliveryStatus.RECEIVED:
+            return Answer(200, identity, known["status"], f"Already received at {known['received_at']}")
+        item = known
+    return _enqueue(receiver, request, item)
+
+
+def _enqueue(receiver: Receiver, request: Request, item: Item) -> Answer:
+    identity, repository, ref = item["id"], item["repository"], item["ref"]
+    head = receiver.table.head(repository, ref)
+    if _came_late(head, item):
+        reason = f"The push after it ({head.commit[:12]}) was received first"
+        receiver.table.move(identity, DeliveryStatus.SUPERSEDED, when={DeliveryStatus.RECEIVED}, reason=reason)
+        return Answer(200, identity, DeliveryStatus.SUPERSEDED, reason)
+    fetch = queue.FetchRequest(identity, repository, ref, item["commit"], item["received_at"], item["method"])
+    queue_url = receiver.settings.queue_urls[request.path]
+    queue.send(receiver.sqs, queue_url, fetch, requeued_at=item.get("requeued_at", ""))
+    reason = f"Queued for {item['method'].replace('_', ' ')}"
+    receiver.table.move(identity, DeliveryStatus.QUEUED, when={DeliveryStatus.RECEIVED}, reason=reason)
+    receiver.table.advance_head(
+        repository, ref, Head(identity, item["received_at"], commit=item["commit"], before=item["before"])
+    )
+    log.info("delivery_queued", delivery=identity, repository=repository, ref=ref, commit=item["commit"])
+    return Answer(202, identity, DeliveryStatus.QUEUED, reason)
+
+
+def _came_late(head: Head, item: Item) -> bool:
+    """Whether the ref's newest delivery started where this one ends, so that this one is the older of the two.
+
+    Unless this one starts where that one ended: then somebody pushed the old commit again.
+    """
+    return head.delivery_id != item["id"] and head.before == item["commit"] and item["before"] != head.commit
+
+
+def _ignore(
+    receiver: Receiver,
+    request: Request,
+    webhook: WebhookRequest,
+    change: PushEvent | None,
+    identity: str,
+    reason: str,
+) -> Answer:
+    item = _item(receiver, request, webhook, change, identity, DeliveryStatus.IGNORED, reason)
+    receiver.table.create(item)
+    log.info("delivery_ignored", delivery=identity, reason=reason)
+    return Answer(200, identity, DeliveryStatus.IGNORED, reason)
+
+
+def _reject(receiver: Receiver, request: Request, code: int, reason: str) -> Answer:
+    """Log a request that is not accepted, under an id of ours: a forgery must not take the place of a real delivery."""
+    identity = f"rejected-{request.id}"
+    claimed = re.sub(r"[^A-Za-z0-9._-]", "-", request.headers.get(receiver.format.delivery_header, ""))[:100]
+    receiver.table.create(
+        {
+            "id": identity,
+            "provider_delivery_id": claimed,
+            "method": METHODS[request.path],
+            "status": DeliveryStatus.REJECTED,
+            "reason": reason,
+            "expires_at": _expiry(min(receiver.settings.retention_days, REJECTED_RETENTION_DAYS)),
+            **request.stored(MAX_REJECTED_BODY),
+        }
+    )
+    log.info("delivery_rejected", delivery=identity, reason=reason, source_ip=request.source_ip)
+    return Answer(code, identity, DeliveryStatus.REJECTED, reason)
+
+
+def _item(
+    receiver: Receiver,
+    request: Request,
+    webhook: WebhookRequest,
+    change: PushEvent | None,
+    identity: str,
+    status: DeliveryStatus,
+    reason: str,
+) -> Item:
+    now = timestamp()
+    item: dict[str, Any] = {
+        "id": identity,
+        "provider_delivery_id": webhook.delivery_id[:200],
+        "event": webhook.event[:100],
+        "repository": webhook.repository,
+        "sender": webhook.sender,
+        "method": METHODS[request.path],
+        "status": status,
+        "reason": reason,
+        "received_at": now,
+        "updated_at": now,
+        "expires_at": _expiry(receiver.settings.retention_days),
+        **request.stored(),
+    }
+    if change is not None:
+        item |= {
+            "repository": change.repository,
+            "ref": change.ref,
+            "commit": change.commit or "",
+            "before": change.before,
+            "sender": change.sender,
+            "author": change.author,
+            "message": change.message,
+        }
+    return item
+
+
+def _expiry(days: int) -> int:
+    return int(time.time()) + days * 24 * 3600

@@ -1,0 +1,1 @@
+"""Makes an artifact of the zip that the provider serves."""

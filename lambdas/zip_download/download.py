@@ -1,0 +1,104 @@
+"""One HTTPS download: verified, bounded in time, and with credentials for the first host only."""
+
+import http.client
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import urljoin, urlsplit
+
+from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
+from lambdas.zip_download.sources import ArchiveRequest
+
+TIMEOUT = 30
+"""Seconds to connect, and between two reads."""
+MAX_REDIRECTS = 5
+_REDIRECTS = {301, 302, 303, 307, 308}
+
+
+def tls_context(ca_bundle: str) -> ssl.SSLContext:
+    """The public authorities and, if given, the provider's own. Raises PermanentFailure for what is no certificate."""
+    context = ssl.create_default_context()
+    if ca_bundle:
+        try:
+            context.load_verify_locations(cadata=ca_bundle)
+        except ssl.SSLError:
+            raise PermanentFailure("The provider's CA bundle (ProviderCaBundle) holds no PEM certificates") from None
+    return context
+
+
+@contextmanager
+def open_archive(request: ArchiveRequest, context: ssl.SSLContext) -> Iterator[http.client.HTTPResponse]:
+    """The response with the archive as its body, after redirects.
+
+    Raises TemporaryFailure or PermanentFailure, in words for people; so do reads through `reading`.
+    """
+    url, origin = request.url, _origin(request.url)
+    for _ in range(MAX_REDIRECTS + 1):
+        headers = {"User-Agent": "sluice", **request.headers}
+        if _origin(url) == origin:
+            headers |= request.credentials
+        connection, response = _get(url, headers, context)
+        try:
+            if response.status not in _REDIRECTS:
+                _check_status(response, urlsplit(url).hostname or "", had_token=bool(request.credentials))
+                yield response
+                return
+            url = urljoin(url, response.headers.get("Location", ""))
+        finally:
+            connection.close()
+    raise PermanentFailure(f"The provider redirected more than {MAX_REDIRECTS} times")
+
+
+@contextmanager
+def reading(host: str) -> Iterator[None]:
+    """Turn what the network raises into a TemporaryFailure, or a permanent one for a certificate that is not trusted."""
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise PermanentFailure(
+            f"The certificate of {host} is not trusted ({error.verify_message}): "
+            "give its authority's certificate to the provider"
+        ) from None
+    except (OSError, http.client.HTTPException) as error:
+        raise TemporaryFailure(f"The connection to {host} failed ({type(error).__name__})") from error
+
+
+def _get(
+    url: str, headers: Mapping[str, str], context: ssl.SSLContext
+) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise PermanentFailure("The archive's address is not HTTPS")
+    connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT, context=context)
+    try:
+        with reading(parts.hostname):
+            target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+            connection.request("GET", target, headers=dict(headers))
+            return connection, connection.getresponse()
+    except FetchError:
+        connection.close()
+        raise
+
+
+def _origin(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or 443
+
+
+def _check_status(response: http.client.HTTPResponse, host: str, *, had_token: bool) -> None:
+    status = response.status
+    if status == 200:
+        return
+    wait = response.headers.get("Retry-After", "")
+    limited = bool(wait) or response.headers.get("X-RateLimit-Remaining") == "0"
+    if status == 429 or status >= 500 or (status == 403 and limited):
+        retry_after = int(wait) if wait.isdecimal() else None
+        raise TemporaryFailure(f"{host} answered {status}", retry_after=retry_after)
+    advice = {
+        401: "the token is not valid (any more): give the provider a new one",
+        403: "the token may not read the repository's contents: give it that permission",
+        404: "there is no such repository or commit, or the token may not see it"
+        if had_token
+        else "there is no such repository or commit, or it is private and the provider has no token",
+    }.get(status, "the archive cannot be had from there")
+    raise PermanentFailure(f"{host} answered {status}: {advice}")

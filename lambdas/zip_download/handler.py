@@ -1,0 +1,41 @@
+"""Reads the zip download queue."""
+
+from functools import cache, partial
+from typing import Any
+
+from lambdas.common import clients
+from lambdas.common.artifacts import StoredArtifact
+from lambdas.common.deliveries import DeliveryTable
+from lambdas.common.provider_secret import SecretReader
+from lambdas.common.worker import Context, Job, Worker, run
+from lambdas.zip_download.download import tls_context
+from lambdas.zip_download.fetch import fetch
+from lambdas.zip_download.settings import Settings
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Store the commits of a batch; returns the messages to hand back."""
+    return run(_worker(), event, context)
+
+
+@cache
+def _worker() -> Worker:
+    settings = Settings.from_environment()
+    return Worker(
+        table=DeliveryTable(clients.dynamodb(), settings.deliveries_table),
+        sqs=clients.sqs(),
+        queue_url=settings.queue_url,
+        output_bucket=settings.output_bucket,
+        max_receive_count=settings.max_receive_count,
+        fetch=partial(_fetch, settings),
+    )
+
+
+def _fetch(settings: Settings, job: Job) -> StoredArtifact:
+    secret = _secrets(settings.provider_secret_arn).get()
+    return fetch(job, settings=settings, secret=secret, tls=tls_context(settings.ca_bundle), s3=clients.s3())
+
+
+@cache
+def _secrets(arn: str) -> SecretReader:
+    return SecretReader(clients.secrets_manager(), arn)
