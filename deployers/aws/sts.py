@@ -1,0 +1,45 @@
+"""Who AWS takes us for. https://docs.aws.amazon.com/STS/latest/APIReference/"""
+
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from deployers.aws.faults import aws_faults, from_client_error
+from deployers.aws.session import ROLE_SESSION_NAME, Access, client
+from deployers.errors import AccessDenied, CredentialsRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Twelve digits, and the ARN of the user or of the assumed role's session."""
+
+    account_id: str
+    arn: str
+
+
+def caller(access: Access) -> Caller:
+    """Whom the credentials belong to. Raises CredentialsRefused and the other errors of AWS."""
+    with aws_faults():
+        answer = client(access, "sts").get_caller_identity()
+    return Caller(account_id=answer["Account"], arn=answer["Arn"])
+
+
+def partition(arn: str) -> str:
+    """`aws`, `aws-cn` or `aws-us-gov`: the second part of an ARN."""
+    return arn.split(":")[1]
+
+
+def refuses_without_external_id(access: Access) -> bool:
+    """Whether the role cannot be assumed by those who do not know the external id.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+    """
+    sts = client(Access(method="ambient", region=access.region), "sts")
+    with aws_faults():
+        try:
+            sts.assume_role(RoleArn=access.role_arn, RoleSessionName=ROLE_SESSION_NAME, DurationSeconds=900)
+        except ClientError as error:
+            if isinstance(from_client_error(error), CredentialsRefused | AccessDenied):
+                return True
+            raise
+    return False

@@ -1,0 +1,83 @@
+"""Why a stack failed, in words: the first real failure among its events, not the cancellations that follow it."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class EventLike(Protocol):
+    """What is read of an event; a row and a dataclass both will do."""
+
+    @property
+    def logical_id(self) -> str: ...
+    @property
+    def resource_type(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The resource that failed first, and AWS's reason."""
+
+    logical_id: str
+    resource_type: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        kind = self.resource_type.removeprefix("AWS::").replace("::", " ")
+        return f"{self.logical_id} ({kind}) failed: {_tidy(self.reason)}"
+
+    @property
+    def remedy(self) -> str:
+        return next(
+            (words for pattern, words in _REMEDIES if pattern.search(self.reason)),
+            "Remove the cause, then press Retry.",
+        )
+
+
+_CANCELLED = re.compile(r"\bcancell?ed\b", re.IGNORECASE)
+_STACK = "AWS::CloudFormation::Stack"
+_REMEDIES = (
+    (
+        re.compile(r"not authorized to perform|AccessDenied|explicit deny", re.IGNORECASE),
+        "Let the AWS account's role or user do this, then press Retry.",
+    ),
+    (
+        re.compile(r"limit exceeded|LimitExceeded|quota|maximum number", re.IGNORECASE),
+        "Ask AWS to raise this quota, or remove what is no longer needed, then press Retry.",
+    ),
+    (
+        re.compile(r"already exists", re.IGNORECASE),
+        "Remove or rename the thing of that name, then press Retry.",
+    ),
+    (
+        re.compile(r"not stabilize|timed? ?out|did not respond|no response", re.IGNORECASE),
+        "AWS took too long; press Retry. If it happens again, look at the function's log.",
+    ),
+)
+
+
+def first_cause(events: Iterable[EventLike]) -> Cause | None:
+    """The first failure of a resource among events in the order they happened; None if there is none."""
+    stack_failure = None
+    for event in events:
+        if not event.status.endswith("_FAILED") or _CANCELLED.search(event.reason):
+            continue
+        cause = Cause(event.logical_id, event.resource_type, event.reason)
+        if event.resource_type != _STACK:
+            return cause
+        stack_failure = stack_failure or cause
+    return stack_failure
+
+
+def _tidy(reason: str) -> str:
+    """AWS's reason without the request ids and handler codes that only its support can read."""
+    # `RequestToken: 3b..., HandlerErrorCode: AlreadyExists` and `(Service: S3, Status Code: 409, Request ID: ...)`
+    reason = re.sub(r"\s*\((?:RequestToken|Service|SDK Attempt Count):?[^()]*\)", "", reason)
+    reason = re.sub(r'^Resource handler returned message: "(.*)"$', r"\1", reason.strip(), flags=re.DOTALL)
+    return reason.strip() or "AWS gave no reason"
