@@ -1,0 +1,92 @@
+"""`/aws-accounts/`: AWS accounts and the ways into them."""
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from deployers.models import AccessMethod, AwsAccount
+from deployers.services import accounts
+from panel.api.base import Noun
+from panel.api.shapes import Strict, read_body
+
+
+class AwsAccountSerializer(serializers.ModelSerializer[AwsAccount]):
+    """An AWS account; the secret access key never leaves the panel."""
+
+    class Meta:
+        model = AwsAccount
+        fields = [
+            "id",
+            "name",
+            "account_id",
+            "method",
+            "role_arn",
+            "external_id",
+            "access_key_id",
+            "default_region",
+            "caller_arn",
+            "checked_at",
+            "check_error",
+            "created_at",
+            "updated_at",
+        ]
+        read_only_fields = fields
+
+
+class AwsAccountUpdateSerializer(Strict):
+    """A `secret_access_key` that is blank or left out keeps its value."""
+
+    name = serializers.CharField(max_length=80)
+    account_id = serializers.RegexField(
+        r"\A[0-9]{12}\Z", required=False, allow_blank=True, help_text="Twelve digits; empty: read from STS."
+    )
+    role_arn = serializers.CharField(max_length=2048, required=False, allow_blank=True)
+    access_key_id = serializers.CharField(max_length=128, required=False, allow_blank=True)
+    secret_access_key = serializers.CharField(max_length=256, required=False, allow_blank=True)
+    default_region = serializers.CharField(max_length=32)
+
+
+class AwsAccountCreateSerializer(AwsAccountUpdateSerializer):
+    method = serializers.ChoiceField(choices=AccessMethod.choices)
+
+
+class AwsAccountViewSet(Noun[AwsAccount]):
+    queryset = AwsAccount.objects.all()
+    serializer_class = AwsAccountSerializer
+
+    @extend_schema(request=AwsAccountCreateSerializer, responses={201: AwsAccountSerializer})
+    def create(self, request: Request) -> Response:
+        """Add an account. `check/` proves that the way in works; a role needs `trust-policy/` first."""
+        fields = read_body(AwsAccountCreateSerializer, request)
+        return self.answer(accounts.create(team=self.team, actor=self.actor, **fields), status.HTTP_201_CREATED)
+
+    @extend_schema(request=AwsAccountUpdateSerializer)
+    def partial_update(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Change an account."""
+        account = self.get_object()
+        fields = read_body(AwsAccountUpdateSerializer, request, partial=True)
+        return self.answer(accounts.update(account=account, actor=self.actor, **fields))
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Remove an account that no integration uses; nothing happens to it at AWS."""
+        accounts.delete(account=self.get_object(), actor=self.actor)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=None, responses=AwsAccountSerializer)
+    @action(detail=True, methods=["post"])
+    def check(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Ask STS now who the panel is in this account."""
+        account = self.get_object()
+        accounts.check(account=account, actor=self.actor)
+        account.refresh_from_db()
+        return self.answer(account)
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, filters=False)
+    @action(detail=True, methods=["get"], url_path="trust-policy", pagination_class=None)
+    def trust_policy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """The trust policy that the role needs: the panel may assume it, with this connection's external id."""
+        return Response(accounts.trust_policy(self.get_object()))

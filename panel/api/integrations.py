@@ -1,0 +1,206 @@
+"""`/integrations/`: repositories that are mirrored into AWS, and deployed from there."""
+
+from typing import Any
+
+from deployers.services.deliveries import webhook_urls
+from django.db.models import Prefetch, QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from deployers import tasks
+from deployers.models import AwsAccount, Stack, StackKind
+from deployers.services import stacks
+from integrations.models import Deployer, Integration, Method, Repository, SSHKey, SSHKeyState
+from integrations.services import integrations
+from panel.api.artifacts import ArtifactSerializer
+from panel.api.base import Noun
+from panel.api.deliveries import DeliveriesOfIntegration, DeliverySerializer, lines
+from panel.api.operations import OperationSerializer
+from panel.api.shapes import Filters, OfTeam, Strict, read_body, read_query
+from panel.integration_state import IntegrationState, integration_state, with_newest_operation
+
+
+class StackOfIntegrationSerializer(serializers.ModelSerializer[Stack]):
+    state = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = Stack
+        fields = ["id", "kind", "name", "state", "aws_status", "resources_done", "resources_total"]
+        read_only_fields = fields
+
+
+class IntegrationSerializer(serializers.ModelSerializer[Integration]):
+    """An integration; what its stacks made is empty until they are there."""
+
+    refs = serializers.ListField(child=serializers.CharField(), read_only=True)
+    deployers = serializers.ListField(child=serializers.ChoiceField(choices=Deployer.choices), read_only=True)
+    parameters = serializers.DictField(child=serializers.DictField(child=serializers.CharField()), read_only=True)
+    status = serializers.SerializerMethodField(help_text="As a whole: the newest operation, then the stacks.")
+    webhook_url = serializers.SerializerMethodField(help_text="Where the provider delivers to, for this method.")
+    webhook_urls = serializers.SerializerMethodField(help_text="Method to webhook URL.")
+    ssh_public_key = serializers.SerializerMethodField(help_text="The deploy key in use, for git pull.")
+    output_bucket = serializers.SerializerMethodField(help_text="The S3 bucket that holds the zips.")
+    stacks = StackOfIntegrationSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Integration
+        fields = [
+            "id",
+            "name",
+            "repository",
+            "method",
+            "refs",
+            "deploy_ref",
+            "aws_account",
+            "region",
+            "application",
+            "environment",
+            "deployers",
+            "parameters",
+            "status",
+            "webhook_url",
+            "webhook_urls",
+            "webhook_state",
+            "webhook_problem",
+            "ssh_public_key",
+            "output_bucket",
+            "stacks",
+            "created_at",
+            "updated_at",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.ChoiceField(choices=[state.value for state in IntegrationState]))
+    def get_status(self, integration: Integration) -> str:
+        return integration_state(
+            stacks=integration.stacks.all(),
+            operation_kind=getattr(integration, "operation_kind", None),
+            operation_status=getattr(integration, "operation_status", None),
+        )
+
+    @extend_schema_field(OpenApiTypes.STR)
+    def get_webhook_url(self, integration: Integration) -> str:
+        return self.get_webhook_urls(integration).get(integration.method, "")
+
+    @extend_schema_field(serializers.DictField(child=serializers.CharField()))
+    def get_webhook_urls(self, integration: Integration) -> dict[str, str]:
+        return {str(method): url for method, url in webhook_urls(integration).items()}
+
+    @extend_schema_field(OpenApiTypes.STR)
+    def get_ssh_public_key(self, integration: Integration) -> str:
+        return next((key.public_key for key in integration.ssh_keys.all() if key.state == SSHKeyState.CURRENT), "")
+
+    @extend_schema_field(OpenApiTypes.STR)
+    def get_output_bucket(self, integration: Integration) -> str:
+        outputs = (stack.outputs for stack in integration.stacks.all() if stack.kind == StackKind.GIT)
+        return next((str(output.get("OutputBucketName", "")) for output in outputs), "")
+
+
+class IntegrationUpdateSerializer(Strict):
+    name = serializers.CharField(max_length=60, help_text="Lower-case letters, digits and hyphens.")
+    method = serializers.ChoiceField(choices=Method.choices)
+    refs = serializers.ListField(
+        child=serializers.CharField(max_length=255),
+        help_text="Globs of what to mirror: `main`, `release/*`, `tags:v*`.",
+    )
+    deploy_ref = serializers.CharField(max_length=255, allow_blank=True)
+    region = serializers.CharField(max_length=32)
+    application = serializers.CharField(max_length=60)
+    environment = serializers.CharField(max_length=60)
+    deployers = serializers.ListField(child=serializers.ChoiceField(choices=Deployer.choices))
+    parameters = serializers.DictField(
+        child=serializers.DictField(child=serializers.CharField(max_length=4096, allow_blank=True)),
+        help_text="Stack kind to template parameters.",
+    )
+
+
+class IntegrationCreateSerializer(IntegrationUpdateSerializer):
+    repository = OfTeam(queryset=Repository.objects.all())
+    aws_account = OfTeam(queryset=AwsAccount.objects.all())
+    method = serializers.ChoiceField(choices=Method.choices, default=Method.ZIP_DOWNLOAD)
+    refs = serializers.ListField(child=serializers.CharField(max_length=255), default=lambda: ["**"])
+    deploy_ref = serializers.CharField(max_length=255, allow_blank=True, default="")
+    deployers = serializers.ListField(child=serializers.ChoiceField(choices=Deployer.choices), default=list)
+    parameters = serializers.DictField(
+        child=serializers.DictField(child=serializers.CharField(max_length=4096, allow_blank=True)), default=dict
+    )
+
+
+class IntegrationFilters(Filters):
+    name = serializers.CharField(max_length=60, required=False)
+    repository = serializers.UUIDField(required=False)
+    aws_account = serializers.UUIDField(required=False)
+    method = serializers.ChoiceField(choices=Method.choices, required=False)
+
+
+class DeletionQuery(Strict):
+    bucket = serializers.ChoiceField(
+        choices=["keep", "purge"],
+        default="keep",
+        help_text="`keep` leaves the bucket with its zips in the account, `purge` deletes both.",
+    )
+
+
+@extend_schema_view(list=extend_schema(parameters=[IntegrationFilters]))
+class IntegrationViewSet(Noun[Integration]):
+    queryset = Integration.objects.all()
+    serializer_class = IntegrationSerializer
+    filters = IntegrationFilters
+
+    def get_queryset(self) -> QuerySet[Integration]:
+        keys = Prefetch("ssh_keys", SSHKey.objects.filter(state=SSHKeyState.CURRENT))
+        return with_newest_operation(super().get_queryset()).prefetch_related("stacks", keys)
+
+    def _again(self, integration: Integration) -> Integration:
+        """The row as lists show it, after a service has changed it."""
+        return self.get_queryset().get(pk=integration.pk)
+
+    @extend_schema(request=IntegrationCreateSerializer, responses={201: IntegrationSerializer})
+    def create(self, request: Request) -> Response:
+        """Add an integration; nothing is made at AWS until it is provisioned."""
+        fields = read_body(IntegrationCreateSerializer, request)
+        integration = integrations.create(team=self.team, actor=self.actor, **fields)
+        return self.answer(self._again(integration), status.HTTP_201_CREATED)
+
+    @extend_schema(request=IntegrationUpdateSerializer)
+    def partial_update(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Change an integration; provision it again to bring the change to AWS."""
+        integration = self.get_object()
+        fields = read_body(IntegrationUpdateSerializer, request, partial=True)
+        return self.answer(self._again(integrations.update(integration=integration, actor=self.actor, **fields)))
+
+    @extend_schema(parameters=[DeletionQuery], responses={202: OperationSerializer})
+    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Start the deletion of webhook, deploy key, stack and, if asked, the zips; the integration goes last."""
+        query = read_query(DeletionQuery, request)
+        operation = stacks.delete(integration=self.get_object(), actor=self.actor, bucket=query["bucket"])
+        tasks.nudge(operation)
+        return self._started(operation)
+
+    @extend_schema(request=None, responses={202: OperationSerializer})
+    @action(detail=True, methods=["post"])
+    def provision(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Create or update its stack, then install the webhook and the deploy key."""
+        operation = stacks.provision(integration=self.get_object(), actor=self.actor)
+        tasks.nudge(operation)
+        return self._started(operation)
+
+    @extend_schema(parameters=[DeliveriesOfIntegration], responses=DeliverySerializer(many=True))
+    @action(detail=True, methods=["get"], filters=DeliveriesOfIntegration)
+    def deliveries(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Its deliveries, newest first."""
+        return self.list_of(lines(self.narrowed(self.get_object().deliveries.all())), DeliverySerializer)
+
+    @extend_schema(responses=ArtifactSerializer(many=True))
+    @action(detail=True, methods=["get"], filters=Filters)
+    def artifacts(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Its artifacts, newest first."""
+        return self.list_of(self.narrowed(self.get_object().artifacts.all()), ArtifactSerializer)
+
+    def _started(self, operation: Any) -> Response:
+        body = OperationSerializer(operation, context=self.get_serializer_context()).data
+        return Response(body, status=status.HTTP_202_ACCEPTED)

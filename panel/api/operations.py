@@ -1,0 +1,68 @@
+"""`/operations/`: what the panel is bringing about, or has."""
+
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from deployers import tasks
+from deployers.models import Operation, OperationKind
+from deployers.services import stacks
+from deployers.states import OperationStatus
+from panel.api.base import Noun
+from panel.api.shapes import Filters
+
+
+class OperationSerializer(serializers.ModelSerializer[Operation]):
+    requested_by = serializers.SlugRelatedField[Operation](slug_field="username", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Operation
+        fields = [
+            "id",
+            "integration",
+            "stack",
+            "kind",
+            "status",
+            "step",
+            "problem_code",
+            "problem",
+            "remedy",
+            "requested_by",
+            "created_at",
+            "started_at",
+            "finished_at",
+        ]
+        read_only_fields = fields
+
+
+class OperationFilters(Filters):
+    integration = serializers.UUIDField(required=False)
+    stack = serializers.UUIDField(required=False)
+    kind = serializers.ChoiceField(choices=OperationKind.choices, required=False)
+    status = serializers.ChoiceField(choices=OperationStatus.choices, required=False)
+
+
+@extend_schema_view(list=extend_schema(parameters=[OperationFilters]))
+class OperationViewSet(Noun[Operation]):
+    queryset = Operation.objects.select_related("requested_by")
+    serializer_class = OperationSerializer
+    filters = OperationFilters
+
+    @extend_schema(request=None, responses={202: OperationSerializer})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Start over what failed; answers the new operation."""
+        operation = stacks.retry(operation=self.get_object(), actor=self.actor)
+        tasks.nudge(operation)
+        return self.answer(operation, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={200: OperationSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Stop an operation, where it can still be stopped."""
+        operation = self.get_object()
+        stacks.cancel(operation=operation, actor=self.actor)
+        operation.refresh_from_db()
+        return self.answer(operation)

@@ -1,0 +1,133 @@
+"""`/providers/`: git providers and the credentials to call their APIs with."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from integrations.models import Provider, ProviderKind
+from integrations.services import providers
+from panel.api.base import Noun
+from panel.api.shapes import Filters, Strict, read_body, read_query
+
+
+class ProviderSerializer(serializers.ModelSerializer[Provider]):
+    """A provider; its credentials never leave the panel."""
+
+    class Meta:
+        model = Provider
+        fields = [
+            "id",
+            "kind",
+            "name",
+            "base_url",
+            "ca_bundle",
+            "ssh_port",
+            "ssh_known_hosts",
+            "login",
+            "missing_scopes",
+            "checked_at",
+            "check_error",
+            "created_at",
+            "updated_at",
+        ]
+        read_only_fields = fields
+
+
+class ProviderUpdateSerializer(Strict):
+    """`credentials` that are blank or left out keep their value."""
+
+    name = serializers.CharField(max_length=80)
+    base_url = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    credentials = serializers.DictField(
+        child=serializers.CharField(max_length=10_000, allow_blank=True),
+        help_text='The secrets of this kind of provider, such as {"token": "ghp_..."}.',
+    )
+    ca_bundle = serializers.CharField(
+        required=False, allow_blank=True, help_text="PEM certificates to trust besides the public ones."
+    )
+    ssh_port = serializers.IntegerField(min_value=1, max_value=65535, required=False)
+
+
+class ProviderCreateSerializer(ProviderUpdateSerializer):
+    kind = serializers.ChoiceField(choices=ProviderKind.choices)
+
+
+class RemoteRepositorySerializer(serializers.Serializer[Any]):
+    """A repository as the provider lists it."""
+
+    full_name = serializers.CharField()
+    default_branch = serializers.CharField()
+    private = serializers.BooleanField()
+    web_url = serializers.CharField()
+
+
+class RemoteRepositoriesSerializer(serializers.Serializer[Any]):
+    """One page of the provider's list."""
+
+    results = RemoteRepositorySerializer(many=True)
+    next_page = serializers.IntegerField(allow_null=True, help_text="Null on the last page.")
+
+
+class SearchQuery(Strict):
+    q = serializers.CharField(max_length=255, default="", allow_blank=True)
+    page = serializers.IntegerField(min_value=1, max_value=10_000, default=1)
+
+
+class ProviderFilters(Filters):
+    kind = serializers.ChoiceField(choices=ProviderKind.choices, required=False)
+
+
+@extend_schema_view(list=extend_schema(parameters=[ProviderFilters]))
+class ProviderViewSet(Noun[Provider]):
+    queryset = Provider.objects.all()
+    serializer_class = ProviderSerializer
+    filters = ProviderFilters
+
+    @extend_schema(request=ProviderCreateSerializer, responses={201: ProviderSerializer})
+    def create(self, request: Request) -> Response:
+        """Add a provider; its credentials are checked first."""
+        fields = read_body(ProviderCreateSerializer, request)
+        return self.answer(providers.create(team=self.team, actor=self.actor, **fields), status.HTTP_201_CREATED)
+
+    @extend_schema(request=ProviderUpdateSerializer)
+    def partial_update(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Change a provider; the new credentials are checked first."""
+        provider = self.get_object()
+        fields = read_body(ProviderUpdateSerializer, request, partial=True)
+        return self.answer(providers.update(provider=provider, actor=self.actor, **fields))
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Remove a provider that no repository uses."""
+        providers.delete(provider=self.get_object(), actor=self.actor)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=None, responses=ProviderSerializer)
+    @action(detail=True, methods=["post"])
+    def check(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Ask the provider now whose the credentials are and what they lack."""
+        provider = self.get_object()
+        providers.check(provider=provider, actor=self.actor)
+        provider.refresh_from_db()
+        return self.answer(provider)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("q", str, description="Part of the name."),
+            OpenApiParameter("page", int, description="As `next_page` of the page before."),
+        ],
+        responses=RemoteRepositoriesSerializer,
+        filters=False,
+    )
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def repositories(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Repositories that the provider lets these credentials read."""
+        query = read_query(SearchQuery, request)
+        found = providers.search_repositories(provider=self.get_object(), query=query["q"], page=query["page"])
+        return Response(
+            {"results": RemoteRepositorySerializer(found.items, many=True).data, "next_page": found.next_page}
+        )

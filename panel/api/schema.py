@@ -1,0 +1,80 @@
+"""The OpenAPI schema and the page that shows it."""
+
+from typing import Any
+
+from django.urls import reverse
+from django.views.generic import TemplateView
+from drf_spectacular.views import SpectacularAPIView
+
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string", "description": "The HTTP status in words."},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What happened."},
+        "code": {"type": "string", "description": "Names the case for machines."},
+        "remedy": {"type": "string", "description": "What to do about it."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["detail"],
+                "properties": {
+                    "field": {"type": "string"},
+                    "pointer": {"type": "string", "description": "A JSON pointer into the body."},
+                    "parameter": {"type": "string", "description": "The query parameter."},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def add_problems(result: dict[str, Any], generator: object, request: object, public: bool) -> dict[str, Any]:  # noqa: ARG001
+    """A postprocessing hook of drf-spectacular: every operation may answer a problem."""
+    result["components"].setdefault("schemas", {})["Problem"] = PROBLEM
+    answer = {
+        "description": "A problem (RFC 9457).",
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"]["default"] = answer
+    return result
+
+
+class SchemaView(SpectacularAPIView):
+    """The API as OpenAPI 3, for everybody: it tells nothing of anyone's data."""
+
+    authentication_classes = []
+    custom_settings = {
+        "POSTPROCESSING_HOOKS": [
+            "drf_spectacular.hooks.postprocess_schema_enums",
+            "panel.api.schema.add_problems",
+        ],
+        "SCHEMA_PATH_PREFIX": "/api/v1",
+        "COMPONENT_SPLIT_REQUEST": False,
+        "ENUM_NAME_OVERRIDES": {
+            "ProviderKind": "integrations.models.ProviderKind",
+            "Method": "integrations.models.Method",
+            "Deployer": "integrations.models.Deployer",
+            "DeliveryStatus": "integrations.models.DeliveryStatus",
+            "WebhookState": "integrations.models.WebhookState",
+            "AccessMethod": "deployers.models.AccessMethod",
+            "StackKind": "deployers.models.StackKind",
+            "OperationKind": "deployers.models.OperationKind",
+            "OperationStatus": "deployers.states.OperationStatus",
+        },
+    }
+
+
+class DocsView(TemplateView):
+    """Swagger UI from our own files, under the content security policy of every page."""
+
+    template_name = "api/docs.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(schema_url=reverse("api-schema"), **kwargs)
