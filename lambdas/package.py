@@ -1,8 +1,9 @@
 """Builds the functions' deployment packages: `python -m lambdas.package --out DIR [function ...]`.
 
-The same sources make the same bytes: entries are sorted and carry fixed dates and modes. A package holds the function's own
-folder, `lambdas/common` and what the function's requirements.txt pins, taken from wheels for the runtime and architecture that
-it is built for. Bytecode is included when this interpreter is the runtime's: it makes a cold start three times as fast.
+The same sources make the same bytes: entries are sorted and carry fixed dates and modes. A package holds the function's
+own folder, `lambdas/common` and what the function's requirements.txt pins, taken from wheels for the runtime and the
+architecture that it is built for. Bytecode is included when this interpreter is the runtime's: it makes a cold start
+three times as fast.
 """
 
 import argparse
@@ -89,7 +90,16 @@ def _install(root: Path, target: Target, requirements: Path) -> None:
     machine = MACHINES[target.architecture]
     platforms = [f"--platform={glibc}_{machine}" for glibc in GLIBC]
     command = [
-        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps"),
+        *(
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-compile",
+            "--no-deps",
+        ),
         *("--require-hashes", "--only-binary=:all:", "--implementation=cp", f"--python-version={target.version}"),
         *platforms,
         *("--target", str(root), "--requirement", str(requirements)),

@@ -17,15 +17,15 @@ Act = Callable[[Mapping[str, Any]], Mapping[str, str]]
 def handle(event: Mapping[str, Any], act: Act, *, physical_id: str) -> None:
     """Run `act` and tell CloudFormation how it went.
 
-    The physical id must be the same for Create and every Update: CloudFormation deletes the old one when it changes. The one
-    that CloudFormation knows already always wins.
+    The physical id must be the same for Create and every Update: CloudFormation deletes the old resource when the id
+    changes. So the one that it knows already always wins.
     """
     status, reason, data = "FAILED", "The function stopped before it was done", dict[str, str]()
     try:
         data = dict(act(event))
         status, reason = "SUCCESS", ""
-    except Exception as error:
-        log.exception("custom_resource_failed", request=event.get("RequestType"))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the stack must not wait an hour
+        log.exception("custom_resource_failed", error, request=event.get("RequestType"))
         reason = f"{type(error).__name__}: {error}"[:1000]
     finally:
         _answer(
@@ -53,9 +53,9 @@ def _answer(url: str, document: Mapping[str, Any]) -> None:
         try:
             with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
                 response.read()
-        except OSError:
+        except OSError as error:
             if attempt == 2:
                 raise
-            log.exception("custom_resource_answer_failed", attempt=attempt + 1)
+            log.exception("custom_resource_answer_failed", error, attempt=attempt + 1)
         else:
             return

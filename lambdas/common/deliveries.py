@@ -1,7 +1,7 @@
 """The deliveries table: every webhook request that a stack received, and what became of it.
 
-Each change of state is one conditional write, so two writers never both win. Beside the deliveries lie `head#...` items,
-one a ref: the newest accepted delivery, and the newest artifact with the digest of its content.
+Each change of state is one conditional write, so two writers never both win. Beside the deliveries lie `head#...`
+items, one a ref: the newest accepted delivery, and the newest artifact with the digest of its content.
 """
 
 import hashlib

@@ -1,6 +1,8 @@
 """What can go wrong with a delivery.
 
     WebhookError                  the request itself cannot be accepted
+    ├── BadSource                 it comes from an address that is not allowed
+    ├── BodyTooLarge
     ├── BadSignature              nobody who knows the secret sent it
     └── BadPayload                it is signed, and yet no payload of this provider
     FetchError                    an accepted delivery could not become an artifact
@@ -13,11 +15,27 @@ Messages are for people and are shown in the panel: they carry no secrets.
 
 
 class WebhookError(Exception):
-    """A webhook request that is not accepted."""
+    """A webhook request that is not accepted. `http_status` is what its sender is answered."""
+
+    http_status = 400
+
+
+class BadSource(WebhookError):
+    """The request comes from an address that the stack does not allow."""
+
+    http_status = 401
+
+
+class BodyTooLarge(WebhookError):
+    """The body is larger than the receiver takes."""
+
+    http_status = 413
 
 
 class BadSignature(WebhookError):
     """The signature is missing, or made with another secret."""
+
+    http_status = 401
 
 
 class BadPayload(WebhookError):

@@ -12,9 +12,9 @@ def info(event: str, **fields: object) -> None:
     _logger.info("%s", _line(event, fields))
 
 
-def exception(event: str, **fields: object) -> None:
-    """Log the exception being handled, with its traceback."""
-    _logger.exception("%s", _line(event, fields))
+def exception(event: str, error: BaseException, **fields: object) -> None:
+    """Log an exception with its traceback."""
+    _logger.error("%s", _line(event, fields), exc_info=error)
 
 
 def _line(event: str, fields: dict[str, object]) -> str:

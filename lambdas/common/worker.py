@@ -1,7 +1,7 @@
 """A batch of messages from a FIFO queue: each ends as stored, superseded, failed, or is tried again later.
 
-Only the newest push of a ref is fetched. Messages of one group stay in order: once one of them fails, those behind it are
-handed back too. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+Only the newest push of a ref is fetched. Messages of one group stay in order: once one of them fails, those behind it
+are handed back too. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
 
 import time
@@ -115,27 +115,31 @@ def _newest_of_each_group(messages: list[_Message]) -> dict[str, str]:
 
 
 def _handle(worker: Worker, message: _Message, newest_in_batch: str, deadline: float) -> bool:
-    """Whether the message is done with. Nothing but the process's death leaves a delivery without a word."""
+    """Whether the message is done with."""
     try:
         request = FetchRequest.from_json(message.body)
-    except ValueError:
-        log.exception("message_unreadable", message=message.id)
+    except ValueError as error:
+        log.exception("message_unreadable", error, message=message.id)
         return False
     item = worker.table.get(request.delivery)
     if item is None:
         log.info("delivery_unknown", delivery=request.delivery)
         return False
-    if item["status"] not in FETCHABLE:
-        return True
     head = worker.table.head(request.repository, request.ref)
     if max(head.received_at, newest_in_batch) > request.received_at:
         reason = "A newer push to the same ref took its place"
         worker.table.move(request.delivery, DeliveryStatus.SUPERSEDED, when=FETCHABLE, reason=reason)
         return True
-    last = message.receive_count >= worker.max_receive_count
     reason = f"Attempt {message.receive_count} of {worker.max_receive_count}"
     if not worker.table.move(request.delivery, DeliveryStatus.FETCHING, when=FETCHABLE, reason=reason):
         return True
+    return _attempt(worker, message, request, item, head, deadline=deadline)
+
+
+def _attempt(
+    worker: Worker, message: _Message, request: FetchRequest, item: Item, head: Head, *, deadline: float
+) -> bool:
+    """Fetch, and write down how it went. Nothing but the process's death leaves a delivery without a word."""
     mine = Head(request.delivery, request.received_at, commit=request.commit, before=str(item.get("before", "")))
     worker.table.advance_head(request.repository, request.ref, mine)
     started, at = time.monotonic(), timestamp()
@@ -144,10 +148,10 @@ def _handle(worker: Worker, message: _Message, newest_in_batch: str, deadline: f
         worker.table.remember_artifact(
             request.repository, request.ref, version_id=stored.version_id, content_digest=stored.content_digest
         )
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - written down as this delivery's failure, and tried again
         failure = _as_failure(error)
         attempt = {"at": at, "duration_ms": _since(started), "error": str(failure)}
-        return _failed(worker, message, request, failure, attempt, last=last)
+        return _failed(worker, message, request, failure, attempt)
     attempt = {"at": at, "duration_ms": _since(started), "error": ""}
     _stored(worker, request, stored, attempt)
     return True
@@ -171,7 +175,7 @@ def _as_failure(error: Exception) -> FetchError:
     """The failure in words for people; what is not ours is logged with its traceback and tried again."""
     if isinstance(error, FetchError):
         return error
-    log.exception("fetch_error")
+    log.exception("fetch_error", error)
     response = getattr(error, "response", None)
     if isinstance(response, dict) and "Error" in response:
         code, operation = response["Error"].get("Code", "an error"), getattr(error, "operation_name", "a request")
@@ -201,13 +205,12 @@ def _failed(
     request: FetchRequest,
     failure: FetchError,
     attempt: Mapping[str, object],
-    *,
-    last: bool,
 ) -> bool:
     """Write a failed attempt down. True if the message is done with: only a permanent failure is.
 
     The last of the attempts hands its message back too, so that it comes to the dead-letter queue.
     """
+    last = message.receive_count >= worker.max_receive_count
     if isinstance(failure, TemporaryFailure) and not last:
         delay = min(failure.retry_after or BACKOFF[min(message.receive_count, len(BACKOFF)) - 1], MAX_BACKOFF)
         reason = f"{failure}. Trying again in {delay} s"

@@ -26,8 +26,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any] | None:  #
 
 
 def purge(s3: "S3Client", bucket: str) -> int:
-    """Delete every version, delete marker and unfinished upload; return how many. May run twice, or on no bucket at all.
+    """Delete every version, delete marker and unfinished upload; return how many.
 
+    May run twice, or on a bucket that is gone.
     Raises RuntimeError with S3's words if some of them cannot be deleted.
     """
     deleted = 0

@@ -1,12 +1,15 @@
 """A commit's tree as a zip, without a checkout: same tree, same bytes.
 
-Order, dates and compression are fixed. Exec bits and symlinks are kept, submodules have no content here and are left out,
-and paths with the attribute `export-ignore` are too, as with `git archive`.
+Order, dates and compression are fixed. Exec bits and symlinks are kept. Submodules have no content here and are left
+out; so are paths with the attribute `export-ignore`, as with `git archive`.
 """
 
+import contextlib
+import importlib
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import ModuleType
 
 import pygit2
 from pygit2.enums import AttrCheck, FileMode
@@ -26,10 +29,9 @@ from lambdas.common.zip_format import (
     end_records,
 )
 
-try:
-    from isal import isal_zlib as deflate_module
-except ImportError:
-    deflate_module = zlib
+deflate_module: ModuleType = zlib
+with contextlib.suppress(ImportError):  # the package carries isal; a process of the panel or a test may not
+    deflate_module = importlib.import_module("isal.isal_zlib")
 
 LEVEL = 3
 """isal's levels 1 and 2 are not deterministic between processes; 3 is, at five times the speed of zlib's 6."""
@@ -76,7 +78,7 @@ def write_zip(
     position = unpacked = 0
     for file in _files(repository, commit, submodules, limits):
         check_time()
-        data = repository[file.id].data
+        data = _blob(repository, file.id)
         unpacked += len(data)
         if len(data) > limits.file_bytes or unpacked > limits.unpacked_bytes:
             raise PermanentFailure(
@@ -121,6 +123,10 @@ def _entry(file: _File, data: bytes, offset: int) -> tuple[CentralEntry, bytes]:
     return entry, packed
 
 
+def _blob(repository: pygit2.Repository, blob_id: pygit2.Oid) -> bytes:
+    return repository[blob_id].peel(pygit2.Blob).data
+
+
 def _local_header(entry: CentralEntry) -> bytes:
     if entry.size >= MAX32:
         raise PermanentFailure("A file of 4 GB or more cannot be stored")
@@ -159,8 +165,8 @@ def _files(repository: pygit2.Repository, commit: str, submodules: list[str], li
     while pending:
         prefix, tree_id = pending.pop()
         trees.append((prefix, tree_id))
-        for item in repository[tree_id]:
-            name = prefix + item.raw_name
+        for item in repository[tree_id].peel(pygit2.Tree):
+            name = prefix + (item.raw_name or b"")
             if item.filemode == FileMode.TREE:
                 pending.append((name + b"/", item.id))
             elif item.filemode == FileMode.COMMIT:
@@ -172,7 +178,7 @@ def _files(repository: pygit2.Repository, commit: str, submodules: list[str], li
         if len(found) > limits.entries:
             raise PermanentFailure(f"The commit has more than {limits.entries} files")
     found.sort(key=lambda file: file.name)
-    if not any(b"export-ignore" in repository[each].data for each in attributes):
+    if not any(b"export-ignore" in _blob(repository, each) for each in attributes):
         yield from found
         return
     ignored = _Ignored(repository, commit)

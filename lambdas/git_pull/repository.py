@@ -63,7 +63,7 @@ def fetch_commit(path: Path, url: str, ref: str, commit: str, callbacks: Callbac
             except (pygit2.GitError, KeyError, ValueError, OSError) as error:
                 if _NETWORK.search(str(error)):
                     raise
-                log.exception("warm_repository_discarded")
+                log.exception("warm_repository_discarded", error)
                 discard(path)
         return _fetch(path, url, ref, commit, callbacks)
     except (pygit2.GitError, KeyError, ValueError, OSError) as error:

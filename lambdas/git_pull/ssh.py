@@ -36,7 +36,7 @@ def trust_only(known_hosts: str, home: Path) -> None:
     pygit2.settings.server_timeout = READ_TIMEOUT
 
 
-class SshCallbacks(pygit2.RemoteCallbacks):  # type: ignore[misc]
+class SshCallbacks(pygit2.RemoteCallbacks):
     """Authenticates with one key, insists on a known host, and stops in time."""
 
     def __init__(self, *, key: str, check_time: Callable[[], None]) -> None:
@@ -55,7 +55,10 @@ class SshCallbacks(pygit2.RemoteCallbacks):  # type: ignore[misc]
         return True
 
     def credentials(
-        self, url: str, username_from_url: str | None, allowed_types: CredentialType
+        self,
+        url: str,  # noqa: ARG002 - libgit2's signature
+        username_from_url: str | None,
+        allowed_types: CredentialType,
     ) -> pygit2.KeypairFromMemory | pygit2.Username:
         """Offer the key, once. Raises PermanentFailure when it was refused."""
         user = username_from_url or "git"

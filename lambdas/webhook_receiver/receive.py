@@ -9,18 +9,18 @@ import ipaddress
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lambdas.common import log, queue
 from lambdas.common.deliveries import DeliveryTable, Head, Item, timestamp
-from lambdas.common.errors import BadPayload, BadSignature, InvalidName
+from lambdas.common.errors import BadSignature, BadSource, BodyTooLarge, InvalidName, WebhookError
 from lambdas.common.keys import artifact_key
 from lambdas.common.payloads import FORMATS, PushEvent, WebhookFormat, WebhookRequest
 from lambdas.common.provider_secret import SecretReader
 from lambdas.common.refs import Ref
 from lambdas.common.statuses import DeliveryStatus
 from lambdas.webhook_receiver.request import Request
-from lambdas.webhook_receiver.settings import Settings
+from lambdas.webhook_receiver.settings import Network, Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -29,6 +29,8 @@ MAX_BODY = 6 * 1024 * 1024
 """Bytes. What Lambda takes at all: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 MAX_REJECTED_BODY = 2 * 1024
 REJECTED_RETENTION_DAYS = 7
+ASKED_AGAIN = frozenset({DeliveryStatus.FAILED, DeliveryStatus.IGNORED})
+"""A delivery that ended so and is sent again was sent by a person, who has changed something since."""
 METHODS = {"zipdl": "zip_download", "gitpull": "git_pull"}
 
 
@@ -61,19 +63,15 @@ def receive(receiver: Receiver, request: Request) -> Answer:
     """Handle one request. Raises botocore's errors if the table, the queue or the secret cannot be reached."""
     if request.path not in METHODS:
         return Answer(404, "", "rejected", f"There is no webhook at /{request.path[:50]}")
-    if not _ip_allowed(receiver.settings, request.source_ip):
-        return _reject(receiver, request, 401, f"Requests from {request.source_ip[:50]} are not allowed (AllowedIps)")
-    if len(request.body) > MAX_BODY:
-        return _reject(receiver, request, 413, f"The body is larger than {MAX_BODY // 1024 // 1024} MB")
     try:
+        _check_source(receiver.settings, request)
         _verify(receiver, request)
         webhook = receiver.format.parse(request.headers, request.body)
-    except BadSignature as error:
-        return _reject(receiver, request, 401, str(error))
-    except BadPayload as error:
-        return _reject(receiver, request, 400, str(error))
+    except WebhookError as error:
+        return _reject(receiver, request, error)
     if not webhook.changes:
-        return _ignore(receiver, request, webhook, None, delivery_id(webhook, request), _why_nothing(webhook))
+        identity, reason = delivery_id(webhook, request), _why_nothing(webhook)
+        return _ignore(receiver, request, webhook, None, identity=identity, reason=reason)
     answers = [
         _change(receiver, request, webhook, change, delivery_id(webhook, request, number))
         for number, change in enumerate(webhook.changes, start=1)
@@ -89,14 +87,19 @@ def delivery_id(webhook: WebhookRequest, request: Request, number: int = 1) -> s
     return own if number == 1 else f"{own}-{number}"
 
 
-def _ip_allowed(settings: Settings, source_ip: str) -> bool:
-    if not settings.allowed_ips:
-        return True
+def _check_source(settings: Settings, request: Request) -> None:
+    if settings.allowed_ips and not _is_within(settings.allowed_ips, request.source_ip):
+        raise BadSource(f"Requests from {request.source_ip[:50]} are not allowed (AllowedIps)")
+    if len(request.body) > MAX_BODY:
+        raise BodyTooLarge(f"The body is larger than {MAX_BODY // 1024 // 1024} MB")
+
+
+def _is_within(networks: tuple[Network, ...], source_ip: str) -> bool:
     try:
         address = ipaddress.ip_address(source_ip)
     except ValueError:
         return False
-    return any(address in network for network in settings.allowed_ips)
+    return any(address in network for network in networks)
 
 
 def _verify(receiver: Receiver, request: Request) -> None:
@@ -137,17 +140,17 @@ def _why_not(settings: Settings, change: PushEvent, ref: Ref) -> str:
 
 def _change(receiver: Receiver, request: Request, webhook: WebhookRequest, change: PushEvent, identity: str) -> Answer:
     reason = _why_not(receiver.settings, change, Ref.parse(change.ref))
-    if reason or change.commit is None:
-        return _ignore(receiver, request, webhook, change, identity, reason)
-    item = _item(receiver, request, webhook, change, identity, DeliveryStatus.RECEIVED, "")
+    if reason:
+        return _ignore(receiver, request, webhook, change, identity=identity, reason=reason)
+    item = _item(receiver, request, webhook, change) | {"id": identity, "status": DeliveryStatus.RECEIVED, "reason": ""}
     if not receiver.table.create(item):
         known = receiver.table.get(identity) or item
-        if known["status"] == DeliveryStatus.FAILED and known.get("commit") == change.commit:
+        if known["status"] in ASKED_AGAIN and known.get("commit") == change.commit:
             known["requeued_at"] = timestamp()
             receiver.table.move(
                 identity,
                 DeliveryStatus.RECEIVED,
-                when={DeliveryStatus.FAILED},
+                when=ASKED_AGAIN,
                 requeued_at=known["requeued_at"],
                 reason="Sent again by the provider",
             )
@@ -181,7 +184,7 @@ def _came_late(head: Head, item: Item) -> bool:
 
     Unless this one starts where that one ended: then somebody pushed the old commit again.
     """
-    return head.delivery_id != item["id"] and head.before == item["commit"] and item["before"] != head.commit
+    return bool(head.delivery_id != item["id"] and head.before == item["commit"] and item["before"] != head.commit)
 
 
 def _ignore(
@@ -189,18 +192,19 @@ def _ignore(
     request: Request,
     webhook: WebhookRequest,
     change: PushEvent | None,
+    *,
     identity: str,
     reason: str,
 ) -> Answer:
-    item = _item(receiver, request, webhook, change, identity, DeliveryStatus.IGNORED, reason)
-    receiver.table.create(item)
+    item = _item(receiver, request, webhook, change)
+    receiver.table.create(item | {"id": identity, "status": DeliveryStatus.IGNORED, "reason": reason})
     log.info("delivery_ignored", delivery=identity, reason=reason)
     return Answer(200, identity, DeliveryStatus.IGNORED, reason)
 
 
-def _reject(receiver: Receiver, request: Request, code: int, reason: str) -> Answer:
+def _reject(receiver: Receiver, request: Request, error: WebhookError) -> Answer:
     """Log a request that is not accepted, under an id of ours: a forgery must not take the place of a real delivery."""
-    identity = f"rejected-{request.id}"
+    identity, reason = f"rejected-{request.id}", str(error)
     claimed = re.sub(r"[^A-Za-z0-9._-]", "-", request.headers.get(receiver.format.delivery_header, ""))[:100]
     receiver.table.create(
         {
@@ -214,28 +218,18 @@ def _reject(receiver: Receiver, request: Request, code: int, reason: str) -> Ans
         }
     )
     log.info("delivery_rejected", delivery=identity, reason=reason, source_ip=request.source_ip)
-    return Answer(code, identity, DeliveryStatus.REJECTED, reason)
+    return Answer(error.http_status, identity, DeliveryStatus.REJECTED, reason)
 
 
-def _item(
-    receiver: Receiver,
-    request: Request,
-    webhook: WebhookRequest,
-    change: PushEvent | None,
-    identity: str,
-    status: DeliveryStatus,
-    reason: str,
-) -> Item:
+def _item(receiver: Receiver, request: Request, webhook: WebhookRequest, change: PushEvent | None) -> Item:
+    """What the table keeps of a signed request, but for its id and what was decided."""
     now = timestamp()
-    item: dict[str, Any] = {
-        "id": identity,
+    item: Item = {
         "provider_delivery_id": webhook.delivery_id[:200],
         "event": webhook.event[:100],
         "repository": webhook.repository,
         "sender": webhook.sender,
         "method": METHODS[request.path],
-        "status": status,
-        "reason": reason,
         "received_at": now,
         "updated_at": now,
         "expires_at": _expiry(receiver.settings.retention_days),

@@ -51,7 +51,7 @@ def open_archive(request: ArchiveRequest, context: ssl.SSLContext) -> Iterator[h
 
 @contextmanager
 def reading(host: str) -> Iterator[None]:
-    """Turn what the network raises into a TemporaryFailure, or a permanent one for a certificate that is not trusted."""
+    """Turn what the network raises into a TemporaryFailure, and an untrusted certificate into a PermanentFailure."""
     try:
         yield
     except ssl.SSLCertVerificationError as error:

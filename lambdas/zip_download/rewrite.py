@@ -1,8 +1,8 @@
 """Strip the leading folder off a zip while it streams through: compressed bytes are copied, never inflated.
 
 Providers serve `git archive --prefix=<folder>/`. Local headers are read as they arrive and written again under their
-new names; the central directory is the provider's own with new names and offsets, so modes, symlinks, dates and extras stay.
-The result is byte for byte what `git archive` makes without a prefix.
+new names; the central directory is the provider's own with new names and offsets, so modes, symlinks, dates and extras
+stay. The result is byte for byte what `git archive` makes without a prefix.
 """
 
 import struct
@@ -304,7 +304,8 @@ def strip_leading_folder(
 ) -> Rewritten:
     """Copy a zip from `read` to `write` without its one leading folder.
 
-    Raises TemporaryFailure if the stream ends early, PermanentFailure if it is no zip, breaks a limit or has unsafe names.
+    Raises TemporaryFailure if the stream ends early, PermanentFailure if it is no zip, breaks a limit or has unsafe
+    names.
     """
     try:
         return _Rewriter(read, write, limits).run()
