@@ -1,0 +1,350 @@
+"""The only HTTP client of the panel: HTTPS to hosts that people give, guarded, bounded, with errors for people.
+
+The host is resolved once a connection, and the connection goes to an address that was checked, so that a name cannot
+point elsewhere between the check and the use. TLS is verified against the host's name as ever. Redirects are followed
+on the same host only. Calls that change nothing are tried again; no call waits longer than its timeouts.
+"""
+
+import json
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+from integrations.addresses import Network, may_connect
+from integrations.errors import (
+    CertificateNotTrusted,
+    CredentialsRejected,
+    HostNotAllowed,
+    InvalidValue,
+    NotFoundAtProvider,
+    PermissionMissing,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRefused,
+    ProviderUnreachable,
+    UnexpectedAnswer,
+)
+
+CONNECT_TIMEOUT, READ_TIMEOUT, TOTAL_TIMEOUT = 3.05, 10.0, 25.0  # seconds
+MAX_BODY = 20 * 1024 * 1024  # bytes, after decompression
+MAX_REDIRECTS = 3
+MAX_ADDRESSES = 4
+MAX_QUOTE = 300  # characters of a provider's own words in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider answered. `url` is where it came from, after redirects."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Looked up whatever the case of the name."""
+    content: bytes
+    url: str
+    next_url: str | None = None
+    """The next page, by the Link header (RFC 8288)."""
+
+    def json(self) -> Any:
+        """The parsed body. Raises UnexpectedAnswer if it is no JSON."""
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError):
+            host = urlsplit(self.url).netloc
+            raise UnexpectedAnswer(
+                f"{host} answered something that is not JSON.",
+                remedy="Check the address: it must be the one under which the provider's own pages open.",
+                field="base_url",
+            ) from None
+
+    @property
+    def message(self) -> str:
+        """The provider's own words, in one line: `message` and the messages of `errors`, as most APIs write them."""
+        try:
+            body = json.loads(self.content)
+        except (ValueError, RecursionError):
+            return ""
+        if not isinstance(body, dict):
+            return ""
+        errors = body.get("errors")
+        errors = errors if isinstance(errors, list) else []
+        said = [body.get("message") or body.get("error")]
+        said += [error.get("message") if isinstance(error, dict) else error for error in errors]
+        words = "; ".join(text.strip() for text in said if isinstance(text, str) and text.strip())
+        return " ".join(words.split())[:MAX_QUOTE]
+
+
+Explain = Callable[[Answer], ProviderError | None]
+
+
+class HttpClient:
+    """Calls the API below `base_url` with `headers` on every request.
+
+    `allowed_networks` are the private networks the host may be in; `ca_bundle` is PEM text to trust besides the public
+    authorities; `explain` may turn an answer of 400 or more into a more precise error than its status alone allows.
+    Raises HostNotAllowed and InvalidValue at once for an address or a bundle that cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        ca_bundle: str = "",
+        allowed_networks: Sequence[Network] = (),
+        explain: Explain = lambda answer: None,  # noqa: ARG005
+    ) -> None:
+        self.base_url = check_base_url(base_url)
+        self.host = urlsplit(self.base_url).netloc
+        self._explain = explain
+        self._secrets = [value.rsplit(" ", 1)[-1] for name, value in headers.items() if name.lower() in _SECRET_HEADERS]
+        self._session = requests.Session()
+        # Neither proxies nor .netrc of whoever started the panel decide where credentials go.
+        self._session.trust_env = False
+        self._session.adapters.clear()
+        self._session.mount("https://", _GuardedAdapter(trust(ca_bundle), tuple(allowed_networks)))
+        self._session.headers.update({"User-Agent": "Sluice", **headers})
+
+    def get(self, path: str, *, params: Mapping[str, Any] | None = None, accept: str = "") -> Answer:
+        """GET a path below the base URL, or a full URL on the same host. Tried again when that may help."""
+        return self._call("GET", path, params=params, headers={"Accept": accept} if accept else None)
+
+    def post(self, path: str, *, json: Any = None) -> Answer:
+        """POST JSON."""
+        return self._call("POST", path, json=json)
+
+    def put(self, path: str, *, json: Any = None) -> Answer:
+        """PUT JSON."""
+        return self._call("PUT", path, json=json)
+
+    def patch(self, path: str, *, json: Any = None) -> Answer:
+        """PATCH JSON."""
+        return self._call("PATCH", path, json=json)
+
+    def delete(self, path: str) -> Answer:
+        """DELETE."""
+        return self._call("DELETE", path)
+
+    def pages(self, path: str, *, params: Mapping[str, Any] | None = None, limit: int = 10) -> Iterator[Any]:
+        """The parsed bodies of a list's pages, following Link headers, at most `limit` of them."""
+        answer = self.get(path, params=params)
+        for _ in range(limit - 1):
+            yield answer.json()
+            if answer.next_url is None:
+                return
+            answer = self.get(answer.next_url)
+        yield answer.json()
+
+    def _call(self, method: str, path: str, **kwargs: Any) -> Answer:
+        url = path if path.startswith("https://") else f"{self.base_url}{path}"
+        for _ in range(MAX_REDIRECTS + 1):
+            if urlsplit(url)[:2] != urlsplit(self.base_url)[:2]:
+                raise ProviderRefused(
+                    f"{self.host} sends the panel on to {urlsplit(url).netloc or 'an address without a host'}.",
+                    remedy="Enter the address that it finally leads to: credentials never follow to another host.",
+                    field="base_url",
+                )
+            answer = self._send(method, url, **kwargs)
+            location = answer.headers.get("Location")
+            # After 301 to 303 another method than GET would have to change, which no API means.
+            if not location or answer.status not in ({301, 302, 303, 307, 308} if method == "GET" else {307, 308}):
+                return self._checked(answer)
+            url, kwargs["params"] = urljoin(url, location), None
+        raise UnexpectedAnswer(f"{self.host} redirects in a circle.", field="base_url")
+
+    def _send(self, method: str, url: str, **kwargs: Any) -> Answer:
+        deadline = time.monotonic() + TOTAL_TIMEOUT
+        try:
+            with self._session.request(
+                method, url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False, stream=True, **kwargs
+            ) as response:
+                content = bytearray()
+                for chunk in response.iter_content(65536):
+                    content += chunk
+                    if len(content) > MAX_BODY:
+                        raise UnexpectedAnswer(f"{self.host} answered with more than {MAX_BODY} bytes.")
+                    if time.monotonic() > deadline:
+                        raise ProviderUnreachable(f"{self.host} took longer than {TOTAL_TIMEOUT:.0f} s to answer.")
+                following = response.links.get("next", {}).get("url")
+                return Answer(
+                    status=response.status_code,
+                    headers=CaseInsensitiveDict(response.headers),
+                    content=bytes(content),
+                    url=url,
+                    next_url=urljoin(url, following) if following else None,
+                )
+        except requests.exceptions.SSLError as error:
+            raise CertificateNotTrusted(
+                f"The certificate of {self.host} is not trusted: {_reason(error)}.",
+                remedy="If it is issued by a private authority, paste that authority's certificate (PEM).",
+                field="ca_bundle",
+            ) from None
+        except requests.exceptions.Timeout:
+            raise ProviderUnreachable(f"{self.host} did not answer in time.", field="base_url") from None
+        except requests.exceptions.RequestException as error:
+            raise ProviderUnreachable(f"{self.host} cannot be reached: {_reason(error)}.", field="base_url") from None
+
+    def _checked(self, answer: Answer) -> Answer:
+        if answer.status < 300:
+            return answer
+        error = (self._explain(answer) if answer.status >= 400 else None) or _by_status(answer, self.host)
+        error.message = self._without_secrets(error.message)
+        raise error
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+_SECRET_HEADERS = {"authorization", "private-token"}
+
+
+def check_base_url(url: str) -> str:
+    """`url` without a slash at the end. Raises HostNotAllowed unless it is https://host[:port][/path] and no more."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.username or parts.password or parts.query or parts.fragment or any(map(str.isspace, url)):
+        raise HostNotAllowed(
+            "The address must look like https://git.example.com.",
+            remedy="Only HTTPS is used, as the credentials travel with every call.",
+            field="base_url",
+        )
+    return url.rstrip("/")
+
+
+@lru_cache(maxsize=64)
+def trust(ca_bundle: str) -> ssl.SSLContext:
+    """A TLS context for the public authorities and those in `ca_bundle` (PEM). Raises InvalidValue."""
+    context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+    if ca_bundle.strip():
+        try:
+            context.load_verify_locations(cadata=ca_bundle)
+        except (ssl.SSLError, ValueError):
+            raise InvalidValue(
+                "These are no certificates in PEM format.",
+                remedy="Paste everything from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.",
+                field="ca_bundle",
+            ) from None
+    return context
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in a few words."""
+    reason: Any = error.args[0] if error.args else error
+    reason = getattr(reason, "reason", None) or reason
+    if isinstance(reason, urllib3.exceptions.SSLError) and reason.args:
+        reason = reason.args[0]
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return reason.verify_message.rstrip(".")
+    if isinstance(reason, NameResolutionError):
+        return "its name does not resolve"
+    if isinstance(reason, NewConnectionError):
+        cause = reason.__cause__
+        return (cause.strerror or "no connection").lower() if isinstance(cause, OSError) else "no connection"
+    return type(reason).__name__
+
+
+def _by_status(answer: Answer, host: str) -> ProviderError:
+    quote = f": {answer.message}" if answer.message else f" ({answer.status})"
+    error: ProviderError
+    match answer.status:
+        case 401:
+            error = CredentialsRejected(f"{host} does not accept the credentials{quote}.", remedy="Enter new ones.")
+        case 403:
+            error = PermissionMissing(f"{host} does not allow this{quote}.")
+        case 404 | 410:
+            error = NotFoundAtProvider(f"{host} has no such thing, or these credentials may not see it{quote}.")
+        case 429:
+            error = ProviderRateLimited(f"{host} asks for fewer calls{quote}.", retry_after=retry_after(answer) or 60)
+        case status if status >= 500:
+            error = ProviderUnreachable(f"{host} has a problem of its own{quote}.", retry_after=retry_after(answer))
+        case status if status >= 400:
+            error = ProviderRefused(f"{host} says no{quote}.")
+        case _:
+            error = UnexpectedAnswer(f"{host} redirects a call that must not be redirected.", field="base_url")
+    return error
+
+
+def retry_after(answer: Answer) -> int | None:
+    """Seconds by the Retry-After header, None without one. (As a date it is rare, and treated as absent.)"""
+    value = answer.headers.get("Retry-After", "")
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+class _GuardedAdapter(HTTPAdapter):
+    """Connects to checked addresses only, and trusts what `context` trusts."""
+
+    def __init__(self, context: ssl.SSLContext, allowed: tuple[Network, ...]) -> None:
+        self._context, self._allowed = context, allowed
+        super().__init__(
+            max_retries=urllib3.Retry(
+                total=2,
+                connect=1,
+                read=1,
+                status=2,
+                other=0,
+                backoff_factor=0.2,
+                status_forcelist={502, 503, 504},
+                allowed_methods={"GET"},
+                # A provider that says when to come back is believed by whoever called, not waited for in here.
+                respect_retry_after_header=False,
+                raise_on_status=False,
+            )
+        )
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"https": _guarded_pool(self._allowed)}
+
+
+@lru_cache(maxsize=64)
+def _guarded_pool(allowed: tuple[Network, ...]) -> type[HTTPSConnectionPool]:
+    class GuardedConnection(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            failure: urllib3.exceptions.HTTPError | None = None
+            for address in self._addresses()[:MAX_ADDRESSES]:
+                # What the socket connects to; `host`, for the Host header and TLS, stays the name.
+                self._dns_host = address
+                try:
+                    return super()._new_conn()
+                except urllib3.exceptions.HTTPError as error:
+                    failure = error
+            raise failure or NewConnectionError(self, "No address")
+
+        def _addresses(self) -> list[str]:
+            try:
+                found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            except (socket.gaierror, UnicodeError) as error:
+                cause = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
+                raise NameResolutionError(self.host, self, cause) from error
+            addresses = [str(sockaddr[0]) for *_, sockaddr in found]
+            usable = [address for address in addresses if may_connect(address.partition("%")[0], allowed)]
+            if not usable:
+                raise HostNotAllowed(
+                    f"{self.host} is at {', '.join(dict.fromkeys(addresses))}, where the panel must not connect to.",
+                    remedy="An administrator can allow private networks with SLUICE_PRIVATE_NETWORKS.",
+                    field="base_url",
+                )
+            return list(dict.fromkeys(usable))
+
+    class GuardedPool(HTTPSConnectionPool):
+        ConnectionCls = GuardedConnection
+
+    return GuardedPool

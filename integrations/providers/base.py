@@ -1,0 +1,241 @@
+"""What Sluice needs of a git provider: plain values in, dataclasses out. No models, no settings, no guessing.
+
+Every method that calls the provider raises errors of `integrations.errors`, and only these.
+"""
+
+import base64
+import binascii
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import ClassVar, Generic, TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom the credentials belong to, and what they may do."""
+
+    login: str
+    scopes: tuple[str, ...] = ()
+    """As the provider lists them; empty where it does not tell."""
+    missing: tuple[str, ...] = ()
+    """Permissions that Sluice needs and that these credentials surely lack."""
+    note: str = ""
+    """What could not be checked, in words; empty when all was."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRepository:
+    """A repository as the provider describes it."""
+
+    full_name: str
+    default_branch: str
+    private: bool
+    web_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRef:
+    """A branch or a tag: `name` is main, `ref` is refs/heads/main, `commit` what it points at in the end."""
+
+    name: str
+    ref: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteWebhook:
+    """A webhook at the provider."""
+
+    id: str
+    url: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteKey:
+    """A deploy key at the provider; `fingerprint` is SHA256:..., as OpenSSH writes it."""
+
+    id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some of a list. `next_page` is what to ask for next, None at the end."""
+
+    items: list[T]
+    next_page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    """One thing to ask for when a provider is added. `name` is the key in the credentials."""
+
+    name: str
+    label: str
+    help: str
+    secret: bool = True
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """Where a provider is and how to sign in. `base_url` is empty for the public service."""
+
+    base_url: str = ""
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_bundle: str = ""
+    """PEM certificates to trust besides the public ones."""
+    ssh_port: int = 22
+    allowed_networks: Sequence[IPv4Network | IPv6Network] = ()
+    """Private networks in which the provider may live."""
+
+
+class CommitState(StrEnum):
+    """What a commit status says."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ERROR = "error"
+
+
+class ProviderClient(ABC):
+    """One git provider, reached with one set of credentials.
+
+    `full_name` is a repository's name as the provider writes it, such as `owner/name`. Methods that add something find
+    what an earlier call left and never make a twin; methods that remove something succeed when it is gone already.
+    """
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    default_base_url: ClassVar[str] = ""
+    """Where people open the public service; empty for a kind that is always self-hosted, whose address is asked for."""
+    credential_fields: ClassVar[tuple[CredentialField, ...]]
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self.config = config
+
+    @classmethod
+    @abstractmethod
+    def credentials_url(cls, base_url: str = "") -> str:
+        """The page on which a person makes credentials, filled in with what Sluice needs where that is possible."""
+
+    @property
+    def web_url(self) -> str:
+        """Where people open the provider, without a slash at the end."""
+        return (self.config.base_url or self.default_base_url).rstrip("/")
+
+    @property
+    @abstractmethod
+    def api_url(self) -> str:
+        """The root of the API, without a slash at the end."""
+
+    @property
+    def ssh_host(self) -> str:
+        """The host that `git` connects to over SSH."""
+        return urlsplit(self.web_url).hostname or ""
+
+    @property
+    def ssh_user(self) -> str:
+        """The user that `git` connects as over SSH."""
+        return "git"
+
+    @abstractmethod
+    def check(self) -> Identity:
+        """Prove that the credentials work. Raises CredentialsRejected, ProviderUnreachable."""
+
+    @abstractmethod
+    def search_repositories(self, query: str = "", page: int = 1) -> Page[RemoteRepository]:
+        """Repositories that the credentials can see and whose full name contains `query`, whatever its case."""
+
+    @abstractmethod
+    def repository(self, full_name: str) -> RemoteRepository:
+        """One repository. Raises NotFoundAtProvider."""
+
+    @abstractmethod
+    def refs(self, full_name: str) -> list[RemoteRef]:
+        """Branches, then tags; of each the first thousand."""
+
+    @abstractmethod
+    def head(self, full_name: str, ref: str) -> str | None:
+        """The commit that a full ref (refs/heads/main) points at; None if there is no such ref."""
+
+    @abstractmethod
+    def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:
+        """Have pushes sent to `url`, signed with `secret`; updates the webhook that already has this URL."""
+
+    @abstractmethod
+    def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
+        """Remove a webhook. Raises PermissionMissing when it may be there and the credentials may not touch it."""
+
+    @abstractmethod
+    def ping_webhook(self, full_name: str, id: str) -> bool:  # noqa: A002
+        """Have the provider send a test delivery; False for a provider that has none."""
+
+    @abstractmethod
+    def webhook_fields(self, *, url: str, secret: str) -> list[tuple[str, str]]:
+        """What to fill into `webhook_page` by hand: (label on that page, value)."""
+
+    @abstractmethod
+    def webhook_page(self, full_name: str) -> str:
+        """The page on which a person adds a webhook by hand."""
+
+    @abstractmethod
+    def add_deploy_key(self, full_name: str, *, title: str, public_key: str) -> RemoteKey:
+        """Let `public_key` read the repository over SSH. Raises KeyInUse, PermissionMissing."""
+
+    @abstractmethod
+    def remove_deploy_key(self, full_name: str, id: str) -> None:  # noqa: A002
+        """Remove a deploy key. Raises PermissionMissing when it may be there and the credentials may not touch it."""
+
+    @abstractmethod
+    def deploy_keys(self, full_name: str) -> list[RemoteKey]:
+        """The repository's deploy keys, ours and others'."""
+
+    @abstractmethod
+    def deploy_key_fields(self, *, title: str, public_key: str) -> list[tuple[str, str]]:
+        """What to fill into `deploy_key_page` by hand: (label on that page, value)."""
+
+    @abstractmethod
+    def deploy_key_page(self, full_name: str) -> str:
+        """The page on which a person adds a deploy key by hand."""
+
+    @abstractmethod
+    def ssh_host_keys(self) -> list[str]:
+        """The host keys that the provider publishes over HTTPS, as `<type> <base64>`; empty if it publishes none."""
+
+    @abstractmethod
+    def set_commit_status(
+        self, full_name: str, commit: str, *, state: CommitState, target_url: str, description: str, context: str
+    ) -> None:
+        """Show a state beside a commit; a later one with the same `context` takes its place."""
+
+
+def key_blob(public_key: str) -> bytes:
+    """The binary part of `<type> <base64> [comment]`. Raises ValueError for anything else."""
+    parts = public_key.split()
+    if len(parts) < 2:
+        raise ValueError("That is not an SSH public key.")
+    try:
+        blob = base64.b64decode(parts[1], validate=True)
+    except binascii.Error:
+        raise ValueError("That is not an SSH public key.") from None
+    # RFC 4253, 6.6: the blob begins with the length of the type's name, and the name.
+    name = parts[0].encode()
+    if blob[: 4 + len(name)] != len(name).to_bytes(4, "big") + name:
+        raise ValueError("That SSH public key is not of the type that it names.")
+    return blob
+
+
+def fingerprint(public_key: str) -> str:
+    """SHA256:<base64 without padding>, as `ssh-keygen -l` writes it. Raises ValueError."""
+    digest = hashlib.sha256(key_blob(public_key)).digest()
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")

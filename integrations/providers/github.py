@@ -1,0 +1,363 @@
+"""GitHub, GitHub Enterprise Server, and GitHub Enterprise Cloud with data residency (`<name>.ghe.com`).
+
+https://docs.github.com/en/rest
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+from integrations.errors import (
+    InvalidValue,
+    KeyInUse,
+    NotFoundAtProvider,
+    PermissionMissing,
+    ProviderRefused,
+    UnexpectedAnswer,
+    WebhookLimitReached,
+)
+from integrations.http import Answer, HttpClient
+from integrations.providers.base import (
+    CommitState,
+    CredentialField,
+    Identity,
+    Page,
+    ProviderClient,
+    RemoteKey,
+    RemoteRef,
+    RemoteRepository,
+    RemoteWebhook,
+    fingerprint,
+)
+from integrations.providers.github_errors import explain
+from lambdas.common.errors import InvalidName
+from lambdas.common.keys import check_full_name
+
+API_VERSION = "2022-11-28"
+PER_PAGE = 100  # the most that GitHub gives
+SEARCH_PAGES = 10  # pages read for one search at most; the next page goes on from there
+ENOUGH_MATCHES = 30
+EVENTS = ["push"]
+WEBHOOKS, ADMINISTRATION = "Webhooks: read and write", "Administration: read and write"
+FINE_GRAINED = (
+    "GitHub does not tell what a fine-grained token may do. On every repository it needs Contents: read-only, "
+    f"{WEBHOOKS}, {ADMINISTRATION} (for deploy keys) and Commit statuses: read and write; what is missing shows when "
+    "it is first needed."
+)
+
+
+class GitHub(ProviderClient):
+    """github.com, with a personal access token, classic or fine-grained."""
+
+    kind = "github"
+    label = "GitHub"
+    default_base_url = "https://github.com"
+    credential_fields = (
+        CredentialField(
+            name="token",
+            label="Personal access token",
+            help="A classic token with the scope repo, or a fine-grained one with Contents, Webhooks, Administration "
+            "and Commit statuses.",
+        ),
+    )
+
+    @classmethod
+    def credentials_url(cls, base_url: str = "") -> str:
+        # https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/managing-your-personal-access-tokens
+        root = (base_url or cls.default_base_url).rstrip("/")
+        return f"{root}/settings/tokens/new?{urlencode({'scopes': 'repo', 'description': 'Sluice'})}"
+
+    @property
+    def api_url(self) -> str:
+        return "https://api.github.com"
+
+    @cached_property
+    def _http(self) -> HttpClient:
+        return HttpClient(
+            self.api_url,
+            headers={
+                "Authorization": f"Bearer {self.config.credentials.get('token', '')}",
+                "Accept": "application/vnd.github+json",
+                "X-GitHub-Api-Version": API_VERSION,
+            },
+            ca_bundle=self.config.ca_bundle,
+            allowed_networks=self.config.allowed_networks,
+            explain=explain,
+        )
+
+    def check(self) -> Identity:
+        answer = self._http.get("/user")
+        login = _text(_object(answer), "login")
+        # Only classic tokens have scopes; the header is there, and maybe empty, for them alone.
+        # https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps
+        listed = answer.headers.get("X-OAuth-Scopes")
+        if listed is None:
+            return Identity(login=login, note=FINE_GRAINED)
+        scopes = tuple(scope.strip() for scope in listed.split(",") if scope.strip())
+        return Identity(login=login, scopes=scopes, missing=() if "repo" in scopes else ("repo",))
+
+    def search_repositories(self, query: str = "", page: int = 1) -> Page[RemoteRepository]:
+        # GitHub's own search also finds what everybody may see, has an index that lags, and a small rate limit.
+        wanted = query.strip().lower()
+        found: list[RemoteRepository] = []
+        following: int | None = page
+        for _ in range(SEARCH_PAGES if wanted else 1):
+            answer = self._http.get(
+                "/user/repos", params={"sort": "full_name", "per_page": PER_PAGE, "page": following}
+            )
+            repositories = [_repository(item) for item in _objects(answer.json())]
+            found += [each for each in repositories if wanted in each.full_name.lower()]
+            following = _page_number(answer.next_url)
+            if following is None or len(found) >= ENOUGH_MATCHES:
+                break
+        return Page(found, following)
+
+    def repository(self, full_name: str) -> RemoteRepository:
+        return _repository(self._repository(full_name))
+
+    def refs(self, full_name: str) -> list[RemoteRef]:
+        path = _path(full_name)
+        return [
+            RemoteRef(name=_text(item, "name"), ref=prefix + _text(item, "name"), commit=_text(item, "commit", "sha"))
+            for part, prefix in (("branches", "refs/heads/"), ("tags", "refs/tags/"))
+            for body in self._http.pages(f"{path}/{part}", params={"per_page": PER_PAGE})
+            for item in _objects(body)
+        ]
+
+    def head(self, full_name: str, ref: str) -> str | None:
+        # https://docs.github.com/en/rest/commits/commits#get-a-commit: heads/<branch> and tags/<tag> are unambiguous.
+        short = quote(ref.removeprefix("refs/"), safe="/")
+        try:
+            answer = self._http.get(f"{_path(full_name)}/commits/{short}", accept="application/vnd.github.sha")
+        except NotFoundAtProvider:
+            self._repository(full_name)
+            return None
+        except ProviderRefused:  # 422: no such commit; 409: the repository is empty
+            return None
+        return answer.content.decode("ascii", "replace").strip()
+
+    def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:
+        hooks = f"{_path(full_name)}/hooks"
+        config = {"url": url, "content_type": "json", "secret": secret, "insecure_ssl": "0"}
+        body = {"config": config, "events": EVENTS, "active": True}
+        with self._needs(full_name, WEBHOOKS):
+            ours = self._find_webhook(hooks, url)
+            if ours is None:
+                try:
+                    return _webhook(self._http.post(hooks, json={"name": "web", **body}))
+                except WebhookLimitReached:
+                    raise
+                except ProviderRefused:
+                    # An earlier call may have made it and died before it could say so.
+                    ours = self._find_webhook(hooks, url)
+                    if ours is None:
+                        raise
+            return _webhook(self._http.patch(f"{hooks}/{ours}", json=body))
+
+    def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
+        self._remove(full_name, f"{_path(full_name)}/hooks/{_number(id)}", WEBHOOKS)
+
+    def ping_webhook(self, full_name: str, id: str) -> bool:  # noqa: A002
+        with self._needs(full_name, WEBHOOKS):
+            self._http.post(f"{_path(full_name)}/hooks/{_number(id)}/pings")
+        return True
+
+    def webhook_fields(self, *, url: str, secret: str) -> list[tuple[str, str]]:
+        return [
+            ("Payload URL", url),
+            ("Content type", "application/json"),
+            ("Secret", secret),
+            ("SSL verification", "Enable SSL verification"),
+            ("Which events would you like to trigger this webhook?", "Just the push event."),
+        ]
+
+    def webhook_page(self, full_name: str) -> str:
+        return f"{self.web_url}/{_checked(full_name)}/settings/hooks/new"
+
+    def add_deploy_key(self, full_name: str, *, title: str, public_key: str) -> RemoteKey:
+        with self._needs(full_name, ADMINISTRATION):
+            try:
+                answer = self._http.post(
+                    f"{_path(full_name)}/keys", json={"title": title, "key": public_key, "read_only": True}
+                )
+            except KeyInUse:
+                # Perhaps it is here already; GitHub says the same of a key that is elsewhere.
+                ours = fingerprint(public_key)
+                for key in self.deploy_keys(full_name):
+                    if key.fingerprint == ours:
+                        return key
+                raise
+        return RemoteKey(id=_text(_object(answer), "id"), fingerprint=fingerprint(public_key))
+
+    def remove_deploy_key(self, full_name: str, id: str) -> None:  # noqa: A002
+        self._remove(full_name, f"{_path(full_name)}/keys/{_number(id)}", ADMINISTRATION)
+
+    def deploy_keys(self, full_name: str) -> list[RemoteKey]:
+        with self._needs(full_name, ADMINISTRATION):
+            return [
+                RemoteKey(id=_text(item, "id"), fingerprint=_fingerprint(_text(item, "key")))
+                for body in self._http.pages(f"{_path(full_name)}/keys", params={"per_page": PER_PAGE})
+                for item in _objects(body)
+            ]
+
+    def deploy_key_fields(self, *, title: str, public_key: str) -> list[tuple[str, str]]:
+        return [("Title", title), ("Key", public_key), ("Allow write access", "No, leave it unticked")]
+
+    def deploy_key_page(self, full_name: str) -> str:
+        return f"{self.web_url}/{_checked(full_name)}/settings/keys/new"
+
+    def ssh_host_keys(self) -> list[str]:
+        # https://docs.github.com/en/rest/meta/meta
+        keys = _object(self._http.get("/meta")).get("ssh_keys")
+        return [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
+
+    def set_commit_status(
+        self, full_name: str, commit: str, *, state: CommitState, target_url: str, description: str, context: str
+    ) -> None:
+        body = {"state": state, "target_url": target_url, "description": description[:140], "context": context}
+        with self._needs(full_name, "Commit statuses: read and write"):
+            self._http.post(f"{_path(full_name)}/statuses/{quote(commit, safe='')}", json=body)
+
+    def _repository(self, full_name: str) -> Mapping[str, Any]:
+        path = _path(full_name)
+        try:
+            return _object(self._http.get(path))
+        except NotFoundAtProvider:
+            raise NotFoundAtProvider(
+                f"{self.label} has no repository {full_name}, or this token may not see it.",
+                remedy="Check the name (owner/name) and that the token has access to it.",
+                field="full_name",
+            ) from None
+
+    @contextmanager
+    def _needs(self, full_name: str, permission: str) -> Iterator[None]:
+        """Tell a missing permission from a missing repository: GitHub answers 404 to both."""
+        try:
+            yield
+        except NotFoundAtProvider as error:
+            permissions = self._repository(full_name).get("permissions")
+            if isinstance(permissions, dict) and permissions.get("admin") is False:
+                remedy = f"Its owner must be an admin of {full_name}. Or do it by hand."
+            else:
+                remedy = f"Give the token {permission} on {full_name} (classic: the scope repo). Or do it by hand."
+            raise PermissionMissing(
+                f"The token may not do this on {full_name}.", missing=[permission], remedy=remedy
+            ) from error
+
+    def _remove(self, full_name: str, path: str, permission: str) -> None:
+        try:
+            self._http.delete(path)
+        except NotFoundAtProvider:
+            # Gone, or out of the token's reach: reading the list tells, as that needs the same permission.
+            try:
+                with self._needs(full_name, permission):
+                    self._http.get(path.rpartition("/")[0], params={"per_page": 1})
+            except NotFoundAtProvider:
+                return
+
+    def _find_webhook(self, hooks: str, url: str) -> str | None:
+        for body in self._http.pages(hooks, params={"per_page": PER_PAGE}):
+            for hook in _objects(body):
+                if isinstance(hook.get("config"), dict) and hook["config"].get("url") == url:
+                    return _text(hook, "id")
+        return None
+
+
+class GitHubEnterprise(GitHub):
+    """GitHub Enterprise Server at an address of its own, or Enterprise Cloud at `<name>.ghe.com`."""
+
+    kind = "github_enterprise"
+    label = "GitHub Enterprise"
+    default_base_url = ""
+
+    @property
+    def _tenant(self) -> str:
+        """The name before .ghe.com, empty for a server of one's own."""
+        name, dot, rest = (urlsplit(self.web_url).hostname or "").partition(".")
+        return name if dot and rest == "ghe.com" else ""
+
+    @property
+    def api_url(self) -> str:
+        # https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency and, for servers,
+        # https://docs.github.com/en/enterprise-server@latest/rest/using-the-rest-api/getting-started-with-the-rest-api
+        return f"https://api.{self._tenant}.ghe.com" if self._tenant else f"{self.web_url}/api/v3"
+
+    @property
+    def ssh_user(self) -> str:
+        # https://docs.github.com/en/authentication/troubleshooting-ssh/error-permission-denied-publickey
+        return self._tenant or "git"
+
+
+def _checked(full_name: str) -> str:
+    try:
+        check_full_name(full_name)
+    except InvalidName:
+        full_name = ""
+    if full_name.count("/") != 1:
+        raise InvalidValue("A repository is written owner/name.", field="full_name")
+    return full_name
+
+
+def _path(full_name: str) -> str:
+    return f"/repos/{quote(_checked(full_name), safe='/')}"
+
+
+def _number(id: str) -> int:  # noqa: A002
+    if not (id.isascii() and id.isdigit()):
+        raise InvalidValue("GitHub's ids are numbers.")
+    return int(id)
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    body = answer.json()
+    if not isinstance(body, dict):
+        raise UnexpectedAnswer("The answer is not like GitHub's: an object was expected.", field="base_url")
+    return body
+
+
+def _objects(body: Any) -> list[dict[str, Any]]:
+    if not isinstance(body, list) or not all(isinstance(item, dict) for item in body):
+        raise UnexpectedAnswer("The answer is not like GitHub's: a list was expected.", field="base_url")
+    return body
+
+
+def _text(body: Mapping[str, Any], *path: str) -> str:
+    value: Any = body
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(value, str | int) or value == "":
+        raise UnexpectedAnswer(f"The answer is not like GitHub's: {'.'.join(path)} is missing.", field="base_url")
+    return str(value)
+
+
+def _fingerprint(public_key: str) -> str:
+    try:
+        return fingerprint(public_key)
+    except ValueError:  # someone else's key, of a form we don't know, is none of ours
+        return ""
+
+
+def _repository(body: Mapping[str, Any]) -> RemoteRepository:
+    return RemoteRepository(
+        full_name=_text(body, "full_name"),
+        default_branch=str(body.get("default_branch") or ""),
+        private=body.get("private") is not False,
+        web_url=str(body.get("html_url") or ""),
+    )
+
+
+def _webhook(answer: Answer) -> RemoteWebhook:
+    hook = _object(answer)
+    config = hook.get("config")
+    return RemoteWebhook(
+        id=_text(hook, "id"),
+        url=str(config.get("url") or "") if isinstance(config, dict) else "",
+        active=hook.get("active") is True,
+    )
+
+
+def _page_number(url: str | None) -> int | None:
+    number = parse_qs(urlsplit(url or "").query).get("page", [""])[0]
+    return int(number) if number.isascii() and number.isdigit() else None

@@ -1,0 +1,21 @@
+"""The kinds of provider that Sluice can talk to. Forms offer what is registered here."""
+
+from integrations.errors import InvalidValue
+from integrations.providers.base import ProviderClient
+from integrations.providers.github import GitHub, GitHubEnterprise
+
+PROVIDERS: dict[str, type[ProviderClient]] = {
+    client.kind: client
+    for client in (
+        GitHub,
+        GitHubEnterprise,
+    )
+}
+
+
+def client_class(kind: str) -> type[ProviderClient]:
+    """The client of a kind. Raises InvalidValue for one that is not registered."""
+    try:
+        return PROVIDERS[kind]
+    except KeyError:
+        raise InvalidValue("Sluice does not know this kind of provider.", field="kind") from None

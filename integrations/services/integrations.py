@@ -1,0 +1,228 @@
+"""Integrations: what is mirrored, where to, and what is deployed from there."""
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from integrations.errors import InvalidValue
+from integrations.models import Deployer, Integration, Method, Repository
+from lambdas.common.errors import InvalidName
+from lambdas.common.refs import BRANCH_PREFIX, Ref, RefPatterns
+from teams.models import Role, Team, TeamOwned, User
+from teams.services import audit, roles
+
+# It becomes part of a stack's name: letters, digits and hyphens, a letter first.
+NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,58}[a-z0-9])?")
+# They become values of tags: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
+LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 _.:/=+@-]{0,58}[A-Za-z0-9])?")
+REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
+
+Parameters = Mapping[str, Mapping[str, Any]]
+
+
+def create(
+    *,
+    team: Team,
+    actor: User,
+    name: str,
+    repository: Repository,
+    method: str = Method.ZIP_DOWNLOAD,
+    refs: Sequence[str] = ("**",),
+    deploy_ref: str = "",
+    aws_account: TeamOwned,
+    region: str,
+    application: str,
+    environment: str,
+    deployers: Sequence[str] = (),
+    parameters: Parameters | None = None,
+) -> Integration:
+    """Add an integration; nothing exists at AWS or at the provider until it is provisioned.
+
+    `aws_account` is a deployers.AwsAccount. `deploy_ref` is a branch; blank with deployers means the default branch.
+    Raises Forbidden, and InvalidValue with the field to look at.
+    """
+    roles.require(Role.OPERATOR, user=actor, team=team)
+    if repository.team_id != team.pk:
+        raise InvalidValue("That repository belongs to another team.", field="repository")
+    if aws_account.team_id != team.pk:
+        raise InvalidValue("That AWS account belongs to another team.", field="aws_account")
+    integration = Integration(
+        team=team,
+        repository=repository,
+        aws_account_id=aws_account.pk,
+        region=region.strip(),
+        created_by=actor,
+        webhook_secret=secrets.token_hex(32),
+    )
+    if not REGION.fullmatch(integration.region):
+        raise InvalidValue("A region is written like eu-central-1.", field="region")
+    _assign(
+        integration,
+        name=name,
+        method=method,
+        refs=refs,
+        deploy_ref=deploy_ref,
+        application=application,
+        environment=environment,
+        deployers=deployers,
+        parameters=parameters or {},
+    )
+    try:
+        with transaction.atomic():
+            integration.save()
+            audit.record(actor=actor, team=team, action="integration.create", target=integration)
+    except IntegrityError:
+        _require_free_name(integration)
+        raise
+    return integration
+
+
+def update(
+    *,
+    integration: Integration,
+    actor: User,
+    name: str | None = None,
+    method: str | None = None,
+    refs: Sequence[str] | None = None,
+    deploy_ref: str | None = None,
+    application: str | None = None,
+    environment: str | None = None,
+    deployers: Sequence[str] | None = None,
+    parameters: Parameters | None = None,
+) -> Integration:
+    """Change what is given; None leaves a field. It takes effect with the next provisioning.
+
+    Repository, account and region stay: another one of them is another integration. Raises as `create` does.
+    """
+    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    given: dict[str, Any] = {
+        "name": name,
+        "method": method,
+        "refs": refs,
+        "deploy_ref": deploy_ref,
+        "application": application,
+        "environment": environment,
+        "deployers": deployers,
+        "parameters": parameters,
+    }
+    before = {field: getattr(integration, field) for field in given}
+    _assign(integration, **{field: before[field] if value is None else value for field, value in given.items()})
+    # Values of parameters may be secrets, so the log only says that they changed.
+    changes = {
+        field: "changed" if field == "parameters" else [old, getattr(integration, field)]
+        for field, old in before.items()
+        if old != getattr(integration, field)
+    }
+    if not changes:
+        return integration
+    try:
+        with transaction.atomic():
+            integration.save(update_fields=[*changes, "updated_at"])
+            audit.record(
+                actor=actor, team=integration.team, action="integration.update", target=integration, changes=changes
+            )
+    except IntegrityError:
+        _require_free_name(integration)
+        raise
+    return integration
+
+
+def _assign(
+    integration: Integration,
+    *,
+    name: str,
+    method: str,
+    refs: Sequence[str],
+    deploy_ref: str,
+    application: str,
+    environment: str,
+    deployers: Sequence[str],
+    parameters: Parameters,
+) -> None:
+    """Validate and set the fields that a person may change. Raises InvalidValue."""
+    integration.name = name.strip()
+    if not NAME.fullmatch(integration.name):
+        raise InvalidValue(
+            "Use 1 to 60 lower-case letters, digits and hyphens; a letter first, no hyphen last.", field="name"
+        )
+    _require_free_name(integration)
+    integration.method = _choice(method, Method.values, "method", "way to get the code")
+    patterns = _patterns(refs)
+    integration.refs = list(patterns.globs)
+    integration.deployers = [
+        _choice(each, Deployer.values, "deployers", "deployer") for each in dict.fromkeys(deployers)
+    ]
+    integration.deploy_ref = _deploy_ref(integration, deploy_ref.strip(), patterns)
+    integration.application = _label(application, "application")
+    integration.environment = _label(environment, "environment")
+    integration.parameters = _parameters(parameters)
+    if integration.method == Method.GIT_PULL and not integration.repository.provider.ssh_known_hosts:
+        raise InvalidValue(
+            f"The SSH host keys of {integration.repository.provider} are not known, so git pull could not trust it.",
+            remedy="Add its host keys to the provider (as ssh-keyscan prints them), or use zip download.",
+            field="method",
+        )
+
+
+def _choice(value: str, choices: Sequence[str], field: str, noun: str) -> str:
+    if value not in choices:
+        raise InvalidValue(f"There is no such {noun}; choose one of {', '.join(choices)}.", field=field)
+    return value
+
+
+def _patterns(refs: Sequence[str]) -> RefPatterns:
+    globs = tuple(dict.fromkeys(glob.strip() for glob in refs if glob.strip()))
+    if not globs:
+        raise InvalidValue("Mirror at least one ref, such as main or ** for every branch.", field="refs")
+    for glob in globs:
+        if "," in glob:
+            raise InvalidValue(f"{glob[:100]} has a comma, which separates patterns.", field="refs")
+    try:
+        return RefPatterns.parse(",".join(globs))
+    except InvalidName as error:
+        raise InvalidValue(f"{error}.", field="refs") from None
+
+
+def _deploy_ref(integration: Integration, branch: str, patterns: RefPatterns) -> str:
+    if not branch and integration.deployers:
+        branch = integration.repository.default_branch
+        if not branch:
+            raise InvalidValue("Say which branch is deployed.", field="deploy_ref")
+    if not branch:
+        return ""
+    try:
+        ref = Ref.parse(BRANCH_PREFIX + branch)
+    except InvalidName:
+        raise InvalidValue("That is no name of a branch.", field="deploy_ref") from None
+    if not patterns.matches(ref):
+        raise InvalidValue(
+            f"{branch} is not mirrored, so it would never be deployed.",
+            remedy="Add it to the refs to mirror, or choose another branch.",
+            field="deploy_ref",
+        )
+    return branch
+
+
+def _label(value: str, field: str) -> str:
+    value = value.strip()
+    if not LABEL.fullmatch(value):
+        raise InvalidValue("Use 1 to 60 letters, digits, spaces and any of _.:/=+@-", field=field)
+    return value
+
+
+def _parameters(parameters: Parameters) -> dict[str, dict[str, Any]]:
+    for kind, values in parameters.items():
+        if not isinstance(values, Mapping) or not all(
+            isinstance(value, str | int | float | bool) for value in values.values()
+        ):
+            raise InvalidValue(f"Parameters of {kind} must be names with plain values.", field="parameters")
+    return {kind: dict(values) for kind, values in parameters.items()}
+
+
+def _require_free_name(integration: Integration) -> None:
+    same = Integration.objects.filter(team_id=integration.team_id, name=integration.name)
+    if same.exclude(pk=integration.pk).exists():
+        raise InvalidValue(f"The team has an integration called {integration.name} already.", field="name")

@@ -1,0 +1,251 @@
+"""Git providers: adding them, checking their credentials, and reading what they have."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError, Q
+from django.utils import timezone
+
+from integrations.errors import CredentialsRejected, InvalidValue, PermissionMissing, ProviderError
+from integrations.http import check_base_url, trust
+from integrations.models import Provider
+from integrations.providers.base import Identity, Page, ProviderClient, ProviderConfig, RemoteRepository
+from integrations.providers.registry import client_class
+from teams.errors import Refused
+from teams.models import Role, Team, User
+from teams.services import audit, roles
+
+CHECK_EVERY = timedelta(days=1)
+
+
+def client(provider: Provider) -> ProviderClient:
+    """The client that talks to this provider with its credentials; the provider may be unsaved."""
+    return client_class(provider.kind)(
+        ProviderConfig(
+            base_url=provider.base_url,
+            credentials=provider.credentials,
+            ca_bundle=provider.ca_bundle,
+            ssh_port=provider.ssh_port,
+            allowed_networks=settings.PRIVATE_NETWORKS,
+        )
+    )
+
+
+def create(
+    *,
+    team: Team,
+    actor: User,
+    kind: str,
+    name: str,
+    base_url: str = "",
+    credentials: Mapping[str, str],
+    ca_bundle: str = "",
+    ssh_port: int = 22,
+    ssh_known_hosts: str = "",
+) -> Provider:
+    """Add a provider whose credentials work.
+
+    Without `ssh_known_hosts` the host keys that the provider publishes are pinned, if it publishes any. Raises
+    Forbidden, InvalidValue and ProviderError, each with the field to look at.
+    """
+    roles.require(Role.ADMIN, user=actor, team=team)
+    provider = Provider(team=team, kind=kind, name=name.strip(), base_url=base_url.strip(), ssh_port=ssh_port)
+    provider.ca_bundle, provider.ssh_known_hosts = ca_bundle.strip(), ssh_known_hosts.strip()
+    provider.credentials = _cleaned(kind, credentials)
+    _validate(provider)
+    _learn(provider)
+    _save(provider, lambda: audit.record(actor=actor, team=team, action="provider.create", target=provider))
+    return provider
+
+
+def update(
+    *,
+    provider: Provider,
+    actor: User,
+    name: str | None = None,
+    base_url: str | None = None,
+    credentials: Mapping[str, str] | None = None,
+    ca_bundle: str | None = None,
+    ssh_port: int | None = None,
+    ssh_known_hosts: str | None = None,
+) -> Provider:
+    """Change what is given; None leaves a field, and a blank credential keeps the stored one.
+
+    The result is checked at the provider before it is saved. Raises as `create` does.
+    """
+    roles.require(Role.ADMIN, user=actor, team=provider.team)
+    given: dict[str, str | int | None] = {
+        "name": name,
+        "base_url": base_url,
+        "ca_bundle": ca_bundle,
+        "ssh_port": ssh_port,
+        "ssh_known_hosts": ssh_known_hosts,
+    }
+    changes: dict[str, Any] = {}
+    for field, value in given.items():
+        new = value.strip().rstrip("/") if isinstance(value, str) else value
+        if new is not None and new != (old := getattr(provider, field)):
+            changes[field] = [old, new]
+            setattr(provider, field, new)
+    entered = {field: value for field, value in (credentials or {}).items() if value.strip()}
+    if "base_url" in changes and not entered:
+        # Else whoever may edit the address could have the stored token sent to a host of their own.
+        raise InvalidValue(
+            "Enter the credentials again, as the address is another one.",
+            field=client_class(provider.kind).credential_fields[0].name,
+        )
+    if entered:
+        provider.credentials = _cleaned(provider.kind, {**provider.credentials, **entered})
+        changes["credentials"] = "changed"
+    if {"base_url", "ssh_port"} & set(changes) and "ssh_known_hosts" not in changes:
+        provider.ssh_known_hosts = ""  # they name the old host and port
+    _validate(provider)
+    _learn(provider)
+    _save(
+        provider,
+        lambda: audit.record(
+            actor=actor, team=provider.team, action="provider.update", target=provider, changes=changes
+        ),
+    )
+    return provider
+
+
+def check(*, provider: Provider, actor: User | None = None) -> Identity:
+    """Ask the provider whether the credentials still work, and store the outcome. Raises ProviderError.
+
+    `actor` None is the system itself.
+    """
+    if actor is not None:
+        roles.require(Role.OPERATOR, user=actor, team=provider.team)
+    fields = ["login", "missing_scopes", "check_error", "checked_at", "ssh_known_hosts", "updated_at"]
+    try:
+        identity = _learn(provider)
+    except (ProviderError, InvalidValue) as error:
+        provider.check_error, provider.checked_at = str(error), timezone.now()
+        provider.save(update_fields=fields)
+        raise
+    provider.save(update_fields=fields)
+    return identity
+
+
+def check_due() -> int:
+    """Check the providers that nobody checked for a day, so that a revoked token shows before a push needs it.
+
+    Returns how many were checked; what is wrong with one is stored with it.
+    """
+    due = Provider.objects.filter(Q(checked_at=None) | Q(checked_at__lt=timezone.now() - CHECK_EVERY))
+    checked = 0
+    for provider in due.order_by("checked_at")[:50]:
+        checked += 1
+        try:
+            check(provider=provider)
+        except (ProviderError, InvalidValue):
+            continue
+    return checked
+
+
+def delete(*, provider: Provider, actor: User) -> None:
+    """Forget a provider. Raises Refused while it has repositories."""
+    roles.require(Role.ADMIN, user=actor, team=provider.team)
+    try:
+        with transaction.atomic():
+            audit.record(actor=actor, team=provider.team, action="provider.delete", target=provider)
+            provider.delete()
+    except ProtectedError:
+        raise Refused(
+            f"{provider} still has repositories.", remedy="Delete its repositories, and their integrations, first."
+        ) from None
+
+
+def search_repositories(*, provider: Provider, query: str = "", page: int = 1) -> Page[RemoteRepository]:
+    """Repositories at the provider whose name contains `query`. Raises ProviderError."""
+    return client(provider).search_repositories(query, max(1, page))
+
+
+def known_hosts_lines(host: str, port: int, keys: list[str]) -> str:
+    """The lines of a known_hosts file (sshd(8)) for a host with these keys, each `<type> <base64>`."""
+    name = host if port == 22 else f"[{host}]:{port}"
+    return "\n".join(f"{name} {key}" for key in keys)
+
+
+def _cleaned(kind: str, credentials: Mapping[str, str]) -> dict[str, str]:
+    """The fields that this kind has, stripped. Raises InvalidValue for a required one that is blank."""
+    cleaned = {}
+    for field in client_class(kind).credential_fields:
+        value = credentials.get(field.name, "").strip()
+        if field.required and not value:
+            raise InvalidValue(f"{field.label} is required.", field=field.name)
+        # Nothing that could end a header line, or that no header can carry.
+        if not (value.isascii() and value.isprintable()):
+            raise InvalidValue(f"{field.label} has characters that no token has.", field=field.name)
+        if value:
+            cleaned[field.name] = value
+    return cleaned
+
+
+def _validate(provider: Provider) -> None:
+    """Check what can be checked without a call, and normalise. Raises InvalidValue."""
+    if not provider.name or len(provider.name) > 80:
+        raise InvalidValue("A name of 1 to 80 characters is required.", field="name")
+    if _name_taken(provider):
+        raise _taken(provider)
+    if provider.base_url:
+        provider.base_url = check_base_url(provider.base_url)
+        if len(provider.base_url) > 200:
+            raise InvalidValue("The address is longer than 200 characters.", field="base_url")
+    elif not client_class(provider.kind).default_base_url:
+        raise InvalidValue("The address is required, such as https://git.example.com.", field="base_url")
+    if provider.base_url == client_class(provider.kind).default_base_url:
+        provider.base_url = ""
+    trust(provider.ca_bundle)
+    if not 1 <= provider.ssh_port <= 65535:
+        raise InvalidValue("A port is a number from 1 to 65535.", field="ssh_port")
+    for line in provider.ssh_known_hosts.splitlines():
+        if line.strip() and not line.startswith("#") and len(line.split()) < 3:
+            raise InvalidValue(
+                "Each line is written <host> <type> <key>, as ssh-keyscan does.", field="ssh_known_hosts"
+            )
+
+
+def _learn(provider: Provider) -> Identity:
+    """Ask the provider who we are and, the first time, for its host keys. Sets the fields, saves nothing."""
+    remote = client(provider)
+    try:
+        identity = remote.check()
+    except ProviderError as error:
+        if isinstance(error, CredentialsRejected | PermissionMissing):
+            error.field = remote.credential_fields[0].name
+        elif not remote.default_base_url:
+            error.field = error.field or "base_url"
+        raise
+    if not provider.ssh_known_hosts:
+        with suppress(ProviderError):  # not published, or not now: the next check asks again
+            provider.ssh_known_hosts = known_hosts_lines(remote.ssh_host, provider.ssh_port, remote.ssh_host_keys())
+    provider.login = identity.login[:120]
+    provider.missing_scopes = [scope[:60] for scope in identity.missing]
+    provider.check_error, provider.checked_at = "", timezone.now()
+    return identity
+
+
+def _save(provider: Provider, record: Callable[[], object]) -> None:
+    try:
+        with transaction.atomic():
+            provider.save()
+            record()
+    except IntegrityError:
+        # Someone took the name while the provider was asked.
+        if _name_taken(provider):
+            raise _taken(provider) from None
+        raise
+
+
+def _name_taken(provider: Provider) -> bool:
+    return Provider.objects.of(provider.team).filter(name=provider.name).exclude(pk=provider.pk).exists()
+
+
+def _taken(provider: Provider) -> InvalidValue:
+    return InvalidValue(f"The team has a provider called {provider.name} already.", field="name")

@@ -1,0 +1,88 @@
+"""The webhook of an integration at its provider: installed, tried and removed by us, or by hand with our words."""
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from integrations.errors import ProviderError
+from integrations.models import Integration, WebhookState
+from integrations.services import providers
+
+
+@dataclass(frozen=True, slots=True)
+class ManualSteps:
+    """What a person does at the provider: open `page_url`, fill in `fields` (label on that page, value), save.
+
+    The values of `concealed` labels are secrets: show them only when asked, and only to who may install a webhook.
+    """
+
+    page_url: str
+    fields: list[tuple[str, str]]
+    concealed: frozenset[str] = frozenset()
+
+
+def install(*, integration: Integration, url: str) -> WebhookState:
+    """Have the provider send pushes to `url`; a webhook of ours at another URL is removed afterwards.
+
+    Where the provider does not let us, the state becomes MANUAL and `webhook_problem` says why. Raises ProviderError
+    only for what may pass by itself (`retryable`).
+    """
+    repository = integration.repository
+    remote = providers.client(repository.provider)
+    try:
+        webhook = remote.install_webhook(repository.full_name, url=url, secret=integration.webhook_secret)
+        previous = integration.webhook_remote_id
+        if previous and previous != webhook.id:
+            remote.remove_webhook(repository.full_name, previous)
+    except ProviderError as error:
+        if error.retryable:
+            raise
+        return _store(integration, WebhookState.MANUAL, problem=str(error))
+    known = integration.webhook_state == WebhookState.VERIFIED and integration.webhook_remote_id == webhook.id
+    state = WebhookState.VERIFIED if known else WebhookState.INSTALLED
+    return _store(integration, state, remote_id=webhook.id)
+
+
+def ping(*, integration: Integration) -> bool:
+    """Ask for a test delivery; False if there is no webhook of ours, or the provider has no such thing.
+
+    Raises ProviderError.
+    """
+    if not integration.webhook_remote_id:
+        return False
+    repository = integration.repository
+    sent = providers.client(repository.provider).ping_webhook(repository.full_name, integration.webhook_remote_id)
+    if sent:
+        integration.webhook_pinged_at = timezone.now()
+        integration.save(update_fields=["webhook_pinged_at", "updated_at"])
+    return sent
+
+
+def remove(*, integration: Integration) -> None:
+    """Remove our webhook; one that is gone already is fine. One added by hand stays. Raises ProviderError."""
+    if integration.webhook_remote_id:
+        repository = integration.repository
+        providers.client(repository.provider).remove_webhook(repository.full_name, integration.webhook_remote_id)
+    _store(integration, WebhookState.ABSENT)
+
+
+def mark_verified(*, integration: Integration) -> None:
+    """A delivery with a good signature came: the webhook works, whoever installed it."""
+    if integration.webhook_state != WebhookState.VERIFIED:
+        _store(integration, WebhookState.VERIFIED, remote_id=integration.webhook_remote_id)
+
+
+def instructions(*, integration: Integration, url: str) -> ManualSteps:
+    """How to install the webhook by hand. The fields hold the webhook's secret."""
+    repository = integration.repository
+    remote = providers.client(repository.provider)
+    fields = remote.webhook_fields(url=url, secret=integration.webhook_secret)
+    concealed = frozenset(label for label, value in fields if value == integration.webhook_secret)
+    return ManualSteps(remote.webhook_page(repository.full_name), fields, concealed)
+
+
+def _store(integration: Integration, state: WebhookState, *, remote_id: str = "", problem: str = "") -> WebhookState:
+    integration.webhook_state, integration.webhook_problem = state, problem
+    integration.webhook_remote_id = remote_id
+    integration.save(update_fields=["webhook_state", "webhook_problem", "webhook_remote_id", "updated_at"])
+    return state
