@@ -22,6 +22,8 @@ class Command(BaseCommand):
         "the password unless one is given."
     )
 
+    requires_system_checks = []
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--username", default="admin")
         password = parser.add_mutually_exclusive_group()

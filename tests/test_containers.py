@@ -1,0 +1,126 @@
+"""What can be said about Dockerfile and docker-compose.yml without a container engine."""
+
+import re
+import runpy
+import shlex
+import stat
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import environ
+import pytest
+import yaml
+from django.core.management import get_commands
+
+from panel.celery import app
+from panel.settings import env
+from teams import encryption
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+PANEL = {"web", "worker", "beat", "sweeper", "migrate"}
+DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+
+
+def instructions(name: str) -> list[list[str]]:
+    return [shlex.split(line)[1:] for line in DOCKERFILE.splitlines() if line.startswith(f"{name} ")]
+
+
+def test_every_process_of_the_panel_is_a_service():
+    assert set(SERVICES) == PANEL | {"postgres", "valkey"}
+
+
+def test_only_web_is_published_and_only_on_this_machine():
+    assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
+        "web": ["127.0.0.1:${SLUICE_PORT:-8000}:8000"]
+    }
+    assert COMPOSE["networks"]["data"]["internal"] is True
+    assert all(SERVICES[name]["networks"] == ["data"] for name in ("postgres", "valkey"))
+
+
+@pytest.mark.parametrize("name", sorted(PANEL))
+def test_panel_process_runs_confined(name):
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_image_does_not_run_as_root():
+    assert instructions("USER") == [["10001:10001"]]
+
+
+def test_migrations_come_before_everything_that_uses_the_tables():
+    for name in PANEL - {"migrate"}:
+        assert SERVICES[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+    assert SERVICES["migrate"]["depends_on"]["postgres"]["condition"] == "service_healthy"
+    assert all("test" in SERVICES[name]["healthcheck"] for name in ("postgres", "valkey", "worker", "beat"))
+
+
+def test_commands_exist():
+    commands = {name: SERVICES[name].get("command") for name in PANEL}
+    assert commands.pop("web") is None  # the image's own
+    for command in commands.values():
+        if command[0] == "celery":
+            assert command[1:3] == ["--app", "panel"]
+            assert command[3] in {"worker", "beat"}
+        else:
+            assert command[:2] == ["python", "manage.py"]
+            assert command[2] in get_commands()
+    assert app.main == "sluice"
+
+
+def test_gunicorn_takes_its_configuration():
+    command = yaml.safe_load(DOCKERFILE.rsplit("CMD ", 1)[1])
+    assert command[0] == "gunicorn"
+    check = [sys.executable, "-m", *command, "--check-config"]
+    done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert runpy.run_path(str(ROOT / "docker/gunicorn.py"))["worker_class"] == "gthread"
+
+
+def test_variables_are_settings_of_ours_or_boto3s():
+    for name in SERVICES["web"]["environment"]:
+        assert name.removesuffix("_FILE") in env.documented or name.startswith("AWS_"), name
+
+
+def test_every_secret_that_a_service_reads_is_mounted_from_a_file():
+    environment = SERVICES["web"]["environment"] | SERVICES["postgres"]["environment"]
+    read = {value.removeprefix("/run/secrets/") for name, value in environment.items() if name.endswith("_FILE")}
+    assert read == set(COMPOSE["secrets"])
+    assert read == set(SERVICES["web"]["secrets"]) | set(SERVICES["postgres"]["secrets"])
+
+
+def test_everything_copied_exists_and_is_let_through_to_the_engine():
+    let_through = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    sources = [source for words in instructions("COPY") if "--from=build" not in words for source in words[:-1]]
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert any(fnmatch(source, pattern) for pattern in let_through), source
+    packages = re.search(r"^root_packages = \[(.*)\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert packages
+    assert set(re.findall(r'"(\w+)"', packages[1])) - {"sandbox"} <= set(sources)
+
+
+def test_made_secrets_are_usable_and_kept(tmp_path, monkeypatch):
+    directory = tmp_path / "secrets"
+    command = [ROOT / "docker/make-secrets", directory]
+    first = subprocess.run(command, capture_output=True, text=True, check=True)
+    made = {path.name: path.read_text() for path in directory.iterdir()}
+    second = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert set(made) == set(COMPOSE["secrets"])
+    assert made == {path.name: path.read_text() for path in directory.iterdir()}
+    assert (first.stdout.count("made "), second.stdout) == (4, "")
+    assert all(secret not in first.stdout for secret in made.values())
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    # The containers' user is another one than who made the files.
+    assert all(path.stat().st_mode & stat.S_IROTH for path in directory.iterdir())
+    database = environ.Env.db_url_config(made["database_url"])
+    assert (database["HOST"], database["PASSWORD"]) == ("postgres", made["database_password"])
+    assert len(made["secret_key"]) >= 50
+    monkeypatch.setattr("django.conf.settings.ENCRYPTION_KEYS", [made["encryption_keys"]])
+    assert encryption.decrypt(encryption.encrypt("secret", bound_to="row"), bound_to="row") == "secret"
