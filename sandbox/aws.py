@@ -11,7 +11,9 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+import boto3
 
 REGION = "us-east-1"
 ACCOUNT_ID = "111122223333"
@@ -69,6 +71,16 @@ class Aws:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this AWS, signed in as the account's root."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=ACCESS_KEY_ID,
+            aws_secret_access_key=SECRET_ACCESS_KEY,
+        )
 
     def start(self) -> str:
         """Start MiniStack, wait until it answers and return its address.
