@@ -1,0 +1,1 @@
+"""The GitHub-compatible REST API under /api/v3."""
