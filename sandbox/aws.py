@@ -28,7 +28,7 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV")
 
 
 class AwsDidNotStart(RuntimeError):
-    """MiniStack ended, or was not ready in time; the message holds the end of its log."""
+    """The port is taken, or MiniStack ended or was not ready in time; the message then holds the end of its log."""
 
 
 class Aws:
@@ -88,8 +88,10 @@ class Aws:
         The process ends with this one, however this one ends.
 
         Raises:
-            AwsDidNotStart: it ended, or did not answer within a minute.
+            AwsDidNotStart: the port is taken, or it ended, or did not answer within a minute.
         """
+        if not _is_free(self.port):
+            raise AwsDidNotStart(f"Port {self.port} on 127.0.0.1 is already in use")
         temporary = self.state_dir / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | {
@@ -171,6 +173,17 @@ class Aws:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the server does: a port whose last connections linger is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _free_port() -> int:
