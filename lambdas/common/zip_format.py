@@ -1,6 +1,7 @@
 """Records of the zip format, as bytes. APPNOTE.TXT 6.3: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT"""
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 LOCAL, CENTRAL, DESCRIPTOR = b"PK\x03\x04", b"PK\x01\x02", b"PK\x07\x08"
@@ -82,11 +83,13 @@ class CentralEntry:
         )
 
 
-def end_records(*, count: int, size: int, offset: int, comment: bytes) -> bytes:
-    """What follows the central directory: the end record, with its zip64 forms before it where they are needed."""
+def end_records(entries: Sequence[CentralEntry], *, size: int, offset: int, comment: bytes) -> bytes:
+    """What follows the central directory of `size` bytes at `offset`: its end, in zip64 form too where that is needed."""
     records = b""
-    if count >= MAX16 or size >= MAX32 or offset >= MAX32:
-        records = END64_RECORD.pack(END64, 44, 45, 45, 0, 0, count, count, size, offset)
+    count = len(entries)
+    if count > MAX16 or size >= MAX32 or offset >= MAX32:
+        made_by = max((entry.made_by for entry in entries), default=0)
+        records = END64_RECORD.pack(END64, 44, made_by, 45, 0, 0, count, count, size, offset)
         records += END64_LOCATOR_RECORD.pack(END64_LOCATOR, 0, offset + size, 1)
     short = min(count, MAX16)
     return (

@@ -144,7 +144,7 @@ class _Rewriter:
         if not self._prefix or signature not in (CENTRAL, END, END64):
             raise PermanentFailure("The provider did not send a zip archive")
         entries = self._directory()
-        return Rewritten(comment=self._end(len(entries)), entries=self._content(entries))
+        return Rewritten(comment=self._end(entries), entries=self._content(entries))
 
     def _take(self, size: int) -> bytes:
         self._consumed += size
@@ -270,7 +270,7 @@ class _Rewriter:
             comment,
         )
 
-    def _end(self, count: int) -> str:
+    def _end(self, entries: list[CentralEntry]) -> str:
         if self._source.peek(4) == END64:
             self._take(END64_RECORD.size)
         if self._source.peek(4) == END64_LOCATOR:
@@ -282,7 +282,7 @@ class _Rewriter:
         if self._source.peek(1):
             raise PermanentFailure("The archive is damaged: something follows its end")
         size = self._position - self._start
-        self._write(end_records(count=count, size=size, offset=self._start, comment=comment))
+        self._write(end_records(entries, size=size, offset=self._start, comment=comment))
         return comment.decode("utf-8", "replace")
 
     def _content(self, entries: list[CentralEntry]) -> list[ContentEntry]:
