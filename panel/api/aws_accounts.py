@@ -36,38 +36,35 @@ class AwsAccountSerializer(serializers.ModelSerializer[AwsAccount]):
         read_only_fields = fields
 
 
-class AwsAccountUpdateSerializer(Strict):
+class AwsAccountWriteSerializer(Strict):
     """A `secret_access_key` that is blank or left out keeps its value."""
 
     name = serializers.CharField(max_length=80)
+    method = serializers.ChoiceField(choices=AccessMethod.choices)
     account_id = serializers.RegexField(
         r"\A[0-9]{12}\Z", required=False, allow_blank=True, help_text="Twelve digits; empty: read from STS."
     )
     role_arn = serializers.CharField(max_length=2048, required=False, allow_blank=True)
     access_key_id = serializers.CharField(max_length=128, required=False, allow_blank=True)
     secret_access_key = serializers.CharField(max_length=256, required=False, allow_blank=True)
-    default_region = serializers.CharField(max_length=32)
-
-
-class AwsAccountCreateSerializer(AwsAccountUpdateSerializer):
-    method = serializers.ChoiceField(choices=AccessMethod.choices)
+    default_region = serializers.CharField(max_length=32, required=False)
 
 
 class AwsAccountViewSet(Noun[AwsAccount]):
     queryset = AwsAccount.objects.all()
     serializer_class = AwsAccountSerializer
 
-    @extend_schema(request=AwsAccountCreateSerializer, responses={201: AwsAccountSerializer})
+    @extend_schema(request=AwsAccountWriteSerializer, responses={201: AwsAccountSerializer})
     def create(self, request: Request) -> Response:
         """Add an account. `check/` proves that the way in works; a role needs `trust-policy/` first."""
-        fields = read_body(AwsAccountCreateSerializer, request)
+        fields = read_body(AwsAccountWriteSerializer, request)
         return self.answer(accounts.create(team=self.team, actor=self.actor, **fields), status.HTTP_201_CREATED)
 
-    @extend_schema(request=AwsAccountUpdateSerializer)
+    @extend_schema(request=AwsAccountWriteSerializer)
     def partial_update(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Change an account."""
         account = self.get_object()
-        fields = read_body(AwsAccountUpdateSerializer, request, partial=True)
+        fields = read_body(AwsAccountWriteSerializer, request, partial=True)
         return self.answer(accounts.update(account=account, actor=self.actor, **fields))
 
     @extend_schema(responses={204: None})

@@ -101,6 +101,8 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
 
 
 class IntegrationUpdateSerializer(Strict):
+    """Repository, account and region stay: another one of them is another integration."""
+
     name = serializers.CharField(max_length=60, help_text="Lower-case letters, digits and hyphens.")
     method = serializers.ChoiceField(choices=Method.choices)
     refs = serializers.ListField(
@@ -108,7 +110,6 @@ class IntegrationUpdateSerializer(Strict):
         help_text="Globs of what to mirror: `main`, `release/*`, `tags:v*`.",
     )
     deploy_ref = serializers.CharField(max_length=255, allow_blank=True)
-    region = serializers.CharField(max_length=32)
     application = serializers.CharField(max_length=60)
     environment = serializers.CharField(max_length=60)
     deployers = serializers.ListField(child=serializers.ChoiceField(choices=Deployer.choices))
@@ -121,6 +122,7 @@ class IntegrationUpdateSerializer(Strict):
 class IntegrationCreateSerializer(IntegrationUpdateSerializer):
     repository = OfTeam(queryset=Repository.objects.all())
     aws_account = OfTeam(queryset=AwsAccount.objects.all())
+    region = serializers.CharField(max_length=32)
     method = serializers.ChoiceField(choices=Method.choices, default=Method.ZIP_DOWNLOAD)
     refs = serializers.ListField(child=serializers.CharField(max_length=255), default=lambda: ["**"])
     deploy_ref = serializers.CharField(max_length=255, allow_blank=True, default="")

@@ -1,5 +1,7 @@
 """`/providers/`: git providers and the credentials to call their APIs with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
@@ -9,9 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from integrations.models import Provider, ProviderKind
+from integrations.providers.registry import PROVIDERS
 from integrations.services import providers
 from panel.api.base import Noun
 from panel.api.shapes import Filters, Strict, read_body, read_query
+from teams.errors import SluiceError
 
 
 class ProviderSerializer(serializers.ModelSerializer[Provider]):
@@ -50,10 +54,13 @@ class ProviderUpdateSerializer(Strict):
         required=False, allow_blank=True, help_text="PEM certificates to trust besides the public ones."
     )
     ssh_port = serializers.IntegerField(min_value=1, max_value=65535, required=False)
+    ssh_known_hosts = serializers.CharField(
+        required=False, allow_blank=True, help_text="Host keys to pin; empty: those that the provider publishes."
+    )
 
 
 class ProviderCreateSerializer(ProviderUpdateSerializer):
-    kind = serializers.ChoiceField(choices=ProviderKind.choices)
+    kind = serializers.ChoiceField(choices=[(kind, client.label) for kind, client in PROVIDERS.items()])
 
 
 class RemoteRepositorySerializer(serializers.Serializer[Any]):
@@ -70,6 +77,17 @@ class RemoteRepositoriesSerializer(serializers.Serializer[Any]):
 
     results = RemoteRepositorySerializer(many=True)
     next_page = serializers.IntegerField(allow_null=True, help_text="Null on the last page.")
+
+
+@contextmanager
+def credentials_pointed_at() -> Iterator[None]:
+    """Services name a credential's own field; in the body it lies in `credentials`."""
+    try:
+        yield
+    except SluiceError as error:
+        if error.field and error.field not in ProviderCreateSerializer().fields:
+            error.field = f"credentials.{error.field}"
+        raise
 
 
 class SearchQuery(Strict):
@@ -91,14 +109,17 @@ class ProviderViewSet(Noun[Provider]):
     def create(self, request: Request) -> Response:
         """Add a provider; its credentials are checked first."""
         fields = read_body(ProviderCreateSerializer, request)
-        return self.answer(providers.create(team=self.team, actor=self.actor, **fields), status.HTTP_201_CREATED)
+        with credentials_pointed_at():
+            provider = providers.create(team=self.team, actor=self.actor, **fields)
+        return self.answer(provider, status.HTTP_201_CREATED)
 
     @extend_schema(request=ProviderUpdateSerializer)
     def partial_update(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Change a provider; the new credentials are checked first."""
         provider = self.get_object()
         fields = read_body(ProviderUpdateSerializer, request, partial=True)
-        return self.answer(providers.update(provider=provider, actor=self.actor, **fields))
+        with credentials_pointed_at():
+            return self.answer(providers.update(provider=provider, actor=self.actor, **fields))
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002

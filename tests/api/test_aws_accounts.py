@@ -1,0 +1,71 @@
+import pytest
+from moto import mock_aws
+
+from deployers.models import AwsAccount
+from tests.factories import make_account, make_integration
+
+SECRET = "canary/secret/access/key"
+
+
+def test_account_is_added_without_calling_aws_and_its_secret_is_never_shown(api):
+    body = {"name": "prod", "method": "keys", "access_key_id": "AKIAEXAMPLE", "secret_access_key": SECRET}
+    created = api.post("/api/v1/aws-accounts/", body)
+    assert created.status_code == 201, created.content
+    assert AwsAccount.objects.get().secret_access_key == SECRET
+    shown = [created, api.get("/api/v1/aws-accounts/"), api.get(f"/api/v1/aws-accounts/{created.json()['id']}/")]
+    assert all(SECRET not in response.content.decode() for response in shown)
+    assert "secret_access_key" not in created.json()
+
+
+def test_role_gets_an_external_id_and_the_trust_policy_names_it(api):
+    body = {"name": "prod", "method": "role", "role_arn": "arn:aws:iam::123456789012:role/sluice"}
+    account = api.post("/api/v1/aws-accounts/", body).json()
+    with mock_aws():
+        policy = api.get(f"/api/v1/aws-accounts/{account['id']}/trust-policy/").json()
+    assert policy["Statement"][0]["Condition"] == {"StringEquals": {"sts:ExternalId": account["external_id"]}}
+
+
+def test_external_id_is_the_panels_to_make(api):
+    body = {"name": "prod", "method": "ambient", "external_id": "mine"}
+    assert api.post("/api/v1/aws-accounts/", body).json()["errors"][0]["pointer"] == "#/external_id"
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"method": "magic"}, "#/method"),
+        ({"account_id": "12345"}, "#/account_id"),
+        ({"account_id": "١٢٣٤٥٦٧٨٩٠١٢"}, "#/account_id"),
+        ({"method": "role", "role_arn": "sluice"}, "#/role_arn"),
+        ({"name": ""}, "#/name"),
+    ],
+)
+def test_field_that_does_not_fit_is_pointed_at(api, change, pointer):
+    response = api.post("/api/v1/aws-accounts/", {"name": "prod", "method": "ambient", **change})
+    assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+    assert not AwsAccount.objects.exists()
+
+
+@mock_aws
+def test_check_tells_who_the_panel_is(api, team):
+    account = make_account(team=team, account_id="")
+    checked = api.post(f"/api/v1/aws-accounts/{account.pk}/check/").json()
+    assert checked["account_id"] == "123456789012"
+    assert checked["caller_arn"].startswith("arn:aws:")
+    assert checked["checked_at"]
+
+
+@mock_aws
+def test_account_of_somebody_else_is_a_problem_that_is_kept(api, team):
+    account = make_account(team=team, account_id="999999999999")
+    response = api.post(f"/api/v1/aws-accounts/{account.pk}/check/")
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (409, "account_id")
+    assert "999999999999" in api.get(f"/api/v1/aws-accounts/{account.pk}/").json()["check_error"]
+
+
+def test_account_in_use_is_not_deleted(api, team):
+    account = make_integration(team=team).aws_account
+    assert api.delete(f"/api/v1/aws-accounts/{account.pk}/").status_code == 409
+    unused = make_account(team=team)
+    assert api.patch(f"/api/v1/aws-accounts/{unused.pk}/", {"name": "spare"}).json()["name"] == "spare"
+    assert api.delete(f"/api/v1/aws-accounts/{unused.pk}/").status_code == 204

@@ -1,0 +1,166 @@
+import pytest
+
+from deployers.models import Operation
+from integrations.models import Integration
+from tests.factories import (
+    PUBLIC_KEY,
+    make_account,
+    make_delivery,
+    make_integration,
+    make_operation,
+    make_repository,
+    make_ssh_key,
+    make_stack,
+)
+
+OUTPUTS = {
+    "ZipDownloadWebHookApi": "https://api.example.com/zipdl",
+    "GitPullWebHookApi": "https://api.example.com/gitpull",
+    "OutputBucketName": "sluice-output",
+}
+
+
+@pytest.fixture
+def body(team):
+    return {
+        "name": "shop",
+        "repository": str(make_repository(team=team).pk),
+        "aws_account": str(make_account(team=team).pk),
+        "region": "eu-central-1",
+        "application": "shop",
+        "environment": "production",
+    }
+
+
+def test_integration_needs_only_what_cannot_be_guessed(api, body):
+    response = api.post("/api/v1/integrations/", body)
+    assert response.status_code == 201, response.content
+    shown = response.json()
+    assert {**shown, **body} == shown
+    assert (shown["method"], shown["refs"], shown["deployers"], shown["parameters"]) == ("zip_download", ["**"], [], {})
+    assert (shown["status"], shown["webhook_url"], shown["webhook_urls"]) == ("not_provisioned", "", {})
+    assert (shown["ssh_public_key"], shown["output_bucket"], shown["stacks"]) == ("", "", [])
+    assert Integration.objects.get().webhook_secret not in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"name": "Not A Name"}, "#/name"),
+        ({"refs": []}, "#/refs"),
+        ({"refs": "main"}, "#/refs"),
+        ({"method": "carrier_pigeon"}, "#/method"),
+        ({"region": "mars"}, "#/region"),
+        ({"deployers": ["ftp"]}, "#/deployers/0"),
+        ({"parameters": {"codedeploy": 1}}, "#/parameters/codedeploy"),
+        ({"repository": "nonsense"}, "#/repository"),
+        ({"aws_account": None}, "#/aws_account"),
+        ({"status": "ready"}, "#/status"),
+    ],
+)
+def test_field_that_does_not_fit_is_pointed_at(api, body, change, pointer):
+    response = api.post("/api/v1/integrations/", {**body, **change})
+    assert response.status_code == 400
+    assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+    assert not Integration.objects.exists()
+
+
+def test_what_the_stack_made_is_shown(api, team):
+    integration = make_integration(team=team, method="git_pull")
+    stack = make_stack(integration=integration, outputs=OUTPUTS)
+    make_ssh_key(integration=integration)
+    shown = api.get(f"/api/v1/integrations/{integration.pk}/").json()
+    assert shown["status"] == "ready"
+    assert shown["webhook_url"] == OUTPUTS["GitPullWebHookApi"]
+    assert shown["webhook_urls"] == {
+        "zip_download": OUTPUTS["ZipDownloadWebHookApi"],
+        "git_pull": OUTPUTS["GitPullWebHookApi"],
+    }
+    assert (shown["ssh_public_key"], shown["output_bucket"]) == (PUBLIC_KEY, "sluice-output")
+    assert [(each["id"], each["state"]) for each in shown["stacks"]] == [(str(stack.pk), "ready")]
+
+
+@pytest.mark.parametrize(
+    ("aws_status", "kind", "status", "expected"),
+    [
+        ("", "create", "queued", "provisioning"),
+        ("CREATE_IN_PROGRESS", "create", "running", "provisioning"),
+        ("CREATE_COMPLETE", "update", "waiting", "waiting"),
+        ("CREATE_COMPLETE", "update", "failed", "failed"),
+        ("CREATE_COMPLETE", "update", "cancelled", "ready"),
+        ("UPDATE_ROLLBACK_COMPLETE", "update", "succeeded", "rolled_back"),
+        ("CREATE_COMPLETE", "delete", "running", "deleting"),
+    ],
+)
+def test_status_is_of_the_newest_operation_then_of_the_stacks(api, team, aws_status, kind, status, expected):
+    integration = make_integration(team=team)
+    stack = make_stack(integration=integration, aws_status=aws_status)
+    make_operation(stack=stack, kind="create", status="succeeded")
+    make_operation(stack=stack, kind=kind, status=status)
+    assert api.get(f"/api/v1/integrations/{integration.pk}/").json()["status"] == expected
+
+
+def test_change_keeps_what_is_not_given_and_refuses_what_cannot_change(api, team):
+    integration = make_integration(team=team, refs=["main"])
+    url = f"/api/v1/integrations/{integration.pk}/"
+    changed = api.patch(url, {"deploy_ref": "main"}).json()
+    assert (changed["deploy_ref"], changed["refs"]) == ("main", ["main"])
+    refused = api.patch(url, {"region": "eu-west-1", "repository": str(make_repository(team=team).pk)})
+    assert {error["pointer"] for error in refused.json()["errors"]} == {"#/region", "#/repository"}
+
+
+def test_provision_answers_the_operation_and_refuses_a_second_one(api, team):
+    integration = make_integration(team=team)
+    response = api.post(f"/api/v1/integrations/{integration.pk}/provision/")
+    assert response.status_code == 202, response.content
+    operation = Operation.objects.get()
+    assert (response.json()["id"], response.json()["kind"]) == (str(operation.pk), "create")
+    assert response.json()["requested_by"] == "ada"
+    assert api.get(f"/api/v1/operations/{operation.pk}/").json()["status"] == "queued"
+    again = api.post(f"/api/v1/integrations/{integration.pk}/provision/")
+    assert again.status_code == 409
+    assert again["Content-Type"] == "application/problem+json"
+
+
+def test_deletion_answers_an_operation_that_knows_what_becomes_of_the_bucket(api, team):
+    integration = make_integration(team=team)
+    make_stack(integration=integration)
+    response = api.delete(f"/api/v1/integrations/{integration.pk}/?bucket=purge")
+    assert response.status_code == 202, response.content
+    assert response.json()["kind"] == "delete"
+    assert "purge" in str(Operation.objects.get().options)
+    assert api.get(f"/api/v1/integrations/{integration.pk}/").json()["status"] == "deleting"
+
+
+@pytest.mark.parametrize("query", ["bucket=burn", "buckett=purge"])
+def test_deletion_that_is_not_understood_deletes_nothing(api, team, query):
+    integration = make_integration(team=team)
+    response = api.delete(f"/api/v1/integrations/{integration.pk}/?{query}")
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["parameter"] == query.partition("=")[0]
+    assert not Operation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("delete", ""), ("post", "provision/"), ("patch", "")], ids=["delete", "provision", "change"]
+)
+def test_viewer_changes_nothing(viewer_api, team, method, path):
+    integration = make_integration(team=team)
+    response = getattr(viewer_api, method)(f"/api/v1/integrations/{integration.pk}/{path}")
+    assert (response.status_code, response.json()["code"]) == (403, "forbidden")
+    assert viewer_api.get(f"/api/v1/integrations/{integration.pk}/").status_code == 200
+
+
+def test_viewer_cannot_have_a_change_delivered_again(viewer_api, team):
+    delivery = make_delivery(integration=make_integration(team=team))
+    assert viewer_api.post(f"/api/v1/deliveries/{delivery.pk}/redeliver/").status_code == 403
+
+
+def test_queued_operation_is_cancelled_and_a_failed_one_retried(api, team):
+    queued = make_operation(integration=make_integration(team=team))
+    cancelled = api.post(f"/api/v1/operations/{queued.pk}/cancel/")
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    failed = make_operation(integration=make_integration(team=team), status="failed")
+    retried = api.post(f"/api/v1/operations/{failed.pk}/retry/")
+    assert retried.status_code == 202, retried.content
+    assert retried.json()["status"] == "queued"
