@@ -1,9 +1,104 @@
-"""What every page needs."""
+"""What every page needs: the sidebar, its counts, and what the role allows."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from integrations.models import Delivery, DeliveryStatus, Integration
+from teams.models import Role, Team, User
+
+FAILURES_SHOWN_FOR = timedelta(days=1)
 
 
-def navigation(request: HttpRequest) -> dict[str, Any]:  # noqa: ARG001
-    return {}
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One entry of the sidebar. `count_label` is what a screen reader says instead of the bare number."""
+
+    label: str
+    url: str
+    icon: str
+    current: bool
+    count: int | None = None
+    count_label: str = ""
+    alarming: bool = False
+
+
+GROUPS = (
+    ("", (("Overview", "overview", "layout-dashboard"),)),
+    (
+        "Deliver",
+        (
+            ("Integrations", "integration-list", "plug-connected"),
+            ("Deliveries", "delivery-list", "webhook"),
+        ),
+    ),
+    (
+        "Sources",
+        (
+            ("Providers", "provider-list", "git-branch"),
+            ("Repositories", "repository-list", "folders"),
+        ),
+    ),
+    (
+        "Targets",
+        (
+            ("AWS accounts", "account-list", "brand-aws"),
+            ("Stacks", "stack-list", "stack-2"),
+            ("Operations", "operation-list", "list-check"),
+        ),
+    ),
+    ("Admin", (("API tokens", "token-list", "api"),)),
+)
+
+
+def _links(noun: str, entries: tuple[tuple[str, str, str], ...], counts: dict[str, dict[str, Any]]) -> Iterator[Link]:
+    for label, name, icon in entries:
+        yield Link(
+            label=label,
+            url=reverse(name),
+            icon=icon,
+            current=name.split("-")[0] == noun,
+            **counts.get(name, {}),
+        )
+
+
+def _counts(user: User, team: Team) -> dict[str, dict[str, Any]]:
+    integrations = Integration.objects.visible_to(user).of(team).count()
+    failed = (
+        Delivery.objects.of(team)
+        .filter(status=DeliveryStatus.FAILED, received_at__gte=timezone.now() - FAILURES_SHOWN_FOR)
+        .count()
+    )
+    counts: dict[str, dict[str, Any]] = {
+        "integration-list": {"count": integrations, "count_label": f"{integrations} integrations"}
+    }
+    if failed:
+        counts["delivery-list"] = {"count": failed, "count_label": f"{failed} failed today", "alarming": True}
+    return counts
+
+
+def navigation(request: HttpRequest) -> dict[str, Any]:
+    """The sidebar and the role, for requests that `panel.web.access.page` let in; nothing for others and fragments."""
+    role: Role | None = getattr(request, "role", None)
+    if role is None:
+        return {}
+    context: dict[str, Any] = {
+        "role": role,
+        "may_operate": role.includes(Role.OPERATOR),
+        "may_administer": role.includes(Role.ADMIN),
+    }
+    if getattr(request, "htmx", False):
+        return context
+    user: User = request.user  # type: ignore[assignment]
+    team: Team = request.team  # type: ignore[attr-defined]
+    match = request.resolver_match
+    noun = (match.url_name or "").split("-")[0] if match else ""
+    counts = _counts(user, team)
+    context["navigation"] = [(label, list(_links(noun, entries, counts))) for label, entries in GROUPS]
+    context["memberships"] = request.memberships  # type: ignore[attr-defined]
+    return context

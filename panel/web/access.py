@@ -1,0 +1,83 @@
+"""Who is asking: sign-in, the team at hand, and the only way that pages look rows up."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar, cast
+
+from django.contrib.auth.views import redirect_to_login
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.utils.cache import patch_cache_control
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+from teams.errors import Forbidden
+from teams.models import Membership, Role, Team, User
+
+P = ParamSpec("P")
+M = TypeVar("M", bound=Model)
+SESSION_TEAM = "team"
+
+
+class PageRequest(HttpRequest):
+    """A request of a signed-in member of at least one team: what `page` hands to a view."""
+
+    user: User
+    htmx: HtmxDetails
+    memberships: list[Membership]
+    team: Team
+    role: Role
+
+
+def page(
+    view: Callable[Concatenate[PageRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """Only for members: a stranger signs in first, a user without a team is told so, Forbidden becomes a 403 page."""
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            if getattr(request, "htmx", False):  # a sign-in form inside a live region helps nobody
+                return HttpResponseClientRedirect("/")
+            return redirect_to_login(request.get_full_path())
+        member = cast(PageRequest, request)
+        member.memberships = list(
+            Membership.objects.filter(user=member.user).select_related("team").order_by("team__name")
+        )
+        if not member.memberships:
+            return render(request, "no_team.html", status=403)
+        chosen = request.session.get(SESSION_TEAM)
+        _enter(member, next((m for m in member.memberships if str(m.team_id) == chosen), member.memberships[0]))
+        try:
+            response = view(member, *args, **kwargs)
+        except Forbidden as error:
+            response = render(request, "403.html", {"error": error}, status=403)
+        if not response.has_header("Cache-Control"):
+            patch_cache_control(response, private=True, no_cache=True)
+        return response
+
+    return wrapper
+
+
+def _enter(request: PageRequest, membership: Membership) -> None:
+    request.team = membership.team
+    request.role = Role(membership.role)
+
+
+def find(request: PageRequest, rows: QuerySet[M], **lookup: object) -> M:
+    """The one row that matches, if it belongs to a team of the user; the page then shows that team.
+
+    `rows` is `Model.objects.visible_to(request.user)`, with `select_related` up to what TEAM_PATH passes through.
+    Raises Http404.
+    """
+    row = get_object_or_404(rows, **lookup)
+    owner: object = row
+    *way, team = getattr(row, "TEAM_PATH", "team").split("__")
+    for step in way:
+        owner = getattr(owner, step)
+    team_id = getattr(owner, f"{team}_id")
+    _enter(request, next(m for m in request.memberships if m.team_id == team_id))
+    if len(request.memberships) > 1:
+        request.session[SESSION_TEAM] = str(team_id)
+    return row

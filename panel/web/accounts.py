@@ -1,0 +1,162 @@
+"""Pages of AWS accounts."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.db.models import Count
+from django.http import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from deployers.models import AccessMethod, AwsAccount
+from deployers.services import accounts
+from integrations.models import Integration
+from panel.web import paging, queries
+from panel.web.access import PageRequest, find, page
+from panel.web.confirm import ConfirmForm, confirm
+from panel.web.outcomes import errors_as_messages, errors_on
+from panel.web.regions import RegionField
+from teams.models import Role
+from teams.services import roles
+
+
+class AccountForm(forms.Form):
+    """One way into an account: a role (the trust policy comes first), access keys, or the panel's own credentials."""
+
+    name = forms.CharField(max_length=80, help_text="What you call it here, such as production.")
+    role_arn = forms.CharField(
+        label="Role ARN",
+        max_length=2048,
+        help_text="The one it has or will have: the next page shows the trust policy to give it.",
+        widget=forms.TextInput(attrs={"placeholder": "arn:aws:iam::123456789012:role/Sluice", "spellcheck": "false"}),
+    )
+    access_key_id = forms.CharField(
+        label="Access key id", max_length=128, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    secret_access_key = forms.CharField(
+        label="Secret access key", widget=forms.PasswordInput(attrs={"autocomplete": "off"})
+    )
+    default_region = RegionField(help_text="Offered first for new integrations.")
+
+    FIELDS = {
+        AccessMethod.ROLE: ("role_arn",),
+        AccessMethod.KEYS: ("access_key_id", "secret_access_key"),
+        AccessMethod.AMBIENT: (),
+    }
+
+    def __init__(self, *args: Any, method: AccessMethod, editing: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for other in {name for names in self.FIELDS.values() for name in names} - set(self.FIELDS[method]):
+            del self.fields[other]
+        if editing and method == AccessMethod.KEYS:
+            self.fields["secret_access_key"].required = False
+            self.fields["secret_access_key"].help_text = "Leave it empty to keep the present one."
+
+
+METHODS = (
+    (AccessMethod.ROLE, "shield-lock", "A role that trusts Sluice with an external id. Best for every account."),
+    (AccessMethod.KEYS, "key", "Access keys of an IAM user, kept encrypted. Where roles cannot be assumed."),
+    (AccessMethod.AMBIENT, "server", "What the panel itself runs with: an instance profile or environment variables."),
+)
+
+
+@require_safe
+@page
+def index(request: PageRequest) -> HttpResponseBase:
+    rows = (
+        AwsAccount.objects.visible_to(request.user).of(request.team).annotate(integration_count=Count("integrations"))
+    )
+    return render(request, "accounts/list.html", {"page": paging.numbered(request, rows)})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def add(request: PageRequest) -> HttpResponseBase:
+    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    chosen = request.GET.get("method", "")
+    if chosen not in AccessMethod.values:
+        return render(request, "accounts/methods.html", {"methods": METHODS})
+    method = AccessMethod(chosen)
+    form = AccountForm(request.POST or None, method=method)
+    if request.method == "POST" and form.is_valid():
+        with errors_on(form):
+            account = accounts.create(team=request.team, actor=request.user, method=method, **form.cleaned_data)
+            messages.success(request, f"{account} added.")
+            return redirect("account-detail", account.pk)
+    return render(request, "accounts/form.html", {"form": form, "method": method})
+
+
+@require_safe
+@page
+def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    account = find(request, AwsAccount.objects.visible_to(request.user), pk=pk)
+    context: dict[str, Any] = {
+        "account": account,
+        "integrations": queries.integrations(Integration.objects.visible_to(request.user).filter(aws_account=account))[
+            : paging.PAGE_SIZE
+        ],
+    }
+    if account.method == AccessMethod.ROLE and request.role.includes(Role.ADMIN):
+        with errors_as_messages(request):
+            context["trust_policy"] = json.dumps(accounts.trust_policy(account), indent=2)
+    return render(request, "accounts/detail.html", context)
+
+
+@require_POST
+@page
+def check(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    account = find(request, AwsAccount.objects.visible_to(request.user), pk=pk)
+    with errors_as_messages(request):
+        caller = accounts.check(account=account, actor=request.user)
+        messages.success(request, f"Connected as {caller}.")
+    return redirect("account-detail", account.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    account = find(request, AwsAccount.objects.visible_to(request.user), pk=pk)
+    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    shown = ("name", "role_arn", "access_key_id", "default_region")
+    form = AccountForm(
+        request.POST or None,
+        method=AccessMethod(account.method),
+        editing=True,
+        initial={name: getattr(account, name) for name in shown},
+    )
+    if request.method == "POST" and form.is_valid():
+        with errors_on(form):
+            accounts.update(account=account, actor=request.user, **form.cleaned_data)
+            messages.success(request, "Saved.")
+            return redirect("account-detail", account.pk)
+    return render(request, "accounts/form.html", {"form": form, "account": account, "method": account.method})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    account = find(request, AwsAccount.objects.visible_to(request.user), pk=pk)
+    roles.require(Role.ADMIN, user=request.user, team=request.team)
+
+    def act(_cleaned: dict[str, Any]) -> str:
+        accounts.delete(account=account, actor=request.user)
+        return ""
+
+    return confirm(
+        request,
+        form=ConfirmForm(request.POST or None, name=account.name),
+        title=f"Remove {account}",
+        consequences=[
+            "Sluice forgets how to get into this account. Nothing changes in AWS.",
+            "The role or user that it came in with stays: delete it in IAM if nothing else uses it.",
+        ],
+        button="Remove account",
+        back=reverse("account-detail", args=[account.pk]),
+        act=act,
+        then="account-list",
+        done=f"{account} removed.",
+    )

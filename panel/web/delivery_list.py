@@ -1,0 +1,59 @@
+"""Lists of deliveries: the same rows, filters and polling wherever they are shown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponseBase
+from django.shortcuts import render
+
+from integrations.models import Delivery, DeliveryStatus
+from panel.web import live, paging
+from panel.web.access import PageRequest
+
+LATEST = 6  # on an overview
+UNREAD = ("request_body", "request_headers", "attempts")  # up to 64 kB each that no list shows
+
+
+def filtered(request: PageRequest, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """Only what the query asks for; a value that cannot be is no filter."""
+    if (status := request.GET.get("status", "")) in DeliveryStatus.values:
+        rows = rows.filter(status=status)
+    if ref := request.GET.get("ref", "").strip():
+        rows = rows.filter(ref__in=(ref, f"refs/heads/{ref}", f"refs/tags/{ref}"))
+    if (integration := request.GET.get("integration", "")).strip():
+        rows = rows.filter(integration__name=integration)
+    return rows
+
+
+def tag(rows: Sequence[Delivery]) -> str:
+    return live.etag([(row.pk, row.status, row.updated_at) for row in rows])
+
+
+def answer(request: PageRequest, rows: Sequence[Delivery], *, show_integration: bool) -> HttpResponseBase:
+    """Answer a poll with the rows alone."""
+    return live.region(
+        request,
+        "deliveries/rows.html",
+        lambda: {"rows": rows, "show_integration": show_integration},
+        tag=tag(rows),
+    )
+
+
+def show(request: PageRequest, rows: QuerySet[Delivery], template: str, context: dict[str, Any]) -> HttpResponseBase:
+    """The page of a list, or its rows for a poll."""
+    found = paging.by_time(request, filtered(request, rows).defer(*UNREAD), field="received_at")
+    if request.htmx:
+        return answer(request, found.rows, show_integration=context["show_integration"])
+    return render(
+        request,
+        template,
+        {
+            **context,
+            "page": found,
+            "rows": found.rows,
+            "rows_tag": tag(found.rows),
+            "statuses": DeliveryStatus.choices,
+            "filters": {name: request.GET.get(name, "") for name in ("status", "ref", "integration")},
+        },
+    )

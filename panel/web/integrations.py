@@ -1,0 +1,134 @@
+"""Pages of integrations."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from deployers.models import Artifact, AwsAccount
+from deployers.nudge import on_commit_nudge
+from deployers.services import artifacts as artifact_services
+from deployers.services import stacks
+from integrations.models import Integration, Repository
+from integrations.services import integrations
+from panel.web import delivery_list, integration_detail, paging, progress, queries
+from panel.web.access import PageRequest, find, page
+from panel.web.integration_forms import IntegrationForm
+from panel.web.outcomes import errors_as_messages, errors_on
+from teams.models import Role
+from teams.services import roles
+
+
+def _find(request: PageRequest, pk: UUID) -> Integration:
+    return find(request, queries.integrations(Integration.objects.visible_to(request.user)), pk=pk)
+
+
+@require_safe
+@page
+def index(request: PageRequest) -> HttpResponseBase:
+    rows = queries.integrations(Integration.objects.visible_to(request.user).of(request.team))
+    if text := request.GET.get("q", "").strip():
+        rows = rows.filter(Q(name__icontains=text) | Q(repository__full_name__icontains=text))
+    return render(request, "integrations/list.html", {"page": paging.numbered(request, rows), "text": text})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def add(request: PageRequest) -> HttpResponseBase:
+    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    repositories = Repository.objects.visible_to(request.user).of(request.team).select_related("provider")
+    accounts = AwsAccount.objects.visible_to(request.user).of(request.team)
+    form = IntegrationForm(
+        request.POST or None,
+        repositories=repositories,
+        accounts=accounts,
+        initial=IntegrationForm.defaults(repositories, accounts, repository=request.GET.get("repository", "")),
+    )
+    if request.method == "POST" and form.is_valid():
+        with errors_on(form):
+            integration = integrations.create(team=request.team, actor=request.user, deployers=[], **form.cleaned_data)
+            if "provision" in request.POST:
+                with errors_as_messages(request):
+                    on_commit_nudge(stacks.provision(integration=integration, actor=request.user).pk)
+            else:
+                messages.success(request, f"{integration} added. Provision it to make its stack.")
+            return redirect("integration-detail", integration.pk)
+    return render(
+        request,
+        "integrations/add.html",
+        {"form": form, "has_repositories": repositories.exists(), "has_accounts": accounts.exists()},
+    )
+
+
+@require_safe
+@page
+def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    integration = _find(request, pk)
+    existing = list(integration.stacks.all())
+    operation = progress.newest_operation(integration.operations.all())
+    latest = list(integration.deliveries.order_by("-received_at", "-pk")[: delivery_list.LATEST])
+    return render(
+        request,
+        "integrations/detail.html",
+        {
+            "tab": "overview",
+            **progress.context(integration, existing, operation),
+            **integration_detail.side(integration),
+            "tag": progress.tag(operation, existing),
+            "rows": latest,
+            "rows_tag": delivery_list.tag(latest),
+        },
+    )
+
+
+@require_safe
+@page
+def deliveries(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    integration = _find(request, pk)
+    rows = integration.deliveries.all()
+    if request.htmx and "latest" in request.GET:
+        latest = list(rows.order_by("-received_at", "-pk")[: delivery_list.LATEST])
+        return delivery_list.answer(request, latest, show_integration=False)
+    context = {"tab": "deliveries", "integration": integration, "show_integration": False}
+    return delivery_list.show(request, rows, "integrations/deliveries.html", context)
+
+
+@require_safe
+@page
+def artifacts(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    integration = _find(request, pk)
+    found = paging.by_time(request, integration.artifacts.all(), field="created_at")
+    context = {"tab": "artifacts", "integration": integration, "page": found}
+    return render(request, "integrations/artifacts.html", context)
+
+
+@require_safe
+@page
+def download(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    """Send the browser to a short-lived address of exactly this version in the bucket."""
+    rows = Artifact.objects.visible_to(request.user).select_related("integration__aws_account")
+    artifact = find(request, rows, pk=pk)
+    with errors_as_messages(request):
+        return redirect(artifact_services.download_url(artifact=artifact))
+    return redirect("integration-artifacts", artifact.integration_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    integration = _find(request, pk)
+    form = IntegrationForm(
+        request.POST or None,
+        repositories=Repository.objects.visible_to(request.user).of(request.team).select_related("provider"),
+        accounts=AwsAccount.objects.visible_to(request.user).of(request.team),
+        integration=integration,
+    )
+    if request.method == "POST" and form.is_valid():
+        with errors_on(form):
+            integrations.update(integration=integration, actor=request.user, **form.changes())
+            messages.success(request, "Saved. Provision again to bring it to AWS.")
+            return redirect("integration-detail", integration.pk)
+    return render(request, "integrations/edit.html", {"tab": "settings", "integration": integration, "form": form})

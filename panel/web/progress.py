@@ -1,0 +1,159 @@
+"""How far an operation and its stacks are: what the set-up card and the page of an operation show, and when it changes."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Avg, F, Max, QuerySet
+from django.http import HttpResponseBase
+
+from deployers.models import Operation, OperationKind, Stack, StackEvent, StackKind
+from deployers.states import OperationStatus, StackState
+from integrations.models import Deployer, Integration
+from panel.web import live
+from panel.web.access import PageRequest
+from panel.web.statuses import OPERATION, STACK, Status, Tone, status_of
+
+EVENTS_SHOWN = 300
+HISTORY = 20  # operations that "usually takes" is the mean of
+
+CONTENTS: dict[StackKind, str] = {
+    StackKind.GIT: "API Gateway, Lambda, queues, bucket",
+    StackKind.CODEDEPLOY: "Auto Scaling group, load balancer, trigger",
+    StackKind.ECS: "Cluster, registry, CodePipeline",
+}
+_KINDS = {Deployer.CODEDEPLOY: StackKind.CODEDEPLOY, Deployer.ECS: StackKind.ECS}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stack on the way to a working integration."""
+
+    title: str
+    text: str
+    status: Status
+    done: int
+    total: int
+    url_key: object | None
+    since: datetime | None
+    elapsed: timedelta | None
+
+    @property
+    def tone(self) -> Tone:
+        return self.status.tone
+
+
+def steps(integration: Integration, stacks: list[Stack], operation: Operation | None) -> list[Step]:
+    """One step a kind of stack that the integration has or will have."""
+    wanted = [StackKind.GIT, *(_KINDS[Deployer(name)] for name in integration.deployers)]
+    found = {StackKind(stack.kind): stack for stack in stacks}
+    kinds = [*wanted, *(kind for kind in found if kind not in wanted)]
+    return [_step(kind, found.get(kind), operation) for kind in kinds]
+
+
+def _step(kind: StackKind, stack: Stack | None, operation: Operation | None) -> Step:
+    mine = operation if operation and stack and operation.stack_id == stack.pk else None
+    status = status_of(stack) if stack else STACK[StackState.ABSENT]
+    if mine and mine.active and (stack is None or stack.state == StackState.ABSENT):
+        status = OPERATION[OperationStatus.QUEUED] if not mine.started_at else STACK[StackState.REVIEW]
+    running = bool(mine and mine.active and mine.started_at)
+    return Step(
+        title=kind.label,
+        text=CONTENTS[kind],
+        status=status,
+        done=stack.resources_done if stack else 0,
+        total=stack.resources_total if stack else 0,
+        url_key=stack.pk if stack else None,
+        since=mine.started_at if mine and running else None,
+        elapsed=mine.finished_at - mine.started_at if mine and mine.finished_at and mine.started_at else None,
+    )
+
+
+def usual_duration(operation: Operation | None) -> timedelta | None:
+    """The mean of the team's last successful operations of this kind; None before the first."""
+    if operation is None:
+        return None
+    recent = Operation.objects.of(operation.team).filter(
+        kind=operation.kind, status=OperationStatus.SUCCEEDED, started_at__isnull=False
+    )[:HISTORY]
+    mean: timedelta | None = Operation.objects.filter(pk__in=recent.values("pk")).aggregate(
+        mean=Avg(F("finished_at") - F("started_at"))
+    )["mean"]
+    return mean
+
+
+def events_after(stack: Stack | None, cursor: str = "") -> list[StackEvent]:
+    """The log since the cursor (the key of the last line that the page has), oldest first; the tail without one."""
+    if stack is None:
+        return []
+    rows = StackEvent.objects.filter(stack=stack)
+    if cursor.isdecimal() and len(cursor) < 19:
+        return list(rows.filter(pk__gt=int(cursor)).order_by("pk")[:EVENTS_SHOWN])
+    return list(reversed(rows.order_by("-pk")[:EVENTS_SHOWN]))
+
+
+def newest_operation(operations: QuerySet[Operation]) -> Operation | None:
+    return operations.select_related("stack", "requested_by", "team").order_by("-created_at").first()
+
+
+def tag(operation: Operation | None, stacks: list[Stack]) -> str:
+    """Changes with everything that the region shows, in one query for the events."""
+    newest_event = StackEvent.objects.filter(stack__in=stacks).aggregate(newest=Max("pk"))["newest"]
+    shown = operation and (
+        operation.pk,
+        operation.status,
+        operation.step,
+        operation.problem,
+        operation.attempts,
+        operation.started_at,
+        operation.finished_at,
+        operation.cancel_requested,
+    )
+    return live.etag(
+        shown,
+        newest_event,
+        [(stack.pk, stack.aws_status, stack.resources_done, stack.resources_total) for stack in stacks],
+    )
+
+
+def context(
+    integration: Integration | None, stacks: list[Stack], operation: Operation | None, *, cursor: str = ""
+) -> dict[str, Any]:
+    """What `components/progress.html` draws."""
+    stack = operation.stack if operation and operation.stack else (stacks[0] if stacks else None)
+    events = events_after(stack, cursor)
+    return {
+        "operation": operation,
+        "steps": steps(integration, stacks, operation) if integration else [],
+        "log_stack": stack,
+        "events": events,
+        "log_cursor": str(events[-1].pk) if events else cursor,
+        "usual": usual_duration(operation) if operation and operation.active else None,
+        "deleting": bool(operation and operation.kind == OperationKind.DELETE),
+    }
+
+
+def answer(
+    request: PageRequest,
+    template: str,
+    *,
+    integration: Integration | None,
+    stacks: list[Stack],
+    operation: Operation | None,
+    more: dict[str, Any] | None = None,
+) -> HttpResponseBase:
+    """Answer a poll of the region."""
+    finished = not (operation and operation.active)
+    cursor = request.GET.get("after", "")
+    return live.region(
+        request,
+        template,
+        lambda: {
+            **context(integration, stacks, operation, cursor=cursor or "0"),
+            **(more or {}),
+            "finished": finished,
+            "poll": True,
+        },
+        tag=tag(operation, stacks),
+        done=finished,
+    )

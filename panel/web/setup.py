@@ -1,0 +1,126 @@
+"""Bringing an integration into being and taking it away again: provision, webhook, live progress, delete."""
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
+
+from deployers.nudge import on_commit_nudge
+from deployers.services import stacks
+from integrations.models import Integration
+from integrations.services import webhooks
+from panel.web import integration_detail, progress, queries
+from panel.web.access import PageRequest, find, page
+from panel.web.confirm import ConfirmForm, confirm
+from panel.web.outcomes import errors_as_messages
+from teams.models import Role
+from teams.services import roles
+
+
+def _find(request: PageRequest, pk: UUID) -> Integration:
+    return find(request, queries.integrations(Integration.objects.visible_to(request.user)), pk=pk)
+
+
+@require_POST
+@page
+def provision(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    integration = _find(request, pk)
+    with errors_as_messages(request):
+        operation = stacks.provision(integration=integration, actor=request.user)
+        on_commit_nudge(operation.pk)
+    return redirect("integration-detail", integration.pk)
+
+
+@require_safe
+@page
+def live(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    """The polled part of the set-up card. When an operation has deleted the integration, the page has to leave."""
+    try:
+        integration = _find(request, pk)
+    except Http404:
+        if request.htmx:
+            return HttpResponseClientRedirect(reverse("integration-list"))
+        raise
+    return progress.answer(
+        request,
+        "integrations/live.html",
+        integration=integration,
+        stacks=list(integration.stacks.all()),
+        operation=progress.newest_operation(integration.operations.all()),
+        more=integration_detail.side(integration),
+    )
+
+
+@require_POST
+@never_cache
+@page
+def webhook(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    """Install the webhook again, ping it, or show what to paste where: the last answer holds its secret."""
+    integration = _find(request, pk)
+    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    url = integration_detail.webhook_url(integration)
+    action = request.POST.get("action", "")
+    if not url:
+        messages.error(request, "There is no webhook URL yet. Provision the integration first.")
+    elif action == "show":
+        roles.require(Role.ADMIN, user=request.user, team=request.team)
+        manual = webhooks.instructions(integration=integration, url=url)
+        template = "integrations/manual_fragment.html" if request.htmx else "integrations/manual.html"
+        return render(request, template, {"integration": integration, "manual": manual})
+    elif action == "install":
+        with errors_as_messages(request):
+            webhooks.install(integration=integration, url=url)
+            messages.success(request, "The provider has the webhook now.")
+    elif action == "ping":
+        with errors_as_messages(request):
+            webhooks.ping(integration=integration)
+            messages.success(request, "The provider was asked for a ping. It appears under deliveries in a moment.")
+    return redirect("integration-detail", integration.pk)
+
+
+class DeleteForm(ConfirmForm):
+    bucket = forms.ChoiceField(
+        label="Artifacts in the bucket",
+        choices=(
+            ("keep", "Keep the bucket and its artifacts in the AWS account"),
+            ("purge", "Delete every version of every artifact, and the bucket"),
+        ),
+        initial="keep",
+        widget=forms.RadioSelect,
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    integration = _find(request, pk)
+    roles.require(Role.ADMIN, user=request.user, team=request.team)
+
+    def act(cleaned: dict[str, Any]) -> str:
+        operation = stacks.delete(integration=integration, actor=request.user, bucket=cleaned["bucket"])
+        on_commit_nudge(operation.pk)
+        return reverse("operation-detail", args=[operation.pk])
+
+    existing = list(integration.stacks.all())
+    return confirm(
+        request,
+        form=DeleteForm(request.POST or None, name=integration.name),
+        title=f"Delete {integration}",
+        consequences=[
+            f"The webhook and the deploy key of {integration.repository} are removed at the provider.",
+            *(f"The stack {stack.name} in {stack.region} is deleted with all it made." for stack in existing),
+            "Its deliveries and the list of its artifacts leave Sluice. The repository is not touched.",
+        ],
+        button="Delete integration",
+        back=reverse("integration-detail", args=[integration.pk]),
+        act=act,
+        then="integration-list",
+        done=f"Deleting {integration}.",
+    )

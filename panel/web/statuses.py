@@ -1,0 +1,161 @@
+"""The one vocabulary of statuses: what each state of each thing is called, and its tone, on every page.
+
+Tones: `ok` green, `run` blue and pulsing, `warn` amber, `bad` red, `mute` grey.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Literal
+
+from deployers.models import AwsAccount, Operation, OperationKind, Stack
+from deployers.states import ACTIVE, OperationStatus, StackState
+from integrations.models import (
+    Delivery,
+    DeliveryStatus,
+    Integration,
+    Provider,
+    RemoteState,
+    SSHKey,
+    WebhookState,
+)
+
+Tone = Literal["ok", "run", "warn", "bad", "mute"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A state as people see it: one word or two, and a tone."""
+
+    label: str
+    tone: Tone
+
+
+DELIVERY: dict[DeliveryStatus, Status] = {
+    DeliveryStatus.RECEIVED: Status("Received", "run"),
+    DeliveryStatus.QUEUED: Status("Queued", "mute"),
+    DeliveryStatus.FETCHING: Status("Fetching", "run"),
+    DeliveryStatus.RETRYING: Status("Retrying", "warn"),
+    DeliveryStatus.STORED: Status("Stored", "ok"),
+    DeliveryStatus.SUPERSEDED: Status("Superseded", "mute"),
+    DeliveryStatus.IGNORED: Status("Ignored", "mute"),
+    DeliveryStatus.REJECTED: Status("Rejected", "warn"),
+    DeliveryStatus.FAILED: Status("Failed", "bad"),
+}
+OPERATION: dict[OperationStatus, Status] = {
+    OperationStatus.QUEUED: Status("Queued", "mute"),
+    OperationStatus.RUNNING: Status("Running", "run"),
+    OperationStatus.WAITING: Status("Waiting for a person", "warn"),
+    OperationStatus.SUCCEEDED: Status("Succeeded", "ok"),
+    OperationStatus.FAILED: Status("Failed", "bad"),
+    OperationStatus.CANCELLED: Status("Cancelled", "mute"),
+}
+STACK: dict[StackState, Status] = {
+    StackState.ABSENT: Status("Not created", "mute"),
+    StackState.REVIEW: Status("Preparing", "run"),
+    StackState.CREATING: Status("Creating", "run"),
+    StackState.UPDATING: Status("Updating", "run"),
+    StackState.READY: Status("Ready", "ok"),
+    StackState.ROLLED_BACK: Status("Rolled back", "warn"),
+    StackState.FAILED: Status("Failed", "bad"),
+    StackState.DELETING: Status("Deleting", "run"),
+    StackState.DELETED: Status("Deleted", "mute"),
+}
+WEBHOOK: dict[WebhookState, Status] = {
+    WebhookState.ABSENT: Status("Not installed", "mute"),
+    WebhookState.MANUAL: Status("Add by hand", "warn"),
+    WebhookState.INSTALLED: Status("Installed", "ok"),
+    WebhookState.VERIFIED: Status("Receiving", "ok"),
+}
+REMOTE_KEY: dict[RemoteState, Status] = {
+    RemoteState.UNKNOWN: Status("Not installed", "mute"),
+    RemoteState.PRESENT: Status("Installed", "ok"),
+    RemoteState.MISSING: Status("Missing", "bad"),
+    RemoteState.MANUAL: Status("Add by hand", "warn"),
+}
+UNDER_WAY: dict[OperationKind, Status] = {
+    OperationKind.CREATE: Status("Setting up", "run"),
+    OperationKind.UPDATE: Status("Updating", "run"),
+    OperationKind.DELETE: Status("Deleting", "run"),
+}
+NOT_PROVISIONED = Status("Not provisioned", "mute")
+FAILED = Status("Failed", "bad")
+READY = Status("Ready", "ok")
+WAITING = Status("Waiting for a person", "warn")
+
+NOT_CHECKED = Status("Not checked", "mute")
+CONNECTED = Status("Connected", "ok")
+LIMITED = Status("Limited access", "warn")
+
+
+def of_integration(*, stacks: Iterable[Stack], operation_kind: str | None, operation_status: str | None) -> Status:
+    """An integration as a whole, from its stacks and its newest operation (None: there was none)."""
+    if operation_kind and operation_status == OperationStatus.WAITING:
+        return WAITING
+    if operation_kind and operation_status in ACTIVE:
+        return UNDER_WAY[OperationKind(operation_kind)]
+    if operation_status == OperationStatus.FAILED:
+        return FAILED
+    states = {stack.state for stack in stacks} - {StackState.ABSENT, StackState.DELETED}
+    if not states:
+        return NOT_PROVISIONED
+    for state in (StackState.FAILED, StackState.ROLLED_BACK, StackState.DELETING, StackState.CREATING):
+        if state in states:
+            return STACK[state]
+    return STACK[StackState.UPDATING] if states != {StackState.READY} else READY
+
+
+@singledispatch
+def status_of(thing: object) -> Status:
+    """The status of any row that has one. An Integration must come from `panel.web.queries`."""
+    raise TypeError(f"{type(thing).__name__} has no status")
+
+
+@status_of.register
+def _(thing: Status) -> Status:
+    return thing
+
+
+@status_of.register
+def _(thing: Delivery) -> Status:
+    return DELIVERY[DeliveryStatus(thing.status)]
+
+
+@status_of.register
+def _(thing: Operation) -> Status:
+    return OPERATION[OperationStatus(thing.status)]
+
+
+@status_of.register
+def _(thing: Stack) -> Status:
+    return STACK[thing.state]
+
+
+@status_of.register
+def _(thing: SSHKey) -> Status:
+    return REMOTE_KEY[RemoteState(thing.remote_state)]
+
+
+@status_of.register
+def _(thing: Integration) -> Status:
+    return of_integration(
+        stacks=thing.stacks.all(),
+        operation_kind=getattr(thing, "operation_kind", None),
+        operation_status=getattr(thing, "operation_status", None),
+    )
+
+
+@status_of.register
+def _(thing: Provider) -> Status:
+    if thing.check_error:
+        return FAILED
+    if thing.missing_scopes:
+        return LIMITED
+    return CONNECTED if thing.checked_at else NOT_CHECKED
+
+
+@status_of.register
+def _(thing: AwsAccount) -> Status:
+    if thing.check_error:
+        return FAILED
+    return CONNECTED if thing.checked_at else NOT_CHECKED
