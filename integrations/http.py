@@ -22,7 +22,8 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
 
 from integrations.addresses import Network, may_connect
 from integrations.errors import (
@@ -318,15 +319,21 @@ class _GuardedAdapter(HTTPAdapter):
 def _guarded_pool(allowed: tuple[Network, ...]) -> type[HTTPSConnectionPool]:
     class GuardedConnection(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
-            failure: urllib3.exceptions.HTTPError | None = None
+            failure: OSError | None = None
             for address in self._addresses()[:MAX_ADDRESSES]:
-                # What the socket connects to; `host`, for the Host header and TLS, stays the name.
-                self._dns_host = address
                 try:
-                    return super()._new_conn()
-                except urllib3.exceptions.HTTPError as error:
+                    # `host`, which the Host header and TLS go by, stays the name.
+                    return create_connection(
+                        (address, self.port),
+                        self.timeout,
+                        source_address=self.source_address,
+                        socket_options=self.socket_options,
+                    )
+                except OSError as error:
                     failure = error
-            raise failure or NewConnectionError(self, "No address")
+            if isinstance(failure, TimeoutError):
+                raise ConnectTimeoutError(self, f"{self.host} did not accept the connection in time") from failure
+            raise NewConnectionError(self, f"{self.host} did not accept the connection") from failure
 
         def _addresses(self) -> list[str]:
             try:

@@ -67,9 +67,16 @@ def remove(*, integration: Integration) -> None:
 
 
 def mark_verified(*, integration: Integration) -> None:
-    """A delivery with a good signature came: the webhook works, whoever installed it."""
-    if integration.webhook_state != WebhookState.VERIFIED:
-        _store(integration, WebhookState.VERIFIED, remote_id=integration.webhook_remote_id)
+    """A delivery with a good signature came: the webhook works, whoever installed it.
+
+    A webhook that was just removed stays absent: what it sent before may still be on its way.
+    """
+    # Only the state is touched, as whoever reads deliveries may hold an old copy of the row.
+    waiting = Integration.objects.filter(
+        pk=integration.pk, webhook_state__in=[WebhookState.INSTALLED, WebhookState.MANUAL]
+    )
+    if waiting.update(webhook_state=WebhookState.VERIFIED, webhook_problem="", updated_at=timezone.now()):
+        integration.webhook_state, integration.webhook_problem = WebhookState.VERIFIED, ""
 
 
 def instructions(*, integration: Integration, url: str) -> ManualSteps:
