@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import models
 
-from deployers.states import ACTIVE, OperationStatus, StackState, stack_state
+from deployers.states import ACTIVE, STEP_LABELS, OperationStatus, StackState, stack_state
 from integrations.models import Delivery, Integration
 from teams.encryption import EncryptedTextField
 from teams.models import Team, TeamOwned, TeamQuerySet, User
@@ -76,7 +76,7 @@ class Stack(models.Model):
     outputs = models.JSONField(default=dict)
     template_version = models.CharField(max_length=64, blank=True)
     parameters_digest = models.CharField(
-        max_length=64, blank=True, help_text="Of the parameters last applied, secrets included."
+        max_length=64, blank=True, help_text="Keyed, of the secret parameters last applied."
     )
     resources_done = models.PositiveIntegerField(default=0)
     resources_total = models.PositiveIntegerField(default=0)
@@ -167,6 +167,11 @@ class Operation(models.Model):
     @property
     def active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def step_label(self) -> str:
+        """The present step in words."""
+        return STEP_LABELS.get(self.step, "")
 
 
 class StackEvent(models.Model):

@@ -27,6 +27,52 @@ TERMINAL = frozenset(status for status, following in NEXT.items() if not followi
 ACTIVE = frozenset(NEXT) - TERMINAL
 
 
+class Step(StrEnum):
+    """What an operation does next. Creations and updates go through the first group, deletions through the second."""
+
+    PREPARE = "prepare"
+    CLEAR = "clear"
+    REPAIR = "repair"
+    PUBLISH = "publish"
+    CHANGE_SET = "change_set"
+    EXECUTE = "execute"
+    WATCH = "watch"
+    OUTPUTS = "outputs"
+    WEBHOOK = "webhook"
+    DEPLOY_KEY = "deploy_key"
+    VERIFY = "verify"
+
+    UNHOOK = "unhook"
+    REMOVE_KEY = "remove_key"
+    PURGE = "purge"
+    DELETE_STACK = "delete_stack"
+    WATCH_DELETION = "watch_deletion"
+    FORGET = "forget"
+
+
+STEP_LABELS: dict[str, str] = {
+    Step.PREPARE: "Looking at the stack",
+    Step.CLEAR: "Removing what a failed creation left",
+    Step.REPAIR: "Continuing the rollback",
+    Step.PUBLISH: "Publishing template and Lambda packages",
+    Step.CHANGE_SET: "Computing the changes",
+    Step.EXECUTE: "Starting the changes",
+    Step.WATCH: "CloudFormation is working",
+    Step.OUTPUTS: "Reading the outputs",
+    Step.WEBHOOK: "Installing the webhook",
+    Step.DEPLOY_KEY: "Installing the deploy key",
+    Step.VERIFY: "Waiting for the provider's ping",
+    Step.UNHOOK: "Removing the webhook",
+    Step.REMOVE_KEY: "Removing the deploy key",
+    Step.PURGE: "Emptying the buckets",
+    Step.DELETE_STACK: "Starting the deletion",
+    Step.WATCH_DELETION: "CloudFormation is deleting",
+    Step.FORGET: "Forgetting the integration",
+}
+# Nothing is lost at AWS when an operation stops before one of these.
+CANCELLABLE = frozenset({"", Step.PREPARE, Step.PUBLISH, Step.CHANGE_SET, Step.EXECUTE})
+
+
 class StackState(StrEnum):
     """A stack as people see it: one word and one colour."""
 

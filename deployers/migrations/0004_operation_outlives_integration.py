@@ -31,4 +31,9 @@ class Migration(migrations.Migration):
             name='cancel_requested',
             field=models.BooleanField(default=False, help_text='Stop at the next safe point.'),
         ),
+        migrations.AlterField(
+            model_name='stack',
+            name='parameters_digest',
+            field=models.CharField(blank=True, help_text='Keyed, of the secret parameters last applied.', max_length=64),
+        ),
     ]

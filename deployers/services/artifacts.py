@@ -1,0 +1,23 @@
+"""Artifacts: versions of zips in an integration's bucket."""
+
+from deployers.aws import s3
+from deployers.models import Artifact
+from deployers.services import accounts
+
+DOWNLOAD_SECONDS = 300
+
+
+def download_url(*, artifact: Artifact) -> str:
+    """An address that downloads exactly this version for five minutes. Whoever has it may download."""
+    integration = artifact.integration
+    commit = artifact.commit[:12]
+    name = artifact.key.rsplit("/", 1)[-1].removesuffix(".zip")
+    safe = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "-" for letter in name)
+    return s3.download_url(
+        accounts.access(integration.aws_account, integration.region),
+        bucket=artifact.bucket,
+        key=artifact.key,
+        version_id=artifact.version_id,
+        filename=f"{safe}-{commit}.zip",
+        seconds=DOWNLOAD_SECONDS,
+    )

@@ -1,0 +1,209 @@
+"""Brings the deliveries that a stack's Lambdas wrote into the panel, and sends one again when a person asks."""
+
+import logging
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import BooleanField, Case, Exists, F, OuterRef, Q, Value, When
+from django.utils import timezone
+
+from deployers.aws import dynamodb, sqs
+from deployers.errors import AwsError
+from deployers.models import Artifact, Operation, OperationKind, Stack, StackKind
+from deployers.services import accounts
+from deployers.states import ACTIVE
+from integrations.errors import InvalidValue
+from integrations.models import Delivery, DeliveryStatus, Integration, Method
+from integrations.services import deliveries as rows
+from lambdas.common import queue, statuses
+from lambdas.common.deliveries import timestamp
+from teams.errors import Refused
+from teams.models import Role, User
+from teams.services import audit, roles
+
+logger = logging.getLogger(__name__)
+
+# Two Lambdas' clocks differ, and the index follows the table: look again at the last moments.
+OVERLAP = timedelta(seconds=10)
+FRESH = timedelta(seconds=2)
+SYNC_SECONDS = 10.0
+# How long after a delivery more are expected at once, and how often those integrations are asked that rest.
+RECENT = timedelta(minutes=30)
+RESTING = timedelta(seconds=15)
+STUCK = timedelta(minutes=15)
+_OUTPUTS = {Method.GIT_PULL: "GitPullWebHookApi", Method.ZIP_DOWNLOAD: "ZipDownloadWebHookApi"}
+_QUEUES = {Method.GIT_PULL: "GitPullQueueUrl", Method.ZIP_DOWNLOAD: "ZipDownloadQueueUrl"}
+
+
+def _outputs(integration: Integration) -> dict[str, str]:
+    stack = Stack.objects.filter(integration=integration, kind=StackKind.GIT).only("outputs").first()
+    return dict(stack.outputs) if stack else {}
+
+
+def webhook_urls(integration: Integration) -> dict[str, str]:
+    """Webhook address by method; empty before the stack is there."""
+    found = _outputs(integration)
+    return {method.value: found[name] for method, name in _OUTPUTS.items() if name in found}
+
+
+def sync(*, integration: Integration, force: bool = False) -> int:
+    """Read what changed in the stack's deliveries table into rows; return how many deliveries that were.
+
+    Without `force` nothing is asked when the last answer is a moment old. Raises the errors of AWS.
+    """
+    table = _outputs(integration).get("DeliveriesTableName")
+    last = integration.deliveries_synced_at
+    if not table or (not force and last is not None and timezone.now() - last < FRESH):
+        return 0
+    access = accounts.access(integration.aws_account, integration.region)
+    cursor, changed = integration.deliveries_cursor, 0
+    stop_at = time.monotonic() + SYNC_SECONDS
+    for page in dynamodb.updated_since(access, table=table, since=_before(cursor)):
+        changed += _store(integration, page)
+        cursor = max([cursor, *(str(item["updated_at"]) for item in page)])
+        Integration.objects.filter(pk=integration.pk).update(deliveries_cursor=cursor)
+        if time.monotonic() > stop_at:
+            break
+    Integration.objects.filter(pk=integration.pk).update(deliveries_synced_at=timezone.now())
+    integration.refresh_from_db(fields=["deliveries_cursor", "deliveries_synced_at"])
+    return changed
+
+
+def _before(cursor: str) -> str:
+    return timestamp(datetime.fromisoformat(cursor) - OVERLAP) if cursor else ""
+
+
+def _store(integration: Integration, items: list[dict[str, Any]]) -> int:
+    ids = [str(item["id"]) for item in items]
+    known = dict(integration.deliveries.filter(delivery_id__in=ids).values_list("delivery_id", "updated_at"))
+    changed = 0
+    for item in items:
+        try:
+            if known.get(str(item["id"])) == datetime.fromisoformat(item["updated_at"]):
+                continue
+            delivery = rows.upsert_from_item(integration=integration, item=item)
+        except (InvalidValue, ValueError) as error:
+            logger.warning("integration %s: skipped a delivery that cannot be read: %s", integration.pk, error)
+            continue
+        changed += 1
+        if delivery.status == DeliveryStatus.STORED and delivery.artifact_version_id:
+            _note_artifact(integration, delivery, item)
+    return changed
+
+
+def _note_artifact(integration: Integration, delivery: Delivery, item: Mapping[str, Any]) -> None:
+    """One row a version: a push that changed nothing points to the version that was there."""
+    Artifact.objects.get_or_create(
+        integration=integration,
+        key=delivery.artifact_key,
+        version_id=delivery.artifact_version_id,
+        defaults={
+            "delivery": delivery,
+            "bucket": delivery.artifact_bucket,
+            "ref": delivery.ref,
+            "commit": delivery.commit,
+            "author": delivery.author,
+            "message": delivery.message,
+            "size": delivery.artifact_size or 0,
+            "content_digest": str(item.get("content_digest") or "")[:64],
+            "created_at": delivery.updated_at,
+        },
+    )
+
+
+def due(limit: int) -> list[UUID]:
+    """Integrations whose deliveries to read next: those where something happens first, then the longest unread."""
+    now = timezone.now()
+    unfinished = Delivery.objects.filter(
+        integration=OuterRef("pk"), status__in=[status for status in DeliveryStatus if not status.finished]
+    )
+    recent = Delivery.objects.filter(integration=OuterRef("pk"), received_at__gt=now - RECENT)
+    going = Operation.objects.filter(integration=OuterRef("pk"), kind=OperationKind.DELETE, status__in=sorted(ACTIVE))
+    tables = Stack.objects.filter(
+        integration=OuterRef("pk"), kind=StackKind.GIT, outputs__has_key="DeliveriesTableName"
+    )
+    busy = Case(
+        When(Exists(unfinished), then=Value(True)),
+        When(Exists(recent), then=Value(True)),
+        default=Value(False),
+        output_field=BooleanField(),
+    )
+    found = (
+        Integration.objects.annotate(busy=busy)
+        .filter(Exists(tables), ~Exists(going))
+        .filter(
+            Q(deliveries_synced_at=None)
+            | Q(busy=True, deliveries_synced_at__lt=now - FRESH)
+            | Q(deliveries_synced_at__lt=now - RESTING)
+        )
+        .order_by("-busy", F("deliveries_synced_at").asc(nulls_first=True))
+    )
+    return list(found.values_list("pk", flat=True)[:limit])
+
+
+def sync_due(*, limit: int = 200, seconds: float = 20.0) -> int:
+    """Read the deliveries of the integrations that are due, within a bounded time. Returns how many changed."""
+    changed, stop_at = 0, time.monotonic() + seconds
+    for key in due(limit):
+        if time.monotonic() > stop_at:
+            break
+        integration = Integration.objects.select_related("aws_account").filter(pk=key).first()
+        if integration is None or not _take(integration):
+            continue
+        try:
+            changed += sync(integration=integration, force=True)
+        except AwsError as error:
+            logger.warning("integration %s: deliveries cannot be read: %s", key, error)
+    return changed
+
+
+def _take(integration: Integration) -> bool:
+    """Whether no other worker took it since it was looked up."""
+    seen, now = integration.deliveries_synced_at, timezone.now()
+    return bool(
+        Integration.objects.filter(pk=integration.pk, deliveries_synced_at=seen).update(deliveries_synced_at=now)
+    )
+
+
+def redeliver(*, delivery: Delivery, actor: User) -> None:
+    """Put a delivery that failed, or got stuck, on its queue again. Raises Forbidden, Refused and errors of AWS."""
+    integration = delivery.integration
+    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    now = timezone.now()
+    stuck = not DeliveryStatus(delivery.status).finished and delivery.updated_at < now - STUCK
+    if delivery.status != DeliveryStatus.FAILED and not stuck:
+        raise Refused(
+            f"This delivery is {delivery.get_status_display().lower()}; only one that failed can be sent again.",
+            remedy="Push again, or redeliver the webhook at the provider.",
+        )
+    found, method = _outputs(integration), delivery.method or integration.method
+    table, queue_url = found.get("DeliveriesTableName"), found.get(_QUEUES[Method(method)])
+    if not table or not queue_url:
+        raise Refused("The stack is not there.", remedy="Provision the integration first.")
+    access = accounts.access(integration.aws_account, integration.region)
+    # The message first: a worker takes up a failed delivery, but none that waits for a message that was never sent.
+    sqs.send_again(
+        access,
+        queue_url=queue_url,
+        request=queue.FetchRequest(
+            delivery=delivery.delivery_id,
+            repository=delivery.repository,
+            ref=delivery.ref,
+            commit=delivery.commit,
+            received_at=timestamp(delivery.received_at),
+            method=method,
+        ),
+        requeued_at=timestamp(now.astimezone(UTC)),
+    )
+    dynamodb.move(
+        access,
+        table=table,
+        delivery_id=delivery.delivery_id,
+        to=statuses.DeliveryStatus.QUEUED,
+        when={statuses.DeliveryStatus(delivery.status)},
+        reason=f"sent again by {actor.get_username()}",
+    )
+    audit.record(actor=actor, team=integration.team, action="delivery.redeliver", target=delivery)

@@ -1,0 +1,90 @@
+"""What AWS told of a stack, as rows: its state, and its events in the order they happened."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.db.models import Q
+
+from deployers import causes
+from deployers.aws import cloudformation
+from deployers.aws.cloudformation import StackSnapshot
+from deployers.aws.session import Access
+from deployers.models import Stack, StackEvent
+
+GONE = "DELETE_COMPLETE"
+# Enough to meet a known event again, as AWS's newest come first.
+_KNOWN = 50
+_STACK = "AWS::CloudFormation::Stack"
+_DONE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE", "IMPORT_COMPLETE"}
+
+
+def note(stack: Stack, snapshot: StackSnapshot | None) -> None:
+    """Store a stack's state as AWS described it; None is gone. An older answer than the stored one changes nothing."""
+    rows = Stack.objects.filter(pk=stack.pk)
+    if snapshot is None:
+        stack.aws_status = GONE if stack.stack_id else ""
+        rows.update(aws_status=stack.aws_status, status_reason="", outputs={})
+        return
+    if snapshot.stack_id == stack.stack_id:
+        rows = rows.filter(Q(seen_at=None) | Q(seen_at__lte=snapshot.asked_at))
+    rows.update(
+        stack_id=snapshot.stack_id,
+        aws_status=snapshot.status,
+        status_reason=snapshot.reason,
+        outputs=snapshot.outputs,
+        template_version=snapshot.outputs.get("TemplateVersion", stack.template_version),
+        seen_at=snapshot.asked_at,
+    )
+    stack.refresh_from_db()
+
+
+def start_anew(stack: Stack) -> None:
+    """Forget the AWS stack that a row stood for, so that its name may be used again."""
+    Stack.objects.filter(pk=stack.pk).update(stack_id="", aws_status="", status_reason="", outputs={}, seen_at=None)
+    stack.refresh_from_db()
+
+
+def follow(access: Access, stack: Stack) -> None:
+    """Append the events that are not known yet."""
+    if not stack.stack_id:
+        return
+    known = set(stack.events.order_by("-pk").values_list("event_id", flat=True)[:_KNOWN])
+    fresh = cloudformation.events(access, stack.stack_id, known=known)
+    if not fresh:
+        return
+    rows = [
+        StackEvent(
+            stack=stack,
+            event_id=event.id,
+            timestamp=event.timestamp,
+            logical_id=event.logical_id,
+            physical_id=event.physical_id,
+            resource_type=event.resource_type,
+            status=event.status,
+            reason=event.reason,
+        )
+        for event in fresh
+    ]
+    # All or none: the newest known event is where the next call stops.
+    with transaction.atomic():
+        StackEvent.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def last_event(stack: Stack) -> int:
+    """A mark in the stack's log: events after it have a greater key."""
+    return stack.events.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def count_done(stack: Stack, *, after: int) -> None:
+    """Note how many resources are done since the mark `after`."""
+    events = stack.events.filter(pk__gt=after).exclude(resource_type=_STACK).order_by("pk")
+    newest = dict(events.values_list("logical_id", "status"))
+    done = sum(status in _DONE for status in newest.values())
+    total = max(stack.resources_total, done)
+    Stack.objects.filter(pk=stack.pk).update(resources_done=done, resources_total=total)
+
+
+def cause(stack: Stack, *, after: int) -> causes.Cause | None:
+    """The first real failure since the mark `after`."""
+    rows: Iterable[StackEvent] = stack.events.filter(pk__gt=after, status__endswith="_FAILED").order_by("pk")
+    return causes.first_cause(rows)

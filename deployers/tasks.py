@@ -1,0 +1,29 @@
+"""What Celery runs for the AWS side. The rows hold the work; a task that is lost or runs twice does no harm."""
+
+from celery import shared_task
+
+from deployers.services import deliveries, ticks
+
+
+@shared_task
+def tick() -> None:
+    """Advance what is due."""
+    ticks.tick()
+
+
+@shared_task
+def advance_operation(operation_id: str) -> None:
+    """Advance one operation as far as it goes without waiting."""
+    ticks.run(operation_id)
+
+
+@shared_task
+def sync_deliveries() -> None:
+    """Read the deliveries of integrations that are due."""
+    deliveries.sync_due()
+
+
+@shared_task
+def sync_integration(integration_id: str) -> None:
+    """Read the deliveries of one integration now."""
+    ticks.sync_one(integration_id)
