@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -111,7 +111,9 @@ class HttpClient:
         self.base_url = check_base_url(base_url)
         self.host = urlsplit(self.base_url).netloc
         self._explain = explain
-        self._secrets = [value.rsplit(" ", 1)[-1] for name, value in headers.items() if name.lower() in _SECRET_HEADERS]
+        # Whatever follows the scheme: what a provider echoes of it must not get into a message.
+        secrets = (value.rpartition(" ")[2] for name, value in headers.items() if name.lower() in _SECRET_HEADERS)
+        self._secrets = [secret.encode() for secret in secrets if secret]
         self._session = requests.Session()
         # Neither proxies nor .netrc of whoever started the panel decide where credentials go.
         self._session.trust_env = False
@@ -201,14 +203,11 @@ class HttpClient:
     def _checked(self, answer: Answer) -> Answer:
         if answer.status < 300:
             return answer
-        error = (self._explain(answer) if answer.status >= 400 else None) or _by_status(answer, self.host)
-        error.message = self._without_secrets(error.message)
-        raise error
-
-    def _without_secrets(self, text: str) -> str:
+        content = answer.content
         for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+            content = content.replace(secret, b"***")
+        answer = replace(answer, content=content)
+        raise (self._explain(answer) if answer.status >= 400 else None) or _by_status(answer, self.host)
 
 
 _SECRET_HEADERS = {"authorization", "private-token"}
@@ -259,7 +258,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(reason, NewConnectionError):
         cause = reason.__cause__
         return (cause.strerror or "no connection").lower() if isinstance(cause, OSError) else "no connection"
-    return type(reason).__name__
+    return "the connection broke off"
 
 
 def _by_status(answer: Answer, host: str) -> ProviderError:

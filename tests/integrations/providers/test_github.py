@@ -1,0 +1,218 @@
+import time
+from email.utils import formatdate
+
+import pytest
+import responses
+
+from integrations.errors import (
+    PermissionMissing,
+    ProviderRateLimited,
+    ProviderRefused,
+    UnexpectedAnswer,
+    WebhookLimitReached,
+)
+from integrations.providers.base import ProviderConfig
+from integrations.providers.github import GitHub, GitHubEnterprise
+from tests.factories import PUBLIC_KEY
+from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET, ProviderContract
+from tests.integrations.providers.fake_github import HOST_KEYS, FakeGitHub, FakeGitHubEnterprise, reply
+
+
+@pytest.fixture
+def fake(mock: responses.RequestsMock) -> FakeGitHub:
+    return FakeGitHub(mock)
+
+
+@pytest.fixture
+def remote(fake: FakeGitHub) -> GitHub:
+    return GitHub(fake.config)
+
+
+class TestGitHub(ProviderContract):
+    pass
+
+
+class TestGitHubEnterprise(ProviderContract):
+    @pytest.fixture
+    def fake(self, mock: responses.RequestsMock) -> FakeGitHubEnterprise:
+        return FakeGitHubEnterprise(mock)
+
+    @pytest.fixture
+    def remote(self, fake: FakeGitHubEnterprise) -> GitHubEnterprise:
+        return GitHubEnterprise(fake.config)
+
+
+def test_every_call_carries_the_token_and_the_version(remote: GitHub, fake: FakeGitHub):
+    remote.check()
+    headers = fake.mock.calls[0].request.headers
+    assert headers["Authorization"] == f"Bearer {fake.config.credentials['token']}"
+    assert headers["X-GitHub-Api-Version"] == "2022-11-28"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "missing"),
+    [("repo, workflow", ()), ("public_repo, admin:repo_hook", ("repo",)), ("", ("repo",))],
+)
+def test_a_classic_token_tells_its_scopes(remote: GitHub, fake: FakeGitHub, scopes: str, missing: tuple):
+    fake.scopes = scopes
+    identity = remote.check()
+    assert identity.missing == missing
+    assert identity.note == ""
+
+
+def test_a_fine_grained_token_does_not_so_the_note_says_what_it_needs(remote: GitHub, fake: FakeGitHub):
+    fake.scopes = None
+    identity = remote.check()
+    assert identity.missing == ()
+    assert "Webhooks: read and write" in identity.note
+
+
+def test_a_fine_grained_token_learns_what_it_lacks_when_it_is_refused(remote: GitHub, fake: FakeGitHub):
+    refusal = reply(
+        403,
+        {"message": "Resource not accessible by personal access token", "status": "403"},
+        X_Accepted_GitHub_Permissions="repository_hooks=write,metadata=read; administration=write",
+    )
+    fake._administration = lambda answer: lambda request: refusal
+    fake.mock.reset()
+    fake.install()
+    with pytest.raises(PermissionMissing, match="not accessible by personal access token") as caught:
+        remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
+    assert caught.value.missing == ("repository_hooks=write and metadata=read", "administration=write")
+
+
+def test_a_classic_token_learns_its_missing_scope_when_it_is_refused(remote: GitHub, fake: FakeGitHub):
+    headers = {"X_OAuth_Scopes": "read:org", "X_Accepted_OAuth_Scopes": "admin:repo_hook, repo"}
+    fake._always(reply(403, {"message": "Must have admin rights to Repository."}, **headers))
+    with pytest.raises(PermissionMissing) as caught:
+        remote.check()
+    assert caught.value.missing == ("admin:repo_hook", "repo")
+
+
+def test_single_sign_on_tells_where_to_authorize(remote: GitHub, fake: FakeGitHub):
+    page = "https://github.com/orgs/acme/sso?authorization_request=AZSC"
+    body = {"message": "Resource protected by organization SAML enforcement."}
+    fake._always(reply(403, body, X_GitHub_SSO=f"required; url={page}"))
+    with pytest.raises(PermissionMissing, match="single sign-on") as caught:
+        remote.repository(REPOSITORY)
+    assert page in caught.value.remedy
+
+
+def test_the_primary_limit_ends_at_githubs_clock_not_ours(remote: GitHub, fake: FakeGitHub):
+    hour_ago = time.time() - 3600
+    headers = {
+        "X_RateLimit_Remaining": "0",
+        "X_RateLimit_Reset": str(int(hour_ago) + 300),
+        "Date": formatdate(hour_ago, usegmt=True),
+    }
+    fake._always(reply(403, {"message": "API rate limit exceeded for user ID 1."}, **headers))
+    with pytest.raises(ProviderRateLimited) as caught:
+        remote.check()
+    assert caught.value.retry_after == 300
+
+
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_secondary_limit_without_a_time_waits_a_minute(remote: GitHub, fake: FakeGitHub, status: int):
+    fake._always(reply(status, {"message": "You have exceeded a secondary rate limit."}, X_RateLimit_Remaining="42"))
+    with pytest.raises(ProviderRateLimited) as caught:
+        remote.check()
+    assert caught.value.retry_after == 60
+
+
+def test_the_limit_of_twenty_webhooks_is_told(remote: GitHub, fake: FakeGitHub):
+    fake.hook_limit = 0
+    with pytest.raises(WebhookLimitReached, match="20"):
+        remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
+
+
+def test_a_webhook_that_an_interrupted_call_left_is_taken_over(
+    remote: GitHub, fake: FakeGitHub, monkeypatch: pytest.MonkeyPatch
+):
+    left = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret="old" * 10)
+    answers = iter([None, left.id])  # not there when we look, there when GitHub refuses the twin
+    monkeypatch.setattr(remote, "_find_webhook", lambda hooks, url: next(answers))
+    assert remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET).id == left.id
+    assert fake.hooks[left.id]["secret"] == SECRET
+
+
+def test_webhooks_are_for_pushes_only(remote: GitHub, fake: FakeGitHub):
+    hook = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
+    assert fake.hooks[hook.id]["events"] == ["push"]
+
+
+def test_an_organization_without_deploy_keys_says_who_can_change_it(remote: GitHub, fake: FakeGitHub):
+    fake.deploy_keys_allowed = False
+    with pytest.raises(PermissionMissing, match="does not allow deploy keys") as caught:
+        remote.add_deploy_key(REPOSITORY, title="Sluice", public_key=PUBLIC_KEY)
+    assert "owner of the organization" in caught.value.remedy
+
+
+def test_a_token_whose_owner_is_no_admin_is_told_so(remote: GitHub, fake: FakeGitHub):
+    fake.forbid_administration()
+    with pytest.raises(PermissionMissing) as caught:
+        remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
+    assert "admin of acme/shop" in caught.value.remedy
+
+
+def test_an_archived_repository_is_told(remote: GitHub, fake: FakeGitHub):
+    fake._always(reply(403, {"message": "Repository was archived so is read-only."}))
+    with pytest.raises(ProviderRefused) as caught:
+        remote.repository(REPOSITORY)
+    assert not isinstance(caught.value, PermissionMissing)
+
+
+def test_removing_from_a_repository_that_is_gone_is_fine(remote: GitHub):
+    remote.remove_webhook("acme/gone", "1")
+    remote.remove_deploy_key("acme/gone", "1")
+
+
+def test_an_empty_repository_has_no_head(remote: GitHub, fake: FakeGitHub):
+    fake._always(reply(409, {"message": "Git Repository is empty.", "status": "409"}))
+    assert remote.head(REPOSITORY, "refs/heads/main") is None
+
+
+def test_a_search_reads_on_until_it_has_found_enough(remote: GitHub, fake: FakeGitHub):
+    fake.mock.reset()
+    for page in range(1, 13):
+        names = [f"acme/shop-{page}" if page in {2, 11} else f"acme/other-{page}"]
+        body = [{**fake.repository(), "full_name": name} for name in names]
+        link = {"Link": f'<{fake.api}/user/repos?page={page + 1}>; rel="next"'} if page < 12 else {}
+        match = [responses.matchers.query_param_matcher({"page": str(page)}, strict_match=False)]
+        fake.mock.get(f"{fake.api}/user/repos", json=body, headers=link, match=match)
+    first = remote.search_repositories("shop")
+    assert ([each.full_name for each in first.items], first.next_page) == (["acme/shop-2"], 11)
+    second = remote.search_repositories("shop", page=11)
+    assert ([each.full_name for each in second.items], second.next_page) == (["acme/shop-11"], None)
+    assert remote.search_repositories().next_page == 2, "without a query, a page is a page"
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", '{"login": null}', '"text"'])
+def test_an_address_that_is_not_githubs_api_is_told(remote: GitHub, fake: FakeGitHub, body: str):
+    fake._always((200, {}, body))
+    with pytest.raises(UnexpectedAnswer) as caught:
+        remote.check()
+    assert caught.value.field == "base_url"
+
+
+def test_github_publishes_its_host_keys(remote: GitHub):
+    assert remote.ssh_host_keys() == HOST_KEYS
+
+
+@pytest.mark.parametrize(
+    ("base_url", "api", "ssh"),
+    [
+        ("https://git.example.com", "https://git.example.com/api/v3", ("git", "git.example.com")),
+        ("https://127.0.0.1:8443/", "https://127.0.0.1:8443/api/v3", ("git", "127.0.0.1")),
+        ("https://octocorp.ghe.com", "https://api.octocorp.ghe.com", ("octocorp", "octocorp.ghe.com")),
+        ("https://a.octocorp.ghe.com", "https://a.octocorp.ghe.com/api/v3", ("git", "a.octocorp.ghe.com")),
+    ],
+)
+def test_where_an_enterprise_answers(base_url: str, api: str, ssh: tuple[str, str]):
+    remote = GitHubEnterprise(ProviderConfig(base_url=base_url, credentials={"token": "t"}))
+    assert remote.api_url == api
+    assert (remote.ssh_user, remote.ssh_host) == ssh
+
+
+def test_github_com_stays_github_com_whatever_base_url_says():
+    remote = GitHub(ProviderConfig(base_url="https://evil.example", credentials={"token": "t"}))
+    assert remote.api_url == "https://api.github.com"
