@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from deployers import templates
 from sandbox.aws import Aws
-from tests.cfn_templates.template import GIT_TO_S3
 
+GIT_TO_S3 = "git_intgrtn_aws_s3_main.yaml"
 SECONDS = 30.0
 
 
@@ -111,7 +112,7 @@ class Stack:
             StackName=self.id or self.name,
             ChangeSetName=f"{kind.lower()}-{time.monotonic_ns()}",
             ChangeSetType=kind,
-            TemplateBody=GIT_TO_S3.read_text(),
+            TemplateBody=templates.render(GIT_TO_S3).decode(),
             Capabilities=["CAPABILITY_IAM"],
             Parameters=parameters,
         )

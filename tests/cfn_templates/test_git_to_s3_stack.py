@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cfn_templates.stack import Answer, Stack
-from tests.cfn_templates.template import GIT_TO_S3, load
+from deployers import templates
+from tests.cfn_templates.stack import GIT_TO_S3, Answer, Stack
 
 pytestmark = pytest.mark.sandbox
 
@@ -70,7 +70,7 @@ def fill(stack: Stack, output: str) -> None:
 def test_creates_everything_and_says_where_it_is(new_stack: NewStack) -> None:
     stack = new_stack()
 
-    assert set(stack.outputs) == set(load(GIT_TO_S3)["Outputs"])
+    assert set(stack.outputs) == set(templates.load(GIT_TO_S3)["Outputs"])
     assert stack.outputs["PublicSSHKey"].startswith("ssh-ed25519 AAAA")
     assert stack.outputs["SSHKeyFingerprint"].startswith("SHA256:")
 
@@ -117,6 +117,23 @@ def test_a_signed_push_is_recorded_queued_and_reaches_its_worker(new_stack: NewS
     assert delivery["method"] == method
     assert delivery["commit"] == COMMIT
     assert delivery["reason"]
+
+
+def test_takes_certificates_and_host_keys_of_several_lines(new_stack: NewStack) -> None:
+    certificate = f"-----BEGIN CERTIFICATE-----\n{'MIIB' * 400}\n-----END CERTIFICATE-----\n"
+    host_keys = "[git.example.com]:2222 ssh-ed25519 AAAA\ngit.example.com ssh-rsa AAAA"
+
+    stack = new_stack(ProviderCaBundle=certificate, SshKnownHosts=host_keys)
+
+    functions = stack.aws.client("lambda").get_paginator("list_functions").paginate()
+    variables = [
+        each["Environment"]["Variables"]
+        for page in functions
+        for each in page["Functions"]
+        if each["FunctionName"].startswith(stack.name[:20]) and "Environment" in each
+    ]
+    assert [each["PROVIDER_CA_BUNDLE"] for each in variables if "PROVIDER_CA_BUNDLE" in each] == [certificate]
+    assert [each["SSH_KNOWN_HOSTS"] for each in variables if "SSH_KNOWN_HOSTS" in each] == [host_keys]
 
 
 def test_a_push_signed_with_another_secret_is_refused(new_stack: NewStack) -> None:

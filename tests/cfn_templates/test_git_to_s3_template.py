@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from cfnlint.api import lint_file
 
-from tests.cfn_templates.template import GIT_TO_S3, load
+from deployers import templates
+from tests.cfn_templates.stack import GIT_TO_S3
 
 LAMBDAS = Path(__file__).parent.parent.parent / "lambdas"
 LARGEST_TEMPLATE_BODY = 51_200
@@ -18,7 +19,7 @@ LARGEST_TEMPLATE_BODY = 51_200
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    return load(GIT_TO_S3)
+    return templates.load(GIT_TO_S3)
 
 
 def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
@@ -76,12 +77,17 @@ def test_nothing_that_is_secret_is_shown_or_has_a_default(template: dict[str, An
     assert not [name for name in secret if name in json.dumps(template["Outputs"])]
 
 
-def test_cfn_lint_finds_nothing() -> None:
-    assert [str(match) for match in lint_file(GIT_TO_S3)] == []
+def test_cfn_lint_finds_nothing_in_the_source_and_in_what_is_published(tmp_path: Path) -> None:
+    published = tmp_path / templates.published_name(GIT_TO_S3)
+    published.write_bytes(templates.render(GIT_TO_S3))
+
+    for path in (templates.DIRECTORY / GIT_TO_S3, published):
+        assert [str(match) for match in lint_file(path)] == []
 
 
-def test_fits_into_a_request() -> None:
-    assert len(GIT_TO_S3.read_bytes()) < LARGEST_TEMPLATE_BODY
+def test_fits_into_a_request_as_source_and_as_published() -> None:
+    assert len((templates.DIRECTORY / GIT_TO_S3).read_bytes()) < LARGEST_TEMPLATE_BODY
+    assert len(templates.render(GIT_TO_S3)) < LARGEST_TEMPLATE_BODY
 
 
 def test_every_parameter_is_described_labelled_and_in_one_group(template: dict[str, Any]) -> None:
