@@ -1,0 +1,1 @@
+"""What docs/performance.md promises about the artifact path, measured: `make bench`."""
