@@ -1,0 +1,149 @@
+import pytest
+
+from deployers.models import AwsAccount
+from integrations.errors import InvalidValue
+from integrations.models import Integration, Method, Provider, Repository
+from integrations.services import integrations
+from teams.errors import Forbidden
+from teams.models import AuditEntry, Membership, Role, Team, User
+from tests import factories
+
+
+@pytest.fixture
+def repository(provider: Provider) -> Repository:
+    return factories.make_repository(provider=provider, full_name="acme/shop")
+
+
+@pytest.fixture
+def account(team: Team) -> AwsAccount:
+    return factories.make_account(team=team)
+
+
+@pytest.fixture
+def fields(team: Team, admin: User, repository: Repository, account: AwsAccount) -> dict:
+    return {
+        "team": team,
+        "actor": admin,
+        "name": "shop",
+        "repository": repository,
+        "aws_account": account,
+        "region": "eu-central-1",
+        "application": "shop",
+        "environment": "production",
+    }
+
+
+def test_an_integration_is_stored_with_a_secret_of_its_own(fields: dict, admin: User):
+    first = integrations.create(**fields)
+    second = integrations.create(**{**fields, "name": "shop-2"})
+    stored = Integration.objects.get(pk=first.pk)
+    assert stored.refs == ["**"]
+    assert stored.created_by == admin
+    assert len(stored.webhook_secret) == 64
+    assert stored.webhook_secret == first.webhook_secret != second.webhook_secret
+    assert [entry.action for entry in AuditEntry.objects.all()] == ["integration.create"] * 2
+    assert first.webhook_secret not in str([entry.changes for entry in AuditEntry.objects.all()])
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"name": "Shop"}, "name"),
+        ({"name": "-shop"}, "name"),
+        ({"name": "shop-"}, "name"),
+        ({"name": "1shop"}, "name"),
+        ({"name": "s" * 61}, "name"),
+        ({"method": "ftp"}, "method"),
+        ({"refs": []}, "refs"),
+        ({"refs": [" "]}, "refs"),
+        ({"refs": ["main,dev"]}, "refs"),
+        ({"refs": ["feature branch"]}, "refs"),
+        ({"refs": ["tags:"]}, "refs"),
+        ({"deploy_ref": "a..b"}, "deploy_ref"),
+        ({"refs": ["main"], "deploy_ref": "dev"}, "deploy_ref"),
+        ({"refs": ["tags:v*"], "deploy_ref": "v1"}, "deploy_ref"),
+        ({"refs": ["dev"], "deployers": ["ecs"]}, "deploy_ref"),
+        ({"region": "europe"}, "region"),
+        ({"application": ""}, "application"),
+        ({"environment": "a\nb"}, "environment"),
+        ({"deployers": ["heroku"]}, "deployers"),
+        ({"parameters": {"ecs": {"Memory": ["512"]}}}, "parameters"),
+        ({"parameters": {"ecs": "512"}}, "parameters"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_shown_at_its_field(fields: dict, given: dict, field: str):
+    with pytest.raises(InvalidValue) as caught:
+        integrations.create(**{**fields, **given})
+    assert caught.value.field == field
+    assert not Integration.objects.exists()
+
+
+def test_refs_are_stripped_and_stored_once(fields: dict):
+    assert integrations.create(**{**fields, "refs": [" main ", "main", "tags:v*"]}).refs == ["main", "tags:v*"]
+
+
+def test_with_a_deployer_the_default_branch_is_deployed_unless_another_is_named(fields: dict):
+    assert integrations.create(**{**fields, "deployers": ["codedeploy", "codedeploy"]}).deploy_ref == "main"
+    named = integrations.create(**{**fields, "name": "two", "deployers": ["ecs"], "deploy_ref": "release/1"})
+    assert named.deploy_ref == "release/1"
+    assert integrations.create(**{**fields, "name": "three"}).deploy_ref == ""
+
+
+def test_a_name_is_taken_once_per_team(fields: dict):
+    integrations.create(**fields)
+    with pytest.raises(InvalidValue, match="already") as caught:
+        integrations.create(**fields)
+    assert caught.value.field == "name"
+
+
+@pytest.mark.parametrize("field", ["repository", "aws_account"])
+def test_what_belongs_to_another_team_cannot_be_used(fields: dict, field: str):
+    other = factories.make_team(slug="globex")
+    theirs = factories.make_repository(team=other) if field == "repository" else factories.make_account(team=other)
+    with pytest.raises(InvalidValue) as caught:
+        integrations.create(**{**fields, field: theirs})
+    assert caught.value.field == field
+
+
+def test_git_pull_needs_the_hosts_keys(fields: dict, provider: Provider):
+    assert integrations.create(**{**fields, "method": Method.GIT_PULL}).method == Method.GIT_PULL
+    Provider.objects.update(ssh_known_hosts="")
+    fields["repository"] = Repository.objects.get()
+    with pytest.raises(InvalidValue, match="host keys") as caught:
+        integrations.create(**{**fields, "name": "two", "method": Method.GIT_PULL})
+    assert caught.value.field == "method"
+
+
+def test_an_update_changes_what_is_given_and_logs_it(fields: dict, admin: User):
+    integration = integrations.create(**{**fields, "parameters": {"ecs": {"Password": "hunter2"}}})
+    secret = integration.webhook_secret
+    integrations.update(
+        integration=integration, actor=admin, refs=["main"], parameters={"ecs": {"Password": "correct horse"}}
+    )
+    stored = Integration.objects.get()
+    assert (stored.refs, stored.environment, stored.webhook_secret) == (["main"], "production", secret)
+    entry = AuditEntry.objects.get(action="integration.update")
+    assert entry.changes == {"refs": [["**"], ["main"]], "parameters": "changed"}
+
+
+def test_an_update_of_nothing_is_not_logged(fields: dict, admin: User):
+    integration = integrations.create(**fields)
+    integrations.update(integration=integration, actor=admin, name="shop", refs=["**"])
+    assert not AuditEntry.objects.filter(action="integration.update").exists()
+
+
+def test_an_update_is_validated_as_a_whole(fields: dict, admin: User):
+    integration = integrations.create(**{**fields, "deploy_ref": "main"})
+    with pytest.raises(InvalidValue) as caught:
+        integrations.update(integration=integration, actor=admin, refs=["dev"])
+    assert caught.value.field == "deploy_ref"
+    assert Integration.objects.get().refs == ["**"]
+
+
+def test_a_viewer_may_neither_create_nor_update(fields: dict, admin: User):
+    integration = integrations.create(**fields)
+    Membership.objects.filter(user=admin).update(role=Role.VIEWER)
+    with pytest.raises(Forbidden):
+        integrations.create(**{**fields, "name": "two"})
+    with pytest.raises(Forbidden):
+        integrations.update(integration=integration, actor=admin, name="two")
