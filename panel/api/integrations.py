@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from deployers.services.deliveries import webhook_urls
 from django.db.models import Prefetch, QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
@@ -11,8 +10,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from deployers import tasks
 from deployers.models import AwsAccount, Stack, StackKind
+from deployers.nudge import on_commit_nudge
 from deployers.services import stacks
 from integrations.models import Deployer, Integration, Method, Repository, SSHKey, SSHKeyState
 from integrations.services import integrations
@@ -22,6 +21,14 @@ from panel.api.deliveries import DeliveriesOfIntegration, DeliverySerializer, li
 from panel.api.operations import OperationSerializer
 from panel.api.shapes import Filters, OfTeam, Strict, read_body, read_query
 from panel.integration_state import IntegrationState, integration_state, with_newest_operation
+
+
+WEBHOOK_OUTPUTS = {Method.ZIP_DOWNLOAD: "ZipDownloadWebHookApi", Method.GIT_PULL: "GitPullWebHookApi"}
+
+
+def outputs_of(integration: Integration) -> dict[str, str]:
+    """What the Git to S3 stack gave out, from the stacks that came with the row: no query of its own."""
+    return next((stack.outputs for stack in integration.stacks.all() if stack.kind == StackKind.GIT), {})
 
 
 class StackOfIntegrationSerializer(serializers.ModelSerializer[Stack]):
@@ -88,7 +95,8 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
 
     @extend_schema_field(serializers.DictField(child=serializers.CharField()))
     def get_webhook_urls(self, integration: Integration) -> dict[str, str]:
-        return {str(method): url for method, url in webhook_urls(integration).items()}
+        outputs = outputs_of(integration)
+        return {method.value: outputs[name] for method, name in WEBHOOK_OUTPUTS.items() if name in outputs}
 
     @extend_schema_field(OpenApiTypes.STR)
     def get_ssh_public_key(self, integration: Integration) -> str:
@@ -96,8 +104,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
 
     @extend_schema_field(OpenApiTypes.STR)
     def get_output_bucket(self, integration: Integration) -> str:
-        outputs = (stack.outputs for stack in integration.stacks.all() if stack.kind == StackKind.GIT)
-        return next((str(output.get("OutputBucketName", "")) for output in outputs), "")
+        return outputs_of(integration).get("OutputBucketName", "")
 
 
 class IntegrationUpdateSerializer(Strict):
@@ -180,7 +187,7 @@ class IntegrationViewSet(Noun[Integration]):
         """Start the deletion of webhook, deploy key, stack and, if asked, the zips; the integration goes last."""
         query = read_query(DeletionQuery, request)
         operation = stacks.delete(integration=self.get_object(), actor=self.actor, bucket=query["bucket"])
-        tasks.nudge(operation)
+        on_commit_nudge(operation.pk)
         return self._started(operation)
 
     @extend_schema(request=None, responses={202: OperationSerializer})
@@ -188,7 +195,7 @@ class IntegrationViewSet(Noun[Integration]):
     def provision(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Create or update its stack, then install the webhook and the deploy key."""
         operation = stacks.provision(integration=self.get_object(), actor=self.actor)
-        tasks.nudge(operation)
+        on_commit_nudge(operation.pk)
         return self._started(operation)
 
     @extend_schema(parameters=[DeliveriesOfIntegration], responses=DeliverySerializer(many=True))

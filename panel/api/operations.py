@@ -6,8 +6,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from deployers import tasks
 from deployers.models import Operation, OperationKind
+from deployers.nudge import on_commit_nudge
 from deployers.services import stacks
 from deployers.states import OperationStatus
 from panel.api.base import Noun
@@ -55,7 +55,7 @@ class OperationViewSet(Noun[Operation]):
     def retry(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Start over what failed; answers the new operation."""
         operation = stacks.retry(operation=self.get_object(), actor=self.actor)
-        tasks.nudge(operation)
+        on_commit_nudge(operation.pk)
         return self.answer(operation, status.HTTP_202_ACCEPTED)
 
     @extend_schema(request=None, responses={200: OperationSerializer})
