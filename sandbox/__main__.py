@@ -1,0 +1,135 @@
+"""`python -m sandbox up|down|reset|demo`: Sluice on this machine. `make` calls it."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sandbox.errors import SandboxError, UsageError
+from sandbox.processes import Guard
+from sandbox.state import DEFAULT, StateDir
+from sandbox.supervisor import Sandbox
+
+_STOP_SECONDS = 40.0
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # the terminal may be gone
+        print(line, flush=True)
+
+
+def _up(state: StateDir) -> int:
+    holder = state.holder()
+    if holder is not None:
+        _say(f"It is running already (process {holder}): {state.env().get('panel_url', 'still starting')}")
+        return 0
+    stop = threading.Event()
+    starting = True
+
+    def end(number: int, frame: object) -> None:  # noqa: ARG001  a signal handler's signature
+        stop.set()
+        if starting:
+            raise KeyboardInterrupt
+
+    # Closing the terminal is SIGHUP.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    sandbox = Sandbox(state.root, _say)
+    _say("Starting Sluice on this machine; the first time takes a little longer.")
+    try:
+        env = sandbox.start()
+    except KeyboardInterrupt:
+        _say("Stopped before it had started.")
+        return 130
+    finally:
+        starting = False
+    _say(_summary(env, state.secrets()))
+    stop.wait()
+    _say("Stopping ...")
+    sandbox.stop()
+    _say("Stopped. The data stay: `make up` goes on with them.")
+    return 0
+
+
+def _down(state: StateDir) -> int:
+    holder = state.holder()
+    if not holder:
+        _say("It is not running.")
+        return 0
+    with suppress(ProcessLookupError):
+        os.kill(holder, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while state.holder() is not None:
+        if time.monotonic() > deadline:
+            _say(f"Process {holder} does not end: killing it.")
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(holder).kill()
+            Guard(state.processes_file).start()
+            break
+        time.sleep(0.1)
+    _say("Stopped.")
+    return 0
+
+
+def _reset(state: StateDir) -> int:
+    if state.holder() is not None:
+        _down(state)
+    state.delete()
+    _say(f"{state.root} is deleted.")
+    return 0
+
+
+def _demo(state: StateDir) -> int:
+    from sandbox.demo import walk
+
+    if state.holder() is None:
+        raise UsageError("Start it first: make up")
+    return walk(state, _say)
+
+
+def _summary(env: dict[str, Any], secrets: dict[str, str]) -> str:
+    return f"""
+Sluice runs at      {env["panel_url"]}
+  sign in as        {env["admin_user"]}, password {secrets["admin_password"]}
+  API               {env["api_url"]}/docs/, token {secrets["api_token"]}
+
+Git host            {env["git_url"]}  (add it as a GitHub Enterprise provider)
+  token             {secrets["git_token"]}
+  CA certificate    {env["git_ca_file"]}
+  clone over SSH    GIT_SSH_COMMAND='{env["git_ssh_command"]}' \\
+                      git clone ssh://git@127.0.0.1:{env["git_ssh_port"]}/{env["git_repository"]}.git
+  clone over HTTPS  GIT_SSL_CAINFO={env["git_ca_file"]} \\
+                      git clone https://{env["git_user"]}:{secrets["git_token"]}@{env["git_url"].partition("//")[2]}/{env["git_repository"]}.git
+  (export the variable to push, too)
+
+Local AWS           {env["aws_endpoint"]}      Logs  {env["logs"]}
+`make demo` in another terminal walks the whole journey. Ctrl-C stops everything.
+"""
+
+
+_COMMANDS: dict[str, Callable[[StateDir], int]] = {"up": _up, "down": _down, "reset": _reset, "demo": _demo}
+
+
+def main() -> int:
+    """Returns the exit status: 2 for what cannot be asked for, 1 for what failed."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser.add_argument("command", choices=_COMMANDS)
+    parser.add_argument("--state", type=Path, default=DEFAULT, help="directory of its data (default: .sandbox)")
+    arguments = parser.parse_args()
+    try:
+        return _COMMANDS[arguments.command](StateDir(arguments.state))
+    except SandboxError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
