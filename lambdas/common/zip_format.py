@@ -84,7 +84,7 @@ class CentralEntry:
 
 
 def end_records(entries: Sequence[CentralEntry], *, size: int, offset: int, comment: bytes) -> bytes:
-    """What follows the central directory of `size` bytes at `offset`: its end, in zip64 form too where that is needed."""
+    """What follows the central directory of `size` bytes at `offset`: its end, in zip64 too if needed."""
     records = b""
     count = len(entries)
     if count > MAX16 or size >= MAX32 or offset >= MAX32:

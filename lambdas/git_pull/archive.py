@@ -7,8 +7,9 @@ out; so are paths with the attribute `export-ignore`, as with `git archive`.
 import contextlib
 import importlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import pygit2
@@ -159,7 +160,7 @@ def _is_utf8(name: bytes) -> bool:
 def _files(repository: pygit2.Repository, commit: str, submodules: list[str], limits: Limits) -> Iterator[_File]:
     tree = repository[commit].peel(pygit2.Tree)
     found: list[_File] = []
-    attributes: list[pygit2.Oid] = []
+    attributes: list[tuple[bytes, bytes]] = []
     pending: list[tuple[bytes, pygit2.Oid]] = [(b"", tree.id)]
     trees: list[tuple[bytes, pygit2.Oid]] = []
     while pending:
@@ -174,14 +175,15 @@ def _files(repository: pygit2.Repository, commit: str, submodules: list[str], li
             else:
                 found.append(_File(_checked(name), _MODES.get(item.filemode, 0o100644), item.id))
                 if item.raw_name == b".gitattributes":
-                    attributes.append(item.id)
+                    attributes.append((prefix, _blob(repository, item.id)))
         if len(found) > limits.entries:
             raise PermanentFailure(f"The commit has more than {limits.entries} files")
     found.sort(key=lambda file: file.name)
-    if not any(b"export-ignore" in _blob(repository, each) for each in attributes):
+    attributes = [(prefix, text) for prefix, text in attributes if b"export-ignore" in text]
+    if not attributes:
         yield from found
         return
-    ignored = _Ignored(repository, commit)
+    ignored = _Ignored(repository, commit, attributes)
     yield from (file for file in found if not ignored(file.name))
 
 
@@ -194,10 +196,18 @@ def _checked(name: bytes) -> bytes:
 
 
 class _Ignored:
-    """Tells paths with the attribute export-ignore, or inside a folder that has it."""
+    """Tells paths with the attribute export-ignore, or inside a folder that has it.
 
-    def __init__(self, repository: pygit2.Repository, commit: str) -> None:
+    Without a working tree libgit2 takes no path for a folder, so patterns that end in a slash match nothing. Their
+    lines are given to it again without the slash, through the repository's own info/attributes.
+    """
+
+    def __init__(self, repository: pygit2.Repository, commit: str, attributes: Sequence[tuple[bytes, bytes]]) -> None:
         self._repository, self._commit = repository, commit
+        lines = [line for prefix, text in attributes for line in _folder_lines(prefix, text)]
+        info = Path(repository.path) / "info" / "attributes"
+        info.parent.mkdir(exist_ok=True)
+        info.write_bytes(b"".join(lines))
         self._folders: dict[bytes, bool] = {b"": False}
 
     def __call__(self, name: bytes) -> bool:
@@ -206,10 +216,22 @@ class _Ignored:
     def _folder(self, name: bytes) -> bool:
         if name not in self._folders:
             parent = name.rpartition(b"/")[0]
-            self._folders[name] = self._folder(parent) or self._has(name) or self._has(name + b"/")
+            self._folders[name] = self._folder(parent) or self._has(name)
         return self._folders[name]
 
     def _has(self, name: bytes) -> bool:
         flags = AttrCheck.INDEX_ONLY | AttrCheck.NO_SYSTEM | AttrCheck.INCLUDE_COMMIT
         value = self._repository.get_attr(name, "export-ignore", flags, self._commit)
         return value is True
+
+
+def _folder_lines(prefix: bytes, text: bytes) -> Iterator[bytes]:
+    """The lines of a .gitattributes under `prefix` that are for folders, written for files and for the root."""
+    for line in text.splitlines():
+        pattern, _, rest = line.strip().partition(b" ")
+        if not pattern.endswith(b"/") or pattern.startswith((b"#", b'"')) or b"export-ignore" not in rest.split():
+            continue
+        bare = pattern[:-1]
+        if prefix:
+            bare = b"/" + prefix + (bare.removeprefix(b"/") if b"/" in bare else b"**/" + bare)
+        yield bare + b" export-ignore\n"

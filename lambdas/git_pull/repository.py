@@ -116,9 +116,8 @@ def _has(repository: pygit2.Repository, commit: str) -> bool:
 def _refuses_ids(error: pygit2.GitError) -> bool:
     """Whether the server (or libgit2 for it) says that it hands out refs only, not commits by their id."""
     text = str(error).lower()
-    return any(
-        words in text for words in ("not our ref", "unadvertised", "reachable", "cannot fetch a specific object")
-    )
+    # "unexpected packet" is how libgit2 reads the server's error line in the middle of the negotiation.
+    return any(words in text for words in ("not our ref", "unadvertised", "specific object", "unexpected packet"))
 
 
 def _failure(error: Exception) -> FetchError:

@@ -1,7 +1,9 @@
 """A stack's AWS resources in moto, real git repositories, and a clock-free way to call the functions."""
 
+import itertools
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +11,19 @@ from typing import Any
 
 import boto3
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from moto import mock_aws
 
 from lambdas.common import clients
+from lambdas.common.artifacts import Artifact
 from lambdas.common.deliveries import DeliveryTable
+from lambdas.common.keys import artifact_key
+from lambdas.common.queue import FetchRequest
+from lambdas.common.refs import Ref
+from lambdas.common.worker import Job
+from lambdas.create_ssh_key.openssh import OpenSshKey, from_der
+from sandbox.git_host.host import GitHost
 
 SECRET = "a webhook secret"
 BUCKET = "artifacts-of-acme"
@@ -119,7 +130,7 @@ def repository(tmp_path: Path) -> GitRepository:
     made.git("init", "-q", "-b", "main")
     made.write("README.md", "# Hello\n" * 50)
     made.write("bin/run", "#!/bin/sh\necho run\n", executable=True)
-    made.write("docs/Übersicht – ☃.txt", "grüße\n")
+    made.write("docs/Übersicht ☃.txt", "grüße\n")
     made.write("deep/er/and/deeper/file.txt", "x")
     made.write("app/app/app.txt", "a folder like its parent")
     made.write("empty", "")
@@ -128,3 +139,74 @@ def repository(tmp_path: Path) -> GitRepository:
     (made.path / "dangling").symlink_to("../../etc/passwd")
     made.commit("Start")
     return made
+
+
+def der_key_pair() -> tuple[bytes, bytes]:
+    """An Ed25519 key pair as KMS returns it: PKCS #8 and SubjectPublicKeyInfo, both DER."""
+    key = Ed25519PrivateKey.generate()
+    return (
+        key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+        key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo),
+    )
+
+
+def ssh_key() -> OpenSshKey:
+    return from_der(*der_key_pair())
+
+
+@pytest.fixture(scope="session")
+def git_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHost]:
+    with GitHost(tmp_path_factory.mktemp("git-host")) as host:
+        yield host
+
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class HostedRepository:
+    """A repository on the git host, with what is needed to read it."""
+
+    host: GitHost
+    work: GitRepository
+    full_name: str
+    key: OpenSshKey
+    token: str
+
+    def publish(self, *options: str) -> str:
+        """Bring every ref of the working repository to the host; returns HEAD."""
+        bare = GitRepository(self.host.repository_path(self.full_name))
+        bare.git("fetch", "-q", "--update-head-ok", *options, str(self.work.path), "+refs/*:refs/*")
+        return self.work.head()
+
+
+@pytest.fixture
+def hosted(git_host: GitHost, repository: GitRepository) -> HostedRepository:
+    full_name = f"acme/site-{next(_numbers)}"
+    row = git_host.create_repository(full_name)
+    key = ssh_key()
+    git_host.store.add_deploy_key(row, title="sluice", key=key.public_key, read_only=True, added_by="octocat")
+    made = HostedRepository(git_host, repository, full_name, key, git_host.create_token())
+    made.publish()
+    return made
+
+
+def make_job(
+    repository: str, commit: str, *, ref: str = "refs/heads/main", seconds: float = 60, **artifact: str
+) -> Job:
+    """A job as a worker makes it of a message."""
+    request = FetchRequest("delivery-1", repository, ref, commit, "2026-11-23T10:00:00.000000Z", "git_pull")
+    values = {"author": "Ada", "message": "Start", "delivery_id": "delivery-1", **artifact}
+    key = artifact_key(repository, Ref.parse(ref))
+    return Job(request, Artifact(BUCKET, key, commit=commit, ref=ref, **values), time.monotonic() + seconds)
+
+
+def stored_object(key: str) -> tuple[bytes, dict[str, str], str]:
+    """The newest version at a key: its bytes, metadata and version id."""
+    answer = boto3.client("s3").get_object(Bucket=BUCKET, Key=key)
+    return answer["Body"].read(), answer["Metadata"], answer["VersionId"]
+
+
+def versions_of(key: str) -> list[str]:
+    answer = boto3.client("s3").list_object_versions(Bucket=BUCKET, Prefix=key)
+    return [version["VersionId"] for version in answer.get("Versions", [])]

@@ -44,7 +44,8 @@ def test_globs_that_no_ref_can_match_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "main", "refs/heads/", "refs/heads/a..b", "refs/heads/.a", "refs/heads/a.lock", "refs/heads/a/", "refs/heads//a",
+    ["",
+     "main", "refs/heads/", "refs/heads/a..b", "refs/heads/.a", "refs/heads/a.lock", "refs/heads/a/", "refs/heads//a",
      "refs/heads/a b", "refs/heads/a\x00", "refs/heads/a:b", "refs/heads/a@{1}", "refs/heads/@", "refs/heads/a.",
      "refs/heads/x.lock/y", "refs/heads/\udcff", "refs/heads/" + "x" * 600, "../refs/heads/a"],
 )  # fmt: skip
