@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from deployers.models import Operation
+from deployers.states import STEP_LABELS
 from panel.web.statuses import Status, status_of
 
 register = template.Library()
@@ -144,9 +145,8 @@ def field(bound: BoundField) -> dict[str, Any]:
     }
 
 
-@register.simple_block_tag(takes_context=True)
+@register.simple_block_tag
 def card(
-    context: template.Context,
     content: str,
     title: str = "",
     *,
@@ -207,14 +207,24 @@ def event_tone(aws_status: str) -> str:
 
 
 @register.filter
-def elapsed_since(moment: datetime) -> timedelta:
-    return timezone.now() - moment
+def moment(text: str) -> datetime | None:
+    """An ISO 8601 time with its zone, as the Lambdas write them; None for anything else."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return parsed if parsed.tzinfo else None
+
+
+@register.filter
+def elapsed_since(start: datetime) -> timedelta:
+    return timezone.now() - start
 
 
 @register.filter
 def step_words(operation: Operation) -> str:
     """What an operation does now, in words."""
-    return operation.step.replace("_", " ").replace("-", " ").capitalize() or "Waiting for a worker"
+    return STEP_LABELS.get(operation.step, "Waiting for a worker")
 
 
 @register.filter

@@ -41,7 +41,7 @@ def page(
             if getattr(request, "htmx", False):  # a sign-in form inside a live region helps nobody
                 return HttpResponseClientRedirect("/")
             return redirect_to_login(request.get_full_path())
-        member = cast(PageRequest, request)
+        member = cast("PageRequest", request)
         member.memberships = list(
             Membership.objects.filter(user=member.user).select_related("team").order_by("team__name")
         )

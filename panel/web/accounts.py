@@ -68,7 +68,10 @@ METHODS = (
 @page
 def index(request: PageRequest) -> HttpResponseBase:
     rows = (
-        AwsAccount.objects.visible_to(request.user).of(request.team).annotate(integration_count=Count("integrations"))
+        AwsAccount.objects.visible_to(request.user)
+        .of(request.team)
+        .annotate(integration_count=Count("integrations"))
+        .order_by("name", "pk")
     )
     return render(request, "accounts/list.html", {"page": paging.numbered(request, rows)})
 

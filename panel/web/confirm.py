@@ -46,7 +46,10 @@ def confirm(
     then: str,
     done: str,
 ) -> HttpResponseBase:
-    """A page of its own, or a fragment for the dialog. `act` gets the cleaned form and may return where to go (else `then`)."""
+    """A page of its own, or a fragment for the dialog.
+
+    `act` gets the cleaned form and returns where to go, or an empty string for the page named `then`.
+    """
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             target = act(form.cleaned_data) or reverse(then)

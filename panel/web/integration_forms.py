@@ -18,12 +18,12 @@ METHOD_LABELS = (
 
 
 class RepositoryField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    def label_from_instance(self, obj: Repository) -> str:  # type: ignore[override]
+    def label_from_instance(self, obj: Repository) -> str:
         return f"{obj.full_name} ({obj.provider})"
 
 
 class AccountField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    def label_from_instance(self, obj: AwsAccount) -> str:  # type: ignore[override]
+    def label_from_instance(self, obj: AwsAccount) -> str:
         return f"{obj.name} ({obj.account_id})" if obj.account_id else obj.name
 
 

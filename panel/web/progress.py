@@ -1,4 +1,4 @@
-"""How far an operation and its stacks are: what the set-up card and the page of an operation show, and when it changes."""
+"""How far an operation and its stacks are: what the set-up card and the page of an operation show."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

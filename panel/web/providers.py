@@ -87,7 +87,12 @@ class ProviderForm(forms.Form):
 @require_safe
 @page
 def index(request: PageRequest) -> HttpResponseBase:
-    rows = Provider.objects.visible_to(request.user).of(request.team).annotate(repository_count=Count("repositories"))
+    rows = (
+        Provider.objects.visible_to(request.user)
+        .of(request.team)
+        .annotate(repository_count=Count("repositories"))
+        .order_by("name", "pk")
+    )
     return render(request, "providers/list.html", {"page": paging.numbered(request, rows)})
 
 

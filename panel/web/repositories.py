@@ -34,6 +34,7 @@ def index(request: PageRequest) -> HttpResponseBase:
         .of(request.team)
         .select_related("provider")
         .annotate(integration_count=Count("integrations"))
+        .order_by("full_name", "pk")
     )
     if text := request.GET.get("q", "").strip():
         rows = rows.filter(full_name__icontains=text)

@@ -14,7 +14,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from deployers.nudge import on_commit_nudge
 from deployers.services import stacks
-from integrations.models import Integration
+from integrations.models import Integration, WebhookState
 from integrations.services import webhooks
 from panel.web import integration_detail, progress, queries
 from panel.web.access import PageRequest, find, page
@@ -76,12 +76,16 @@ def webhook(request: PageRequest, pk: UUID) -> HttpResponseBase:
         return render(request, template, {"integration": integration, "manual": manual})
     elif action == "install":
         with errors_as_messages(request):
-            webhooks.install(integration=integration, url=url)
-            messages.success(request, "The provider has the webhook now.")
+            if webhooks.install(integration=integration, url=url) == WebhookState.MANUAL:
+                messages.warning(request, integration.webhook_problem)
+            else:
+                messages.success(request, "The provider has the webhook now.")
     elif action == "ping":
         with errors_as_messages(request):
-            webhooks.ping(integration=integration)
-            messages.success(request, "The provider was asked for a ping. It appears under deliveries in a moment.")
+            if webhooks.ping(integration=integration):
+                messages.success(request, "The provider sends a ping. It appears under deliveries in a moment.")
+            else:
+                messages.warning(request, "This webhook cannot be pinged from here. Push a commit to try it.")
     return redirect("integration-detail", integration.pk)
 
 

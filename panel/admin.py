@@ -1,0 +1,160 @@
+"""The stock Django admin: to look at every row, and to manage users and teams.
+
+What services and workers keep consistent is shown and not edited here. No form or list holds a secret.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from deployers.models import Artifact, AwsAccount, Operation, Stack, StackEvent
+from integrations.models import Delivery, Integration, Provider, Repository, SSHKey
+from teams.models import ApiToken, AuditEntry, Membership, Team, User
+
+# Django's classes take no type arguments at run time, its stubs ask for them.
+if TYPE_CHECKING:
+    Rows = admin.ModelAdmin[Any]
+    Inline = admin.TabularInline[Membership, Team]
+    Users = UserAdmin[User]
+else:
+    Rows, Inline, Users = admin.ModelAdmin, admin.TabularInline, UserAdmin
+
+admin.site.site_header = "Sluice administration"
+admin.site.site_title = "Sluice"
+
+
+class ReadOnly(Rows):
+    """Rows to look at: pages, the API and workers change them through services."""
+
+    secret: tuple[str, ...] = ()
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002
+        return False
+
+    def get_exclude(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:  # noqa: ARG002
+        return self.secret
+
+
+class MembershipInline(Inline):
+    model = Membership
+    extra = 1
+    autocomplete_fields = ["user"]
+
+
+@admin.register(Team)
+class TeamAdmin(Rows):
+    list_display = ["name", "slug", "created_at"]
+    search_fields = ["name", "slug"]
+    prepopulated_fields = {"slug": ["name"]}
+    inlines = [MembershipInline]
+
+
+@admin.register(User)
+class SluiceUserAdmin(Users):
+    list_display = ["username", "email", "is_active", "is_staff", "last_login"]
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnly):
+    secret = ("digest",)
+    list_display = ["name", "prefix", "user", "team", "last_used_at", "expires_at"]
+    list_select_related = ["user", "team"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Revoking somebody's token is an administrator's to do."""
+        return Rows.has_delete_permission(self, request, obj)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnly):
+    list_display = ["created_at", "actor_name", "action", "object_type", "object_name", "team"]
+    list_filter = ["action"]
+    list_select_related = ["team"]
+    search_fields = ["actor_name", "object_name", "object_id"]
+    date_hierarchy = "created_at"
+
+
+@admin.register(Provider)
+class ProviderAdmin(ReadOnly):
+    secret = ("credentials_json",)
+    list_display = ["name", "kind", "team", "login", "checked_at"]
+    list_filter = ["kind"]
+    list_select_related = ["team"]
+    search_fields = ["name"]
+
+
+@admin.register(Repository)
+class RepositoryAdmin(ReadOnly):
+    list_display = ["full_name", "provider", "team", "default_branch"]
+    list_select_related = ["provider", "team"]
+    search_fields = ["full_name"]
+
+
+@admin.register(Integration)
+class IntegrationAdmin(ReadOnly):
+    # Parameters may hold values of NoEcho template parameters.
+    secret = ("webhook_secret", "webhook_secret_previous", "parameters")
+    list_display = ["name", "team", "repository", "method", "aws_account", "region", "webhook_state"]
+    list_filter = ["method", "webhook_state"]
+    list_select_related = ["team", "repository", "aws_account"]
+    search_fields = ["name", "repository__full_name"]
+
+
+@admin.register(SSHKey)
+class SSHKeyAdmin(ReadOnly):
+    list_display = ["fingerprint", "integration", "state", "remote_state", "created_at"]
+    list_select_related = ["integration"]
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly):
+    list_display = ["delivery_id", "integration", "event", "ref", "status", "received_at"]
+    list_filter = ["status"]
+    list_select_related = ["integration"]
+    search_fields = ["delivery_id", "commit"]
+
+
+@admin.register(AwsAccount)
+class AwsAccountAdmin(ReadOnly):
+    secret = ("secret_access_key",)
+    list_display = ["name", "account_id", "team", "method", "checked_at"]
+    list_select_related = ["team"]
+    search_fields = ["name", "account_id"]
+
+
+@admin.register(Stack)
+class StackAdmin(ReadOnly):
+    list_display = ["name", "kind", "integration", "region", "aws_status", "seen_at"]
+    list_filter = ["kind", "aws_status"]
+    list_select_related = ["integration"]
+    search_fields = ["name"]
+
+
+@admin.register(Operation)
+class OperationAdmin(ReadOnly):
+    list_display = ["id", "kind", "target", "status", "step", "attempts", "created_at", "finished_at"]
+    list_filter = ["status", "kind"]
+    search_fields = ["target"]
+
+
+@admin.register(StackEvent)
+class StackEventAdmin(ReadOnly):
+    list_display = ["timestamp", "stack", "logical_id", "resource_type", "status"]
+    list_select_related = ["stack"]
+
+
+@admin.register(Artifact)
+class ArtifactAdmin(ReadOnly):
+    list_display = ["key", "integration", "ref", "commit", "size", "created_at"]
+    list_select_related = ["integration"]
+    search_fields = ["key", "commit"]
