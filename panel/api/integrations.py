@@ -22,7 +22,6 @@ from panel.api.operations import OperationSerializer
 from panel.api.shapes import Filters, OfTeam, Strict, read_body, read_query
 from panel.integration_state import IntegrationState, integration_state, with_newest_operation
 
-
 WEBHOOK_OUTPUTS = {Method.ZIP_DOWNLOAD: "ZipDownloadWebHookApi", Method.GIT_PULL: "GitPullWebHookApi"}
 
 

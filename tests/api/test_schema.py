@@ -1,0 +1,71 @@
+import re
+
+import pytest
+import yaml
+from django.contrib.staticfiles import finders
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.validation import validate_schema
+from rest_framework.test import APIClient
+
+LISTED = {
+    "providers": {"check", "repositories"},
+    "repositories": set(),
+    "aws-accounts": {"check", "trust-policy"},
+    "integrations": {"provision", "deliveries", "artifacts"},
+    "stacks": {"events"},
+    "operations": {"retry", "cancel"},
+    "deliveries": {"redeliver"},
+    "artifacts": {"download"},
+}
+
+
+@pytest.fixture(scope="module")
+def schema():
+    GENERATOR_STATS.reset()
+    response = APIClient().get("/api/v1/schema/")
+    assert response.status_code == 200
+    return yaml.safe_load(response.content)
+
+
+def test_schema_is_valid_openapi_and_made_without_a_warning(schema):
+    validate_schema(schema)
+    assert not GENERATOR_STATS
+
+
+def test_schema_has_every_noun_and_action(schema):
+    for noun, actions in LISTED.items():
+        paths = {
+            path.removeprefix(f"/api/v1/{noun}/") for path in schema["paths"] if path.startswith(f"/api/v1/{noun}/")
+        }
+        assert paths == {"", "{id}/"} | {f"{{id}}/{action}/" for action in actions}
+
+
+def test_every_operation_needs_a_token_and_may_answer_a_problem(schema):
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            assert operation["security"] == [{"token": []}]
+            assert "application/problem+json" in operation["responses"]["default"]["content"]
+            assert operation["description"]
+
+
+def test_secrets_are_in_no_answer(schema):
+    written = {"credentials", "secret_access_key"}
+    shown = {
+        name: set(shape.get("properties", {})) & written
+        for name, shape in schema["components"]["schemas"].items()
+        if not re.search(r"Create|Write|Update", name)
+    }
+    assert not any(shown.values())
+
+
+def test_docs_page_loads_nothing_from_elsewhere_and_runs_no_inline_code(settings):
+    settings.STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+    response = APIClient().get("/api/v1/docs/")
+    page = response.content.decode()
+    assert response["Content-Security-Policy"].split("script-src ")[1].split(";")[0] == "'self'"
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page)
+    sources = re.findall(r'(?:src|href|data-schema)="([^"]+)"', page)
+    assert len(sources) >= 6
+    for source in sources:
+        assert source.startswith("/")
+    assert finders.find("api/docs.js")
