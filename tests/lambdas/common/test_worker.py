@@ -1,0 +1,266 @@
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdas.common import queue
+from lambdas.common.artifacts import StoredArtifact
+from lambdas.common.deliveries import Head
+from lambdas.common.errors import PermanentFailure, TemporaryFailure
+from lambdas.common.statuses import DeliveryStatus
+from lambdas.common.worker import Job, Worker, run
+from tests.lambdas.conftest import BUCKET, Stack
+
+MAX = 5
+
+
+class Context:
+    def __init__(self, seconds: float = 60) -> None:
+        self.seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+@dataclass
+class Bench:
+    """A worker with a queue and a fetch that does what the test says."""
+
+    stack: Stack
+    fetched: list[str] = field(default_factory=list)
+    outcomes: dict[str, Exception] = field(default_factory=dict)
+    visibility: list[tuple[str, int]] = field(default_factory=list)
+
+    def fetch(self, job: Job) -> StoredArtifact:
+        self.fetched.append(job.request.delivery)
+        if error := self.outcomes.get(job.request.delivery):
+            raise error
+        return StoredArtifact(
+            job.artifact.bucket, job.artifact.key, f"v-{job.request.delivery}", 10, "digest", "Stored"
+        )
+
+    def deliver(
+        self, delivery: str, *, received_at: str = "", ref: str = "refs/heads/main", **item: Any
+    ) -> dict[str, Any]:
+        """Write a delivery and return the record of its message."""
+        received_at = received_at or f"2026-11-23T10:00:0{len(self.stack.all_items())}.000000Z"
+        self.stack.table.create(
+            {"id": delivery, "status": DeliveryStatus.QUEUED, "received_at": received_at, "before": "", **item}
+        )
+        request = queue.FetchRequest(delivery, "acme/site", ref, "c" * 40, received_at, "zip_download")
+        return self.record(request)
+
+    def record(self, request: queue.FetchRequest) -> dict[str, Any]:
+        return {
+            "messageId": f"message-{request.delivery}",
+            "receiptHandle": f"receipt-{request.delivery}",
+            "body": json.dumps({name: getattr(request, name) for name in queue.FetchRequest.__slots__}),
+            "attributes": {"MessageGroupId": request.group, "ApproximateReceiveCount": "1"},
+        }
+
+    def run(self, *records: dict[str, Any], attempt: int = 1) -> list[str]:
+        """The ids of the deliveries whose messages were handed back."""
+        for record in records:
+            record["attributes"]["ApproximateReceiveCount"] = str(attempt)
+        worker = Worker(self.stack.table, self, self.stack.queue_url, BUCKET, MAX, self.fetch)  # type: ignore[arg-type]
+        answer = run(worker, {"Records": list(records)}, Context())
+        return [each["itemIdentifier"].removeprefix("message-") for each in answer["batchItemFailures"]]
+
+    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803
+        """In the queue's place: moto refuses receipt handles that it did not give out."""
+        self.visibility.append((ReceiptHandle.removeprefix("receipt-"), VisibilityTimeout))
+
+    def item(self, delivery: str) -> dict[str, Any]:
+        found = self.stack.table.get(delivery)
+        assert found
+        return found
+
+    def status(self, delivery: str) -> str:
+        return str(self.item(delivery)["status"])
+
+
+@pytest.fixture
+def bench(stack: Stack) -> Bench:
+    return Bench(stack)
+
+
+def test_a_push_becomes_stored_with_its_version(bench: Bench) -> None:
+    record = bench.deliver("a", author="Ada", message="Start")
+
+    assert bench.run(record) == []
+    item = bench.item("a")
+    assert {name: item[name] for name in ("status", "artifact_bucket", "artifact_key", "artifact_version_id")} == {
+        "status": "stored",
+        "artifact_bucket": BUCKET,
+        "artifact_key": "acme/site/main/site.zip",
+        "artifact_version_id": "v-a",
+    }
+    assert (item["artifact_size"], item["content_digest"], item["reason"]) == (10, "digest", "Stored")
+    [attempt] = item["attempts"]
+    assert attempt["error"] == ""
+    assert attempt["duration_ms"] >= 0
+    head = bench.stack.table.head("acme/site", "refs/heads/main")
+    assert (head.delivery_id, head.artifact_version_id, head.content_digest) == ("a", "v-a", "digest")
+
+
+def test_only_the_newest_push_of_a_ref_in_a_batch_is_fetched(bench: Bench) -> None:
+    records = [bench.deliver("a"), bench.deliver("b"), bench.deliver("c", ref="refs/heads/dev"), bench.deliver("d")]
+
+    assert bench.run(*records) == []
+    assert bench.fetched == ["c", "d"]
+    assert [bench.status(each) for each in "abcd"] == ["superseded", "superseded", "stored", "stored"]
+
+
+def test_a_push_is_superseded_by_one_that_is_still_on_the_queue(bench: Bench) -> None:
+    record = bench.deliver("a")
+    bench.stack.table.advance_head("acme/site", "refs/heads/main", Head("b", "2026-11-23T11:00:00.000000Z"))
+
+    assert bench.run(record) == []
+    assert bench.fetched == []
+    assert bench.status("a") == "superseded"
+
+
+def test_an_older_push_that_comes_later_does_not_replace_a_newer_artifact(bench: Bench) -> None:
+    older, newer = bench.deliver("a"), bench.deliver("b")
+
+    bench.run(newer)
+    bench.run(older)
+
+    assert bench.fetched == ["b"]
+    assert bench.status("a") == "superseded"
+
+
+def test_a_message_that_comes_twice_is_fetched_once(bench: Bench) -> None:
+    record = bench.deliver("a")
+
+    assert bench.run(record) == []
+    assert bench.run(record, attempt=2) == []
+    assert bench.fetched == ["a"]
+
+
+def test_a_fetch_that_died_is_taken_up_again(bench: Bench) -> None:
+    record = bench.deliver("a")
+    bench.stack.table.move("a", DeliveryStatus.FETCHING, when={DeliveryStatus.QUEUED})
+
+    assert bench.run(record, attempt=2) == []
+    assert bench.status("a") == "stored"
+
+
+@pytest.mark.parametrize(("attempt", "delay"), [(1, 5), (2, 30), (3, 120), (4, 300)])
+def test_a_temporary_failure_is_tried_again_later_and_later(bench: Bench, attempt: int, delay: int) -> None:
+    record = bench.deliver("a")
+    bench.outcomes["a"] = TemporaryFailure("api.github.com answered 503")
+
+    assert bench.run(record, attempt=attempt) == ["a"]
+    assert bench.visibility == [("a", delay)]
+    assert bench.status("a") == "retrying"
+    assert bench.item("a")["reason"] == f"api.github.com answered 503. Trying again in {delay} s"
+    assert [each["error"] for each in bench.item("a")["attempts"]] == ["api.github.com answered 503"]
+
+
+@pytest.mark.parametrize(("asked", "delay"), [(90, 90), (10**6, 3600)])
+def test_the_other_side_may_say_when(bench: Bench, asked: int, delay: int) -> None:
+    bench.outcomes["a"] = TemporaryFailure("Slow down", retry_after=asked)
+
+    bench.run(bench.deliver("a"))
+    assert bench.visibility == [("a", delay)]
+
+
+def test_the_last_attempt_fails_the_delivery_and_lets_the_message_go_to_the_dead_letters(bench: Bench) -> None:
+    record = bench.deliver("a")
+    bench.outcomes["a"] = TemporaryFailure("api.github.com answered 503")
+
+    assert bench.run(record, attempt=MAX) == ["a"]
+    assert bench.visibility == [("a", 0)]
+    assert bench.status("a") == "failed"
+    assert bench.item("a")["reason"] == "api.github.com answered 503 (attempt 5, the last)"
+
+
+@pytest.mark.parametrize("attempt", [1, MAX])
+def test_a_permanent_failure_fails_at_once_and_says_what_to_do(bench: Bench, attempt: int) -> None:
+    record = bench.deliver("a")
+    bench.outcomes["a"] = PermanentFailure("The token is not valid: give the provider a new one")
+
+    assert bench.run(record, attempt=attempt) == []
+    assert bench.status("a") == "failed"
+    assert bench.item("a")["reason"].startswith("The token is not valid: give the provider a new one")
+
+
+def test_a_failed_delivery_whose_message_was_put_back_is_fetched(bench: Bench) -> None:
+    record = bench.deliver("a")
+    bench.outcomes["a"] = PermanentFailure("The token is not valid")
+    bench.run(record)
+    bench.outcomes.clear()
+
+    assert bench.run(record) == []
+    assert bench.status("a") == "stored"
+    assert [each["error"] for each in bench.item("a")["attempts"]] == ["The token is not valid", ""]
+
+
+def test_messages_behind_a_failed_one_of_their_group_are_handed_back(bench: Bench) -> None:
+    newest = bench.deliver("b", received_at="2026-11-23T12:00:00.000000Z")
+    older, elsewhere = bench.deliver("a"), bench.deliver("c", ref="refs/heads/dev")
+    bench.outcomes["b"] = TemporaryFailure("Not now")
+
+    assert bench.run(newest, older, elsewhere) == ["b", "a"]
+    assert bench.fetched == ["b", "c"]
+    assert ("a", 0) in bench.visibility
+    assert bench.status("c") == "stored"
+
+
+def test_what_aws_refuses_is_named_and_tried_again(bench: Bench) -> None:
+    error = {"Error": {"Code": "AccessDenied", "Message": "arn:aws:iam::123456789012:role/x is not authorized"}}
+    bench.outcomes["a"] = ClientError(error, "PutObject")
+
+    assert bench.run(bench.deliver("a")) == ["a"]
+    assert bench.item("a")["reason"].startswith("AWS answered AccessDenied to PutObject.")
+
+
+def test_an_unexpected_error_is_a_visible_failure_without_its_text(bench: Bench) -> None:
+    bench.outcomes["a"] = RuntimeError("Authorization: Bearer secret")
+
+    assert bench.run(bench.deliver("a"), attempt=MAX) == ["a"]
+    assert bench.status("a") == "failed"
+    assert "RuntimeError" in bench.item("a")["reason"]
+    assert "secret" not in json.dumps(bench.item("a"))
+
+
+@pytest.mark.parametrize("body", ["", "no json", "[]", "{}", '{"delivery": 1}'])
+def test_a_message_that_is_none_of_ours_goes_to_the_dead_letters(bench: Bench, body: str) -> None:
+    record = bench.deliver("a")
+    record["body"] = body
+
+    assert bench.run(record) == ["a"]
+    assert bench.fetched == []
+
+
+def test_a_message_for_an_unknown_delivery_goes_to_the_dead_letters(bench: Bench) -> None:
+    request = queue.FetchRequest("gone", "acme/site", "refs/heads/main", "c" * 40, "2026", "zip_download")
+
+    assert bench.run(bench.record(request)) == ["gone"]
+
+
+def test_a_job_notices_that_its_time_is_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[Callable[[], None]] = []
+    monkeypatch.setattr(Bench, "fetch", lambda self, job: times.append(job.check_time) or job.check_time())
+    worker = Worker(bench.stack.table, bench, bench.stack.queue_url, BUCKET, MAX, bench.fetch)  # type: ignore[arg-type]
+
+    run(worker, {"Records": [bench.deliver("a")]}, Context(seconds=4))
+
+    assert "longer than the function may run" in bench.item("a")["reason"]
+
+
+def test_a_message_is_sent_once_until_it_is_asked_for_again(stack: Stack) -> None:
+    client = boto3.client("sqs")
+    request = queue.FetchRequest("a", "acme/site", "refs/heads/main", "c" * 40, "2026", "git_pull")
+    queue.send(client, stack.queue_url, request)
+    queue.send(client, stack.queue_url, request)
+    queue.send(client, stack.queue_url, request, requeued_at="2027")
+
+    messages = stack.messages()
+    assert len(messages) == 2
+    assert queue.FetchRequest.from_json(messages[0]["Body"]) == request

@@ -1,0 +1,297 @@
+import http.server
+import io
+import ssl
+import subprocess
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import boto3
+import pytest
+import trustme
+
+from lambdas.common.artifacts import PART_SIZE, StoredArtifact
+from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
+from lambdas.common.provider_secret import ProviderSecret
+from lambdas.zip_download import fetch as zip_download
+from lambdas.zip_download.download import tls_context
+from lambdas.zip_download.settings import Settings
+from tests.lambdas.conftest import BUCKET, GitRepository, HostedRepository, make_job, stored_object, versions_of
+
+pytestmark = pytest.mark.usefixtures("stack")
+
+
+def settings_for(api_url: str, ca_pem: str) -> Settings:
+    return Settings(
+        deliveries_table="deliveries",
+        provider_secret_arn="unused",
+        provider_kind="github_enterprise",
+        api_url=api_url,
+        ca_bundle=ca_pem,
+        output_bucket=BUCKET,
+        queue_url="unused",
+        max_receive_count=5,
+    )
+
+
+def fetch(
+    settings: Settings, repository: str, commit: str, *, token: str = "a token", seconds: float = 60
+) -> StoredArtifact:
+    return zip_download.fetch(
+        make_job(repository, commit, seconds=seconds),
+        settings=settings,
+        secret=ProviderSecret(git_token=token),
+        tls=tls_context(settings.ca_bundle),
+        s3=boto3.client("s3"),
+    )
+
+
+def fetch_hosted(hosted: HostedRepository, **options: str) -> StoredArtifact:
+    settings = settings_for(hosted.host.api_url, hosted.host.ca_pem)
+    return fetch(settings, hosted.full_name, hosted.work.head(), **{"token": hosted.token, **options})  # type: ignore[arg-type]
+
+
+def test_the_artifact_is_what_git_archives(hosted: HostedRepository) -> None:
+    stored = fetch_hosted(hosted)
+
+    data, metadata, version = stored_object(f"{hosted.full_name}/main/{hosted.full_name.split('/')[1]}.zip")
+    assert data == hosted.work.git("archive", "--format=zip", "HEAD")
+    assert (stored.version_id, stored.size) == (version, len(data))
+    assert metadata["commit"] == hosted.work.head()
+    assert metadata["content-digest"] == stored.content_digest
+
+
+def test_the_same_tree_makes_no_new_version(hosted: HostedRepository) -> None:
+    first = fetch_hosted(hosted)
+    hosted.work.commit("The same files again")
+    hosted.publish()
+    second = fetch_hosted(hosted)
+
+    assert versions_of(first.key) == [first.version_id] == [second.version_id]
+    assert second.reason.startswith("The content has not changed")
+
+
+def test_both_methods_agree_on_what_is_the_same_content(hosted: HostedRepository, tmp_path: Path) -> None:
+    import pygit2
+
+    from lambdas.common.artifacts import content_digest
+    from lambdas.git_pull.archive import write_zip
+
+    out = io.BytesIO()
+    written = write_zip(
+        pygit2.Repository(str(hosted.work.path)), hosted.work.head(), out.write, check_time=lambda: None
+    )
+
+    assert content_digest(written.entries) == fetch_hosted(hosted).content_digest
+
+
+def test_an_archive_of_many_parts(hosted: HostedRepository) -> None:
+    hosted.work.write(
+        "noise.bin",
+        subprocess.run(["head", "-c", str(3 * PART_SIZE), "/dev/urandom"], capture_output=True, check=True).stdout,
+    )
+    hosted.work.commit("Noise")
+    hosted.publish()
+
+    stored = fetch_hosted(hosted)
+
+    assert stored_object(stored.key)[0] == hosted.work.git("archive", "--format=zip", "HEAD")
+    assert boto3.client("s3").list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
+
+
+def test_a_token_that_is_not_valid(hosted: HostedRepository) -> None:
+    with pytest.raises(PermanentFailure, match="token is not valid"):
+        fetch_hosted(hosted, token="revoked")
+
+
+def test_a_repository_that_is_not_there(hosted: HostedRepository) -> None:
+    with pytest.raises(PermanentFailure, match="no such repository or commit"):
+        fetch_hosted(replace(hosted, full_name="acme/nothing"))
+
+
+def test_an_authority_that_is_not_trusted(hosted: HostedRepository) -> None:
+    settings = settings_for(hosted.host.api_url, "")
+
+    with pytest.raises(PermanentFailure, match=r"certificate of 127\.0\.0\.1 is not trusted"):
+        fetch(settings, hosted.full_name, hosted.work.head())
+
+
+def test_a_bundle_without_certificates() -> None:
+    with pytest.raises(PermanentFailure, match="no PEM certificates"):
+        tls_context("not a certificate")
+
+
+def test_plain_http_is_refused() -> None:
+    with pytest.raises(PermanentFailure, match="not HTTPS"):
+        fetch(settings_for("http://127.0.0.1:1", ""), "acme/site", "a" * 40)
+
+
+def test_a_server_that_is_down() -> None:
+    with pytest.raises(TemporaryFailure, match="connection to 127"):
+        fetch(settings_for("https://127.0.0.1:1", ""), "acme/site", "a" * 40)
+
+
+@dataclass
+class Server:
+    """An HTTPS server that answers as told, on two ports, and remembers what it was asked."""
+
+    url: str = ""
+    other_url: str = ""
+    ca_pem: str = ""
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    """Path and Authorization header of each."""
+    answer: Callable[[http.server.BaseHTTPRequestHandler], None] = lambda request: request.send_error(500)
+
+    def settings(self) -> Settings:
+        return settings_for(self.url, self.ca_pem)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            made.requests.append((self.path, self.headers.get("Authorization", "")))
+            made.answer(self)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    authority = trustme.CA()
+    made.ca_pem = authority.cert_pem.bytes().decode()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
+    for each in servers:
+        each.socket = context.wrap_socket(each.socket, server_side=True)
+        threading.Thread(target=each.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    made.url, made.other_url = (f"https://127.0.0.1:{each.server_port}" for each in servers)
+    yield made
+    for each in servers:
+        each.shutdown()
+        each.server_close()
+
+
+def respond(
+    status: int, body: bytes = b"", *, length: int | None = None, **headers: str
+) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.send_header("Content-Length", str(len(body) if length is None else length))
+        request.end_headers()
+        request.wfile.write(body)
+
+    return answer
+
+
+def zip_of(repository: GitRepository) -> bytes:
+    return repository.git("archive", "--format=zip", "--prefix=acme-site-1/", "HEAD")
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_the_token_is_dropped_when_a_redirect_leaves_the_host(
+    server: Server, repository: GitRepository, elsewhere: bool
+) -> None:
+    archive = respond(200, zip_of(repository))
+    target = f"{server.other_url if elsewhere else server.url}/archive?sig=1"
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        (archive if request.path.startswith("/archive") else respond(302, Location=target))(request)
+
+    server.answer = answer
+    commit = repository.head()
+    fetch(server.settings(), "acme/site", commit)
+
+    assert server.requests == [
+        (f"/repos/acme/site/zipball/{commit}", "Bearer a token"),
+        ("/archive?sig=1", "" if elsewhere else "Bearer a token"),
+    ]
+
+
+def test_a_redirect_to_plain_http_is_not_followed(server: Server) -> None:
+    server.answer = respond(302, Location="http://127.0.0.1:1/archive")
+
+    with pytest.raises(PermanentFailure, match="not HTTPS"):
+        fetch(server.settings(), "acme/site", "a" * 40)
+
+
+def test_redirects_come_to_an_end(server: Server) -> None:
+    server.answer = respond(302, Location="/again")
+
+    with pytest.raises(PermanentFailure, match="redirected more than 5 times"):
+        fetch(server.settings(), "acme/site", "a" * 40)
+    assert len(server.requests) == 6
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "retry_after"),
+    [
+        (respond(500), TemporaryFailure, None),
+        (respond(503, Retry_After="90"), TemporaryFailure, 90),
+        (respond(429, Retry_After="7"), TemporaryFailure, 7),
+        (respond(429, Retry_After="Wed, 21 Oct 2026 07:28:00 GMT"), TemporaryFailure, None),
+        (respond(403, X_RateLimit_Remaining="0"), TemporaryFailure, None),
+        (respond(403), PermanentFailure, None),
+        (respond(410), PermanentFailure, None),
+    ],
+)
+def test_what_the_providers_answer_means(
+    server: Server,
+    answer: Callable[[http.server.BaseHTTPRequestHandler], None],
+    failure: type[FetchError],
+    retry_after: int | None,
+) -> None:
+    server.answer = answer
+
+    with pytest.raises(failure) as caught:
+        fetch(server.settings(), "acme/site", "a" * 40)
+    assert getattr(caught.value, "retry_after", None) == retry_after
+
+
+def test_a_download_that_breaks_off_leaves_nothing_behind(server: Server, repository: GitRepository) -> None:
+    repository.write(
+        "noise.bin",
+        subprocess.run(["head", "-c", str(2 * PART_SIZE), "/dev/urandom"], capture_output=True, check=True).stdout,
+    )
+    commit = repository.commit("Noise")
+    archive = zip_of(repository)
+    server.answer = respond(200, archive[: PART_SIZE + 1000], length=len(archive))
+
+    with pytest.raises(TemporaryFailure):
+        fetch(server.settings(), "acme/site", commit)
+    assert versions_of("acme/site") == []
+    assert boto3.client("s3").list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
+
+
+def test_another_commit_than_the_pushed_one_is_not_stored(server: Server, repository: GitRepository) -> None:
+    server.answer = respond(200, zip_of(repository))
+
+    with pytest.raises(PermanentFailure, match="in place of aaaaaaaaaaaa"):
+        fetch(server.settings(), "acme/site", "a" * 40)
+    assert versions_of("acme/site") == []
+
+
+def test_no_time_left_is_said_before_lambda_ends_the_function(server: Server, repository: GitRepository) -> None:
+    server.answer = respond(200, zip_of(repository))
+
+    with pytest.raises(TemporaryFailure, match="longer than the function may run"):
+        fetch(server.settings(), "acme/site", repository.head(), seconds=-1)
+
+
+def test_the_token_is_in_no_message(server: Server) -> None:
+    server.answer = respond(401)
+
+    with pytest.raises(PermanentFailure) as caught:
+        fetch(server.settings(), "acme/site", "a" * 40, token="gh-very-secret")
+    assert "gh-very-secret" not in f"{caught.value!r} {caught.value.__context__!r}"
+
+
+def test_unpacked_it_is_a_zip_that_python_reads(hosted: HostedRepository) -> None:
+    stored = fetch_hosted(hosted)
+
+    assert zipfile.ZipFile(io.BytesIO(stored_object(stored.key)[0])).testzip() is None
