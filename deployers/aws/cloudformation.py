@@ -225,6 +225,29 @@ def events(access: Access, stack_id: str, *, known: Collection[str]) -> list[Eve
     return found[::-1]
 
 
+def refusals(access: Access, *, stack_id: str, change_set_id: str = "") -> list[Event]:
+    """What CloudFormation's checks before any deployment found wrong, of a change set or of the last operation.
+
+    These are no stack events: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeEvents.html
+    """
+    of = {"ChangeSetName": change_set_id} if change_set_id else {"StackName": stack_id}
+    with aws_faults():
+        found = _client(access).describe_events(Filters={"FailedEvents": True}, **of)["OperationEvents"]
+    return [
+        Event(
+            id=event.get("EventId", ""),
+            timestamp=event["Timestamp"],
+            logical_id=event.get("LogicalResourceId", ""),
+            physical_id=event.get("PhysicalResourceId", ""),
+            resource_type=event.get("ResourceType", ""),
+            status="CREATE_FAILED",
+            reason=event.get("ValidationStatusReason") or event.get("HookStatusReason", ""),
+        )
+        for event in found
+        if event.get("EventType") in {"VALIDATION_ERROR", "HOOK_INVOCATION_ERROR"}
+    ]
+
+
 def resources(access: Access, stack_id: str) -> list[Resource]:
     """Every resource of the stack."""
     with aws_faults():

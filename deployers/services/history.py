@@ -9,6 +9,7 @@ from deployers import causes
 from deployers.aws import cloudformation
 from deployers.aws.cloudformation import StackSnapshot
 from deployers.aws.session import Access
+from deployers.errors import AwsError
 from deployers.models import Stack, StackEvent
 
 GONE = "DELETE_COMPLETE"
@@ -84,7 +85,20 @@ def count_done(stack: Stack, *, after: int) -> None:
     Stack.objects.filter(pk=stack.pk).update(resources_done=done, resources_total=total)
 
 
-def cause(stack: Stack, *, after: int) -> causes.Cause | None:
+def cause(access: Access, stack: Stack, *, after: int) -> causes.Cause | None:
     """The first real failure since the mark `after`."""
     rows: Iterable[StackEvent] = stack.events.filter(pk__gt=after, status__endswith="_FAILED").order_by("pk")
-    return causes.first_cause(rows)
+    found = causes.first_cause(rows)
+    if found is not None and found.resource_type != _STACK:
+        return found
+    # The stack as such failed: what was wrong may have been found before anything was deployed.
+    return refusal(access, stack_id=stack.stack_id) or found
+
+
+def refusal(access: Access, *, stack_id: str, change_set_id: str = "") -> causes.Cause | None:
+    """What CloudFormation found wrong before it deployed anything, if it tells."""
+    try:
+        return causes.first_cause(cloudformation.refusals(access, stack_id=stack_id, change_set_id=change_set_id))
+    except AwsError:
+        # Only details: an account that may not read them, or a region that has none, still gets AWS's summary.
+        return None

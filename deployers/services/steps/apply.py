@@ -8,7 +8,7 @@ from django.utils.crypto import salted_hmac
 from deployers import catalog, requests, templates
 from deployers.aws import cloudformation
 from deployers.aws.cloudformation import ChangeSet, StackSnapshot
-from deployers.errors import AlreadyExistsAtAws, NotFoundAtAws, RequestInvalid, StackBroken
+from deployers.errors import AlreadyExistsAtAws, AwsError, NotFoundAtAws, RequestInvalid, StackBroken
 from deployers.services import history, publish
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work, set_stack
 from deployers.states import OperationStatus, Step, in_progress
@@ -17,6 +17,7 @@ from integrations.services import providers
 # How long AWS may take to show that it began what it was asked to.
 GRACE = timedelta(seconds=30)
 SOON = timedelta(seconds=1)
+TURNS = 3
 _REMAINS = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"}
 
 
@@ -64,7 +65,7 @@ def clear(work: Work) -> Outcome:
     if in_progress(snapshot.status):
         return Again()
     if snapshot.status == "DELETE_FAILED":
-        found = history.cause(work.stack, after=0)
+        found = history.cause(work.access, work.stack, after=0)
         raise StackBroken(
             f"What the failed creation left cannot be deleted. {found.message if found else snapshot.reason}",
             remedy="Delete the stack in the AWS console, then press Retry.",
@@ -119,9 +120,7 @@ def change_set(work: Work) -> Outcome:
     stack, operation = work.stack, work.operation
     if not operation.change_set_id:
         return _create_change_set(work)
-    found = cloudformation.describe_change_set(
-        work.access, name_or_id=operation.change_set_id, stack=stack.stack_id or stack.name
-    )
+    found = cloudformation.describe_change_set(work.access, name_or_id=operation.change_set_id, stack=stack.name)
     if found is None:
         operation.change_set_id = ""
         return Again(SOON)
@@ -133,17 +132,22 @@ def change_set(work: Work) -> Outcome:
         cloudformation.delete_change_set(work.access, change_set_id=found.id)
         return Next(Step.OUTPUTS)
     if not found.executable:
-        cloudformation.delete_change_set(work.access, change_set_id=found.id)
-        raise StackBroken(
-            f"CloudFormation cannot make the change: {found.reason or found.status}",
-            remedy="Remove the cause, then press Retry.",
-            code="change_set_failed",
-        )
+        raise _refused(work, found)
     work.look()
     history.follow(work.access, stack)
     work.options["after_event"] = history.last_event(stack)
     set_stack(stack, resources_done=0, resources_total=found.changes)
     return Next(Step.EXECUTE)
+
+
+def _refused(work: Work, found: ChangeSet) -> StackBroken:
+    why = history.refusal(work.access, stack_id=found.stack_id, change_set_id=found.id)
+    cloudformation.delete_change_set(work.access, change_set_id=found.id)
+    return StackBroken(
+        f"CloudFormation cannot make the change. {why.message if why else found.reason or found.status}",
+        remedy=why.remedy if why else "Remove the cause, then press Retry.",
+        code="change_set_failed",
+    )
 
 
 def _create_change_set(work: Work) -> Outcome:
@@ -161,7 +165,7 @@ def _create_change_set(work: Work) -> Outcome:
     unchanged = set() if create or digest != stack.parameters_digest else set(secret)
     name = requests.change_set_name(operation.pk)
     request = requests.change_set(
-        stack=stack.stack_id or stack.name,
+        stack=stack.name if create else stack.stack_id,
         name=name,
         create=create,
         template_url=work.options["published"]["template_url"],
@@ -173,23 +177,29 @@ def _create_change_set(work: Work) -> Outcome:
     )
     try:
         change_set_id, stack_id = cloudformation.create_change_set(work.access, request)
-    except AlreadyExistsAtAws:
+    except AlreadyExistsAtAws as error:
         found = _our_change_set(work, name)
         if found is None:
-            # A stack of this name came up in between; what it is decides what to do.
-            return Next(Step.PREPARE)
+            return _look_again(work, error)
         change_set_id, stack_id = found.id, found.stack_id
-    except NotFoundAtAws:
-        return Next(Step.PREPARE)
+    except NotFoundAtAws as error:
+        return _look_again(work, error)
     operation.change_set_id = change_set_id
     if stack_id != stack.stack_id:
         set_stack(stack, stack_id=stack_id, aws_status="REVIEW_IN_PROGRESS")
     return Again(timedelta(0))
 
 
+def _look_again(work: Work, error: AwsError) -> Outcome:
+    """A stack came or went in between: what is there now decides. Raises the error when that does not end."""
+    work.options["turns"] = int(work.options.get("turns", 0)) + 1
+    if work.options["turns"] > TURNS:
+        raise error
+    return Next(Step.PREPARE)
+
+
 def _our_change_set(work: Work, name: str) -> ChangeSet | None:
-    stack = work.stack
-    found = cloudformation.describe_change_set(work.access, name_or_id=name, stack=stack.stack_id or stack.name)
+    found = cloudformation.describe_change_set(work.access, name_or_id=name, stack=work.stack.name)
     if found is None or found.tags.get(requests.OWNER_TAG) != str(work.integration.pk):
         return None
     return found
@@ -238,9 +248,7 @@ def stack_parameters(work: Work) -> dict[str, str]:
 def execute(work: Work) -> Outcome:
     """Start the change set, unless that happened already."""
     stack, operation = work.stack, work.operation
-    found = cloudformation.describe_change_set(
-        work.access, name_or_id=operation.change_set_id, stack=stack.stack_id or stack.name
-    )
+    found = cloudformation.describe_change_set(work.access, name_or_id=operation.change_set_id, stack=stack.name)
     if found is None:
         # Executed and cleaned up, or deleted by somebody: a new one tells, by being empty or not.
         operation.change_set_id = ""
@@ -284,7 +292,7 @@ def watch(work: Work) -> Outcome:
 
 
 def _failure(work: Work, snapshot: StackSnapshot, after: int) -> StackBroken:
-    found = history.cause(work.stack, after=after)
+    found = history.cause(work.access, work.stack, after=after)
     why = found.message if found else snapshot.reason or "AWS gave no reason"
     remedy = found.remedy if found else "Look at the events, then press Retry."
     match snapshot.status:

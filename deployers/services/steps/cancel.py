@@ -22,7 +22,7 @@ def _before_execution(step: Step, work: Work) -> Outcome | None:
         found = cloudformation.describe_change_set(
             work.access,
             name_or_id=work.operation.change_set_id or requests.change_set_name(work.operation.pk),
-            stack=stack.stack_id or stack.name,
+            stack=stack.name,
         )
         if found is not None and found.executed:
             # By a worker that was lost right after; the step finds out and goes on to follow CloudFormation.

@@ -146,7 +146,7 @@ def _retained(work: Work, failed: list[Resource]) -> list[str]:
 
 
 def _stuck(work: Work, snapshot: StackSnapshot) -> StackBroken:
-    found = history.cause(work.stack, after=int(work.options.get("after_event", 0)))
+    found = history.cause(work.access, work.stack, after=int(work.options.get("after_event", 0)))
     return StackBroken(
         f"The stack {snapshot.name} could not be deleted. {found.message if found else snapshot.reason}",
         remedy="Remove the cause, then press Retry.",
