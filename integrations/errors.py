@@ -2,8 +2,8 @@
 
 SluiceError (teams.errors)
     InvalidValue                a value a person gave does not fit; `field` names it
-        HostNotAllowed          the address of a provider is none the panel may connect to
     ProviderError               what came of calling a provider's API
+        HostNotAllowed          its address is none that the panel may connect to
         ProviderUnreachable     no answer, or one that says 5xx                           retryable
         CertificateNotTrusted   TLS cannot be verified
         ProviderRateLimited     too many calls; `retry_after` says how long to wait       retryable
@@ -30,12 +30,6 @@ class InvalidValue(SluiceError):
     status = 400
 
 
-class HostNotAllowed(InvalidValue):
-    """The provider's host is not HTTPS, does not resolve, or resolves only to addresses the panel must not call."""
-
-    code = "host_not_allowed"
-
-
 class ProviderError(SluiceError):
     """A git provider could not be called, or said no. `retry_after` is in seconds where the provider told."""
 
@@ -45,6 +39,13 @@ class ProviderError(SluiceError):
     def __init__(self, message: str, *, remedy: str = "", field: str = "", retry_after: int | None = None) -> None:
         super().__init__(message, remedy=remedy, field=field)
         self.retry_after = retry_after
+
+
+class HostNotAllowed(ProviderError):
+    """The provider's host is not HTTPS, does not resolve, or resolves only to addresses the panel must not call."""
+
+    code = "host_not_allowed"
+    status = 400
 
 
 class ProviderUnreachable(ProviderError):

@@ -84,8 +84,8 @@ class Answer:
         errors = errors if isinstance(errors, list) else []
         said = [body.get("message") or body.get("error")]
         said += [error.get("message") if isinstance(error, dict) else error for error in errors]
-        words = "; ".join(text.strip() for text in said if isinstance(text, str) and text.strip())
-        return " ".join(words.split())[:MAX_QUOTE]
+        words = " ".join("; ".join(text.strip() for text in said if isinstance(text, str) and text.strip()).split())
+        return "".join(filter(str.isprintable, words))[:MAX_QUOTE]
 
 
 Explain = Callable[[Answer], ProviderError | None]
@@ -96,7 +96,7 @@ class HttpClient:
 
     `allowed_networks` are the private networks the host may be in; `ca_bundle` is PEM text to trust besides the public
     authorities; `explain` may turn an answer of 400 or more into a more precise error than its status alone allows.
-    Raises HostNotAllowed and InvalidValue at once for an address or a bundle that cannot be used.
+    Raises HostNotAllowed and InvalidValue for an address or a bundle that cannot be used.
     """
 
     def __init__(
@@ -308,6 +308,10 @@ class _GuardedAdapter(HTTPAdapter):
                 raise_on_status=False,
             )
         )
+
+    def cert_verify(self, conn: Any, *_: Any) -> None:
+        # The context knows whom to trust; requests would load its own list into it at every connection.
+        conn.cert_reqs = "CERT_REQUIRED"
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)

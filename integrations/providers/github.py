@@ -3,6 +3,7 @@
 https://docs.github.com/en/rest
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -34,6 +35,7 @@ from integrations.providers.base import (
 from integrations.providers.github_errors import explain
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import check_full_name
+from lambdas.common.refs import BRANCH_PREFIX, Ref
 
 API_VERSION = "2022-11-28"
 PER_PAGE = 100  # the most that GitHub gives
@@ -107,7 +109,7 @@ class GitHub(ProviderClient):
             answer = self._http.get(
                 "/user/repos", params={"sort": "full_name", "per_page": PER_PAGE, "page": following}
             )
-            repositories = [_repository(item) for item in _objects(answer.json())]
+            repositories = [self._described(item) for item in _objects(answer.json())]
             found += [each for each in repositories if wanted in each.full_name.lower()]
             following = _page_number(answer.next_url)
             if following is None or len(found) >= ENOUGH_MATCHES:
@@ -115,7 +117,7 @@ class GitHub(ProviderClient):
         return Page(found, following)
 
     def repository(self, full_name: str) -> RemoteRepository:
-        return _repository(self._repository(full_name))
+        return self._described(self._repository(full_name))
 
     def refs(self, full_name: str) -> list[RemoteRef]:
         path = _path(full_name)
@@ -220,6 +222,17 @@ class GitHub(ProviderClient):
         with self._needs(full_name, "Commit statuses: read and write"):
             self._http.post(f"{_path(full_name)}/statuses/{quote(commit, safe='')}", json=body)
 
+    def _described(self, body: Mapping[str, Any]) -> RemoteRepository:
+        full_name = _text(body, "full_name")
+        try:
+            _checked(full_name)
+            branch = body.get("default_branch") or ""
+            branch = Ref.parse(f"{BRANCH_PREFIX}{branch}").name if branch else ""
+        except (InvalidName, InvalidValue):
+            raise UnexpectedAnswer("The answer is not like GitHub's: a name in it is no name.") from None
+        # The address is made here, not read: it becomes a link on our pages.
+        return RemoteRepository(full_name, branch, body.get("private") is not False, f"{self.web_url}/{full_name}")
+
     def _repository(self, full_name: str) -> Mapping[str, Any]:
         path = _path(full_name)
         try:
@@ -290,6 +303,10 @@ class GitHubEnterprise(GitHub):
         return self._tenant or "git"
 
 
+# No NUL and no lone surrogate: JSON may carry them, the database cannot.
+_TEXT = re.compile(r"[^\x00\ud800-\udfff]+")
+
+
 def _checked(full_name: str) -> str:
     try:
         check_full_name(full_name)
@@ -327,7 +344,7 @@ def _text(body: Mapping[str, Any], *path: str) -> str:
     value: Any = body
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
-    if not isinstance(value, str | int) or value == "":
+    if not isinstance(value, str | int) or not _TEXT.fullmatch(str(value)):
         raise UnexpectedAnswer(f"The answer is not like GitHub's: {'.'.join(path)} is missing.", field="base_url")
     return str(value)
 
@@ -337,15 +354,6 @@ def _fingerprint(public_key: str) -> str:
         return fingerprint(public_key)
     except ValueError:  # someone else's key, of a form we don't know, is none of ours
         return ""
-
-
-def _repository(body: Mapping[str, Any]) -> RemoteRepository:
-    return RemoteRepository(
-        full_name=_text(body, "full_name"),
-        default_branch=str(body.get("default_branch") or ""),
-        private=body.get("private") is not False,
-        web_url=str(body.get("html_url") or ""),
-    )
 
 
 def _webhook(answer: Answer) -> RemoteWebhook:

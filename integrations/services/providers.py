@@ -53,8 +53,9 @@ def create(
     Forbidden, InvalidValue and ProviderError, each with the field to look at.
     """
     roles.require(Role.ADMIN, user=actor, team=team)
-    provider = Provider(team=team, kind=kind, name=name.strip(), base_url=base_url.strip(), ssh_port=ssh_port)
-    provider.ca_bundle, provider.ssh_known_hosts = ca_bundle.strip(), ssh_known_hosts.strip()
+    given = {"name": name, "base_url": base_url, "ca_bundle": ca_bundle, "ssh_known_hosts": ssh_known_hosts}
+    tidy = {field: _tidy(field, value) for field, value in given.items()}
+    provider = Provider(team=team, kind=kind, ssh_port=ssh_port, **tidy)
     provider.credentials = _cleaned(kind, credentials)
     _validate(provider)
     _learn(provider)
@@ -87,7 +88,7 @@ def update(
     }
     changes: dict[str, Any] = {}
     for field, value in given.items():
-        new = value.strip().rstrip("/") if isinstance(value, str) else value
+        new = _tidy(field, value) if isinstance(value, str) else value
         if new is not None and new != (old := getattr(provider, field)):
             changes[field] = [old, new]
             setattr(provider, field, new)
@@ -170,6 +171,12 @@ def known_hosts_lines(host: str, port: int, keys: list[str]) -> str:
     """The lines of a known_hosts file (sshd(8)) for a host with these keys, each `<type> <base64>`."""
     name = host if port == 22 else f"[{host}]:{port}"
     return "\n".join(f"{name} {key}" for key in keys)
+
+
+def _tidy(field: str, value: str) -> str:
+    """Without blanks around its lines, and without the line ends of browsers."""
+    text = "\n".join(line.strip() for line in value.replace("\x00", "").splitlines() if line.strip())
+    return text.rstrip("/") if field == "base_url" else text
 
 
 def _cleaned(kind: str, credentials: Mapping[str, str]) -> dict[str, str]:

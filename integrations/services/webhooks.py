@@ -27,20 +27,25 @@ def install(*, integration: Integration, url: str) -> WebhookState:
     Where the provider does not let us, the state becomes MANUAL and `webhook_problem` says why. Raises ProviderError
     only for what may pass by itself (`retryable`).
     """
-    repository = integration.repository
+    repository, previous = integration.repository, integration.webhook_remote_id
     remote = providers.client(repository.provider)
     try:
         webhook = remote.install_webhook(repository.full_name, url=url, secret=integration.webhook_secret)
-        previous = integration.webhook_remote_id
-        if previous and previous != webhook.id:
-            remote.remove_webhook(repository.full_name, previous)
     except ProviderError as error:
         if error.retryable:
             raise
-        return _store(integration, WebhookState.MANUAL, problem=str(error))
-    known = integration.webhook_state == WebhookState.VERIFIED and integration.webhook_remote_id == webhook.id
+        return _store(integration, WebhookState.MANUAL, remote_id=previous, problem=str(error))
+    problem = ""
+    if previous and previous != webhook.id:
+        try:
+            remote.remove_webhook(repository.full_name, previous)
+        except ProviderError as error:
+            if error.retryable:
+                raise
+            problem = f"The webhook at the former address may still be there. {error}"
+    known = integration.webhook_state == WebhookState.VERIFIED and previous == webhook.id
     state = WebhookState.VERIFIED if known else WebhookState.INSTALLED
-    return _store(integration, state, remote_id=webhook.id)
+    return _store(integration, state, remote_id=webhook.id, problem=problem)
 
 
 def ping(*, integration: Integration) -> bool:

@@ -71,6 +71,13 @@ def test_what_the_provider_says_is_shortened(http: HttpClient):
     assert len(str(caught.value)) < 400
 
 
+@responses.activate
+def test_what_the_provider_says_can_be_stored(http: HttpClient):
+    responses.get(f"{BASE}/user", status=400, json={"message": "a\x00b\ud800c\u202ed"})
+    with pytest.raises(ProviderRefused, match="abcd"):
+        http.get("/user")
+
+
 @pytest.mark.parametrize("body", ["<html>Sign in</html>", "", "[" * 100_000])
 @responses.activate
 def test_an_answer_that_is_no_json_points_to_the_address(http: HttpClient, body: str):

@@ -1,7 +1,7 @@
 """What every kind of provider must do, whatever its API: one set of tests, run for each kind that is registered.
 
-A kind joins by adding its `FakeProvider` to FAKES: it answers at the socket like the real one, from documented
-payloads. The class keeps just enough state for the promises that span two calls (no twins, gone already is fine).
+A kind joins with a `FakeProvider` in `test_contract.FAKES`: it answers at the socket like the real one, from documented
+payloads, with just enough state for the promises that span two calls (no twins, gone already is fine).
 """
 
 from abc import ABC, abstractmethod
@@ -63,7 +63,7 @@ class FakeProvider(ABC):
 
 
 class ProviderContract:
-    """Subclassed by each kind's test module with fixtures `fake` and `remote`."""
+    """The tests; `fake` is the provider, and `remote` our client of it."""
 
     def test_credentials_that_work_say_whose_they_are(self, remote: ProviderClient):
         assert remote.check().login == "ada"

@@ -14,8 +14,8 @@ from integrations.errors import (
 from integrations.providers.base import ProviderConfig
 from integrations.providers.github import GitHub, GitHubEnterprise
 from tests.factories import PUBLIC_KEY
-from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET, ProviderContract
-from tests.integrations.providers.fake_github import HOST_KEYS, FakeGitHub, FakeGitHubEnterprise, reply
+from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET
+from tests.integrations.providers.fake_github import HOST_KEYS, FakeGitHub, reply
 
 
 @pytest.fixture
@@ -26,20 +26,6 @@ def fake(mock: responses.RequestsMock) -> FakeGitHub:
 @pytest.fixture
 def remote(fake: FakeGitHub) -> GitHub:
     return GitHub(fake.config)
-
-
-class TestGitHub(ProviderContract):
-    pass
-
-
-class TestGitHubEnterprise(ProviderContract):
-    @pytest.fixture
-    def fake(self, mock: responses.RequestsMock) -> FakeGitHubEnterprise:
-        return FakeGitHubEnterprise(mock)
-
-    @pytest.fixture
-    def remote(self, fake: FakeGitHubEnterprise) -> GitHubEnterprise:
-        return GitHubEnterprise(fake.config)
 
 
 def test_every_call_carries_the_token_and_the_version(remote: GitHub, fake: FakeGitHub):
@@ -192,6 +178,27 @@ def test_an_address_that_is_not_githubs_api_is_told(remote: GitHub, fake: FakeGi
     with pytest.raises(UnexpectedAnswer) as caught:
         remote.check()
     assert caught.value.field == "base_url"
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"full_name": "../../etc"},
+        {"full_name": "acme/shop\x00"},
+        {"full_name": "acme/\ud800"},
+        {"default_branch": "a..b"},
+        {"default_branch": ["main"]},
+    ],
+)
+def test_names_that_are_none_are_not_taken_over(remote: GitHub, fake: FakeGitHub, lie: dict):
+    fake._always(reply(200, {**fake.repository(), **lie}))
+    with pytest.raises(UnexpectedAnswer):
+        remote.repository(REPOSITORY)
+
+
+def test_a_link_is_made_from_the_name_and_never_taken_over(remote: GitHub, fake: FakeGitHub):
+    fake._always(reply(200, {**fake.repository(), "html_url": "javascript:alert(1)"}))
+    assert remote.repository(REPOSITORY).web_url == "https://github.com/acme/shop"
 
 
 def test_github_publishes_its_host_keys(remote: GitHub):

@@ -91,7 +91,7 @@ def test_a_rejected_token_is_shown_at_its_field_and_nothing_is_stored(team: Team
 def test_a_value_that_does_not_fit_is_shown_at_its_field_without_a_call(
     team: Team, admin: User, github: FakeGitHub, fields: dict, field: str
 ):
-    with pytest.raises(InvalidValue) as caught:
+    with pytest.raises((InvalidValue, HostNotAllowed)) as caught:
         create(team, admin, **fields)
     assert caught.value.field == field
     assert len(github.mock.calls) == 0
@@ -154,6 +154,14 @@ def test_another_address_gets_its_own_host_keys(team: Team, admin: User, github:
     provider.refresh_from_db()
     assert provider.base_url == "https://git.example.com"
     assert provider.ssh_known_hosts.startswith("[git.example.com]:2222 ssh-")
+
+
+def test_text_from_a_browser_is_stored_with_plain_line_ends(provider: Provider, admin: User, github: FakeGitHub):
+    # The second key ends like an address may not.
+    hosts = "github.com ssh-ed25519 AAAA\r\n\r\n github.com ssh-rsa AAA/ \r\n"
+    providers.update(provider=provider, actor=admin, ssh_known_hosts=hosts)
+    provider.refresh_from_db()
+    assert provider.ssh_known_hosts == "github.com ssh-ed25519 AAAA\ngithub.com ssh-rsa AAA/"
 
 
 def test_a_failed_check_is_stored_and_a_good_one_clears_it(provider: Provider, github: FakeGitHub):

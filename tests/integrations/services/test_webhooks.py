@@ -45,6 +45,15 @@ def test_where_the_token_may_not_a_person_has_to_and_is_told_why(integration: In
     assert steps.concealed == {"Secret"}
 
 
+def test_a_webhook_of_ours_is_not_forgotten_when_the_token_loses_its_rights(
+    integration: Integration, github: FakeGitHub
+):
+    webhooks.install(integration=integration, url=HOOK_URL)
+    github.forbid_administration()
+    assert webhooks.install(integration=integration, url=OTHER_URL) == WebhookState.MANUAL
+    assert stored().webhook_remote_id == "100"
+
+
 def test_a_full_repository_is_for_a_person_too(integration: Integration, github: FakeGitHub):
     github.hook_limit = 0
     assert webhooks.install(integration=integration, url=HOOK_URL) == WebhookState.MANUAL
@@ -56,6 +65,13 @@ def test_what_passes_by_itself_is_raised_for_the_next_tick(integration: Integrat
     with pytest.raises(ProviderRateLimited):
         webhooks.install(integration=integration, url=HOOK_URL)
     assert stored().webhook_state == WebhookState.ABSENT
+
+
+def test_a_host_that_is_no_longer_allowed_is_for_a_person(integration: Integration):
+    provider = integration.repository.provider
+    provider.kind, provider.base_url = "github_enterprise", "https://10.0.0.1"
+    assert webhooks.install(integration=integration, url=HOOK_URL) == WebhookState.MANUAL
+    assert "must not connect" in stored().webhook_problem
 
 
 def test_a_ping_is_sent_and_noted(integration: Integration, github: FakeGitHub):
