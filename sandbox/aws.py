@@ -23,6 +23,7 @@ SECRET_ACCESS_KEY = "sandbox"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.05
+_LOG_BYTES = 10 * 1024 * 1024
 # MiniStack hands its own environment to the Lambda functions: they get what a shell needs and nothing of the panel's.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV")
 
@@ -92,8 +93,11 @@ class Aws:
         """
         if not _is_free(self.port):
             raise AwsDidNotStart(f"Port {self.port} on 127.0.0.1 is already in use")
+        self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = self.state_dir / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir(exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".log.old"))
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | {
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.port),

@@ -49,7 +49,10 @@ class _Saver:
             time.sleep(_SECONDS)
             loop = app._MAIN_LOOP
             if loop and not loop.is_closed() and time.monotonic() < self._changed_until + _SECONDS:
-                asyncio.run_coroutine_threadsafe(self._save_all(), loop).result()
+                try:
+                    asyncio.run_coroutine_threadsafe(self._save_all(), loop).result()
+                except Exception:  # noqa: BLE001  logged, and the thread goes on
+                    _log.exception("The state is not saved; trying again in a second")
 
     async def _save_all(self) -> None:
         from ministack import app

@@ -164,6 +164,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         Aws(tmp_path / "second", first.port).start()
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks into /proc")
 def test_listens_on_this_machine_only(tmp_path: Path) -> None:
     with Aws(tmp_path) as aws:
         listening = [
@@ -175,6 +176,7 @@ def test_listens_on_this_machine_only(tmp_path: Path) -> None:
     assert listening == [f"0100007F:{aws.port:04X}"]
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks into /proc")
 def test_the_functions_see_nothing_of_this_processs_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
