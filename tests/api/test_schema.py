@@ -45,7 +45,7 @@ def test_every_operation_needs_a_token_and_may_answer_a_problem(schema):
         for operation in operations.values():
             assert operation["security"] == [{"token": []}]
             assert "application/problem+json" in operation["responses"]["default"]["content"]
-                assert operation["summary"]
+            assert operation["summary"]
 
 
 def test_secrets_are_in_no_answer(schema):
