@@ -22,6 +22,8 @@ class Verdict:
     measured: str
     target: str
     met: bool
+    by_cpu: str = ""
+    """The same ratio of CPU times, which a busy machine distorts less; no target is about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Faster:
         """One, if the size has a target."""
         if target := self.targets.get(size):
             ratio = Ratio.of(measurements[self.other], measurements[self.ours])
-            yield Verdict(size, self.claim, str(ratio), f">= {target:g}x", ratio.value >= target)
+            yield Verdict(size, self.claim, str(ratio), f">= {target:g}x", ratio.value >= target, ratio.by_cpu)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Slower:
         """One, if the size has a target."""
         if target := self.targets.get(size):
             ratio = Ratio.of(measurements[self.ours], measurements[self.other])
-            yield Verdict(size, self.claim, str(ratio), f"<= {target:g}x", ratio.value <= target)
+            yield Verdict(size, self.claim, str(ratio), f"<= {target:g}x", ratio.value <= target, ratio.by_cpu)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,14 @@ class Ratio:
     value: float
     lowest: float
     highest: float
+    by_cpu: str
 
     @classmethod
     def of(cls, above: Sequence[Measured], below: Sequence[Measured]) -> "Ratio":
         """Seconds of one method by those of another."""
         pairs = [a.seconds / b.seconds for a, b in zip(above, below, strict=True)]
-        return cls(median(above) / median(below), min(pairs), max(pairs))
+        cpu, other_cpu = (statistics.median(run.cpu_seconds for run in runs) for runs in (above, below))
+        return cls(median(above) / median(below), min(pairs), max(pairs), f"{cpu / other_cpu:.1f}x")
 
     def __str__(self) -> str:
         return f"{self.value:.2f}x ({self.lowest:.2f}-{self.highest:.2f})"

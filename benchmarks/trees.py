@@ -4,18 +4,21 @@ Nothing is taken from a real project: text is lines of made-up code that deflate
 some files are binary and do not deflate at all.
 """
 
+import hashlib
 import os
 import random
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
 _START = 1_500_000_000
 """Time of the first commit, in seconds since 1970; one commit follows every hour."""
-_EXTENSIONS = (".py", ".js", ".ts", ".html", ".css", ".md", ".json", ".yaml", ".txt", ".go")
-_BINARY_EXTENSIONS = (".png", ".woff2", ".jpg")
+_TEXT_EXTENSIONS = (b".py", b".js", b".ts", b".html", b".css", b".md", b".json", b".yaml", b".txt", b".go")
+_BINARY_EXTENSIONS = (b".png", b".woff2", b".jpg")
 _BINARY_SHARE, _EXECUTABLE_SHARE, _LINK_SHARE = 0.06, 0.03, 0.005
 _REWRITTEN_SHARE = 0.1
 """Changes that replace a whole text instead of some of its lines."""
@@ -34,7 +37,7 @@ class Size:
 
 
 SMALL = Size("small", 120, 1_100_000, 60, 3)
-MEDIUM = Size("medium", 2_674, 37_600_000, 5_000, 6)
+MEDIUM = Size("medium", 2_674, 37_600_000, 3_000, 6)
 LARGE = Size("large", 23_568, 396_000_000, 3_000, 6)
 
 
@@ -93,49 +96,75 @@ def git_environment() -> dict[str, str]:
 
 
 def _import(size: Size, path: Path) -> None:
-    command = ["git", f"--git-dir={path}", "fast-import", "--quiet"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=git_environment()) as importer:
-        assert importer.stdin
-        _History(size, importer.stdin).write()
-        importer.stdin.close()
-    if importer.returncode:
-        raise subprocess.CalledProcessError(importer.returncode, command)
+    """Two packs: the newest files whole, so that a fetch of the tip can take them as they lie, as after `git gc`."""
+    history = _History(size)
+    for depth, write in ((0, history.write_tip), (50, history.write_commits)):
+        command = ["git", f"--git-dir={path}", "fast-import", "--quiet", f"--depth={depth}"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, env=git_environment()) as importer:
+            assert importer.stdin
+            write(importer.stdin)
+            importer.stdin.close()
+        if importer.returncode:
+            raise subprocess.CalledProcessError(importer.returncode, command)
 
 
 @dataclass(slots=True)
 class _File:
     path: bytes
-    mode: bytes
-    versions: list[int]
-    """Marks of its blobs, newest first; a commit that changes it moves on to the one before."""
+    size: int
+    changes: int
+    mode: bytes = b"100644"
+    versions: list[bytes] = field(default_factory=list)
+    """Its blobs, newest first; a commit that changes it moves on to the one before."""
+
+    @property
+    def is_binary(self) -> bool:
+        return self.path.endswith(_BINARY_EXTENSIONS)
 
 
 class _History:
     """Writes a history for `git fast-import`."""
 
-    def __init__(self, size: Size, out: IO[bytes]) -> None:
-        self._size, self._out = size, out
-        self._random = random.Random(f"sluice {size.name}")
-        self._words = _words(self._random)
-        self._lines = list(_lines(self._random, self._words))
-        self._mark = 0
+    def __init__(self, size: Size) -> None:
+        self._size = size
+        self._random = source = random.Random(f"sluice {size.name}")
+        self._words = _words(source)
+        self._lines = list(_lines(source, self._words))
+        popularity = [source.lognormvariate(0, 1) for _ in range(size.files)]
+        self._changed = source.choices(range(size.files), popularity, k=size.changes * (size.commits - 1))
+        counts = Counter(self._changed)
+        paths = zip(self._paths(), self._sizes(), strict=True)
+        self._files = [_File(path, length, counts[index]) for index, (path, length) in enumerate(paths)]
 
-    def write(self) -> None:
-        """All blobs, then all commits."""
-        changes = self._size.changes * (self._size.commits - 1)
-        popularity = [self._random.lognormvariate(0, 1) for _ in range(self._size.files)]
-        changed = self._random.choices(range(self._size.files), popularity, k=changes)
-        counts = [0] * self._size.files
-        for index in changed:
-            counts[index] += 1
-        files = [
-            self._file(path, size, count)
-            for path, size, count in zip(self._paths(), self._sizes(), counts, strict=True)
-        ]
-        self._commit(0, files)
+    def write_tip(self, out: IO[bytes]) -> None:
+        """The newest version of each file."""
+        for file in self._files:
+            content = next(self._versions(file))
+            file.versions.append(hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest().encode())
+            out.write(b"blob\ndata %d\n%b\n" % (len(content), content))
+
+    def write_commits(self, out: IO[bytes]) -> None:
+        """The older versions, and the commits. Versions of one file follow each other, so that they become deltas."""
+        mark = 0
+        for file in self._files:
+            for content in islice(self._versions(file), 1, file.changes + 1):
+                mark += 1
+                file.versions.append(b":%d" % mark)
+                out.write(b"blob\nmark :%d\ndata %d\n%b\n" % (mark, len(content), content))
+        self._commit(out, 0, self._files)
+        each = self._size.changes
         for number in range(1, self._size.commits):
-            batch = changed[(number - 1) * self._size.changes : number * self._size.changes]
-            self._commit(number, [files[index] for index in batch])
+            batch = self._changed[(number - 1) * each : number * each]
+            self._commit(out, number, [self._files[index] for index in batch])
+
+    def _commit(self, out: IO[bytes], number: int, files: list[_File]) -> None:
+        message = b"Change %d" % number
+        out.write(
+            b"commit refs/heads/main\ncommitter Bench <bench@example.com> %d +0000\ndata %d\n%b\n"
+            % (_START + number * 3600, len(message), message)
+        )
+        for file in files:
+            out.write(b"M %b %b %b\n" % (file.mode, file.versions.pop(), file.path))
 
     def _paths(self) -> list[bytes]:
         folders, paths = [""], dict[str, None]()
@@ -147,7 +176,7 @@ class _History:
             number = len(paths)
             name = f"{self._random.choice(self._words)}_{number}" + ("_é" if number % 500 == 7 else "")
             binary = self._random.random() < _BINARY_SHARE
-            extension = self._random.choice(_BINARY_EXTENSIONS if binary else _EXTENSIONS)
+            extension = self._random.choice(_BINARY_EXTENSIONS if binary else _TEXT_EXTENSIONS).decode()
             paths[self._random.choice(folders) + name + extension] = None
         return [path.encode() for path in paths]
 
@@ -159,54 +188,35 @@ class _History:
         sizes[0] += self._size.tree_bytes - sum(sizes)
         return sizes
 
-    def _file(self, path: bytes, size: int, changes: int) -> _File:
-        if path.endswith(tuple(each.encode() for each in _BINARY_EXTENSIONS)):
-            # A changed image is another image.
-            blobs = [self._blob(self._random.randbytes(size)) for _ in range(changes + 1)]
-            return _File(path, b"100644", blobs)
-        if self._random.random() < _LINK_SHARE and not changes:
-            return _File(path, b"120000", [self._blob(b"../" + self._random.choice(self._words).encode())])
-        mode = b"100755" if self._random.random() < _EXECUTABLE_SHARE else b"100644"
-        lines = self._text(size)
-        # The newest comes first, so that it is whole in the pack and the older ones are deltas, as after `git gc`.
-        blobs = [self._blob(b"".join(lines)[:size])]
-        for _ in range(changes):
-            self._change(lines, size)
-            blobs.append(self._blob(b"".join(lines)))
-        return _File(path, mode, blobs)
+    def _versions(self, file: _File) -> Iterator[bytes]:
+        """The file's content, newest first, without end."""
+        source = random.Random(f"sluice {file.path!r}")
+        if file.is_binary:
+            while True:  # a changed image is another image
+                yield source.randbytes(file.size)
+        if source.random() < _LINK_SHARE and not file.changes:
+            file.mode = b"120000"
+            yield b"../" + source.choice(self._words).encode()
+        if source.random() < _EXECUTABLE_SHARE:
+            file.mode = b"100755"
+        lines = self._text(source, file.size)
+        yield b"".join(lines)[: file.size]
+        while True:
+            if source.random() < _REWRITTEN_SHARE:
+                lines = self._text(source, file.size)
+            for _ in range(source.randint(1, 6)):
+                at = source.randrange(len(lines))
+                lines[at : at + source.randint(0, 2)] = source.choices(self._lines, k=source.randint(1, 2))
+            yield b"".join(lines)
 
-    def _text(self, size: int) -> list[bytes]:
+    def _text(self, source: random.Random, size: int) -> list[bytes]:
         lines: list[bytes] = []
         length = 0
         while length <= size:
-            more = self._random.choices(self._lines, k=(size - length) // 30 + 1)
+            more = source.choices(self._lines, k=(size - length) // 30 + 1)
             lines += more
             length += sum(map(len, more))
         return lines
-
-    def _change(self, lines: list[bytes], size: int) -> None:
-        if self._random.random() < _REWRITTEN_SHARE:
-            lines[:] = self._text(size)
-            return
-        for _ in range(self._random.randint(1, 6)):
-            at = self._random.randrange(len(lines))
-            lines[at : at + self._random.randint(0, 2)] = self._random.choices(
-                self._lines, k=self._random.randint(1, 2)
-            )
-
-    def _blob(self, data: bytes) -> int:
-        self._mark += 1
-        self._out.write(b"blob\nmark :%d\ndata %d\n%b\n" % (self._mark, len(data), data))
-        return self._mark
-
-    def _commit(self, number: int, files: list[_File]) -> None:
-        message = b"Change %d" % number
-        self._out.write(
-            b"commit refs/heads/main\ncommitter Bench <bench@example.com> %d +0000\ndata %d\n%b\n"
-            % (_START + number * 3600, len(message), message)
-        )
-        for file in files:
-            self._out.write(b"M %b :%d %b\n" % (file.mode, file.versions.pop(), file.path))
 
 
 def _words(source: random.Random) -> list[str]:

@@ -21,7 +21,9 @@ def zip_download_reference(run: Run) -> Action:
     s3 = run.s3
 
     def action() -> None:
-        answer = requests.get(run.zip_url, headers={"Authorization": "Bearer token"}, verify=run.folder.ca, timeout=60)
+        answer = requests.get(
+            run.zip_url, headers={"Authorization": "Bearer token"}, verify=str(run.folder.ca), timeout=60
+        )
         answer.raise_for_status()
         files = run.work / "files"
         with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
@@ -49,9 +51,11 @@ def git_pull_reference(run: Run) -> Action:
     """The reference's approach: a full clone, a checkout, and a deflated zip of it."""
     import pygit2
 
-    class Callbacks(pygit2.RemoteCallbacks):  # type: ignore[misc]
-        def credentials(self, url: str, username_from_url: str | None, allowed_types: int) -> object:  # noqa: ARG002
-            return pygit2.KeypairFromMemory(username_from_url, None, run.folder.client_key.read_text(), "")
+    key = run.folder.client_key.read_text()
+
+    class Callbacks(pygit2.RemoteCallbacks):
+        def credentials(self, url: str, username_from_url: str | None, allowed_types: int) -> pygit2.Keypair:  # noqa: ARG002
+            return pygit2.KeypairFromMemory(username_from_url or "git", None, key, "")
 
         def certificate_check(self, certificate: None, valid: bool, host: bytes) -> bool:  # noqa: ARG002
             return True

@@ -10,7 +10,7 @@ _FOLDER = folder_from_arguments()
 
 
 class _Archive(Handler):
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         if found := _API.fullmatch(self.path):
             self.answer(302, {"Location": f"/codeload/{found['repository']}/{found['commit']}"})
         elif found := _CODELOAD.fullmatch(self.path):

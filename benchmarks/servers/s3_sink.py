@@ -34,7 +34,7 @@ _uploads: dict[str, _Object] = {}
 
 
 class _Sink(Handler):
-    def do_HEAD(self) -> None:
+    def do_HEAD(self) -> None:  # noqa: N802
         found = _objects.get(urlsplit(self.path).path)
         if found is None:
             self.answer(404)
@@ -42,7 +42,7 @@ class _Sink(Handler):
         headers = found.metadata | {"Content-Length": str(found.size), "x-amz-version-id": found.version}
         self.answer(200, headers | {"ETag": '"0"'})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         path, query = self._target()
         for _ in self._body():
             pass
@@ -57,7 +57,7 @@ class _Sink(Handler):
             self._store(path, stored)
             self._answer_xml("CompleteMultipartUploadResult", "<ETag>0</ETag>", stored.version)
 
-    def do_PUT(self) -> None:
+    def do_PUT(self) -> None:  # noqa: N802
         path, query = self._target()
         keep = path.startswith("/keep-")
         size, kept = 0, []
@@ -75,7 +75,7 @@ class _Sink(Handler):
             self._store(path, stored)
             self.answer(200, {"ETag": '"0"', "x-amz-version-id": stored.version})
 
-    def do_DELETE(self) -> None:
+    def do_DELETE(self) -> None:  # noqa: N802
         _, query = self._target()
         with _lock:
             _uploads.pop(query["uploadId"][0], None)

@@ -10,6 +10,8 @@ from benchmarks.servers import HOST, Folder
 from benchmarks.servers.http import folder_from_arguments
 from benchmarks.trees import git_environment
 
+_Reader = asyncio.StreamReader | asyncssh.SSHReader[bytes]
+_Writer = asyncio.StreamWriter | asyncssh.SSHWriter[bytes]
 _COMMAND = re.compile(r"git-upload-pack '/(?P<repository>bench/\w+)\.git'")
 
 
@@ -27,10 +29,12 @@ async def _serve(folder: Folder) -> None:
             env=git_environment() | dict(_protocol(process)),
             limit=1024 * 1024,
         )
-        await process.redirect(stdin=child.stdin, stdout=child.stdout)
-        status = await child.wait()
-        await process.stdout.drain()
-        process.exit(status)
+        assert child.stdin
+        assert child.stdout
+        wants = asyncio.create_task(_copy(process.stdin, child.stdin))
+        await _copy(child.stdout, process.stdout)
+        wants.cancel()
+        process.exit(await child.wait())
 
     acceptor = await asyncssh.create_server(
         asyncssh.SSHServer,
@@ -45,6 +49,12 @@ async def _serve(folder: Folder) -> None:
     )
     print(acceptor.get_port(), flush=True)
     await asyncio.to_thread(sys.stdin.buffer.read)
+
+
+async def _copy(source: _Reader, target: _Writer) -> None:
+    while data := await source.read(256 * 1024):
+        target.write(data)
+        await target.drain()
 
 
 def _protocol(process: "asyncssh.SSHServerProcess[bytes]") -> list[tuple[str, str]]:
