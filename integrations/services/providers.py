@@ -1,5 +1,6 @@
 """Git providers: adding them, checking their credentials, and reading what they have."""
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError, Q
+from django.db.models import F, ProtectedError, Q
 from django.utils import timezone
 
 from integrations.errors import CredentialsRejected, InvalidValue, PermissionMissing, ProviderError
@@ -133,14 +134,17 @@ def check(*, provider: Provider, actor: User | None = None) -> Identity:
     return identity
 
 
-def check_due() -> int:
+def check_due(*, seconds: float = 45.0) -> int:
     """Check the providers that nobody checked for a day, so that a revoked token shows before a push needs it.
 
-    Returns how many were checked; what is wrong with one is stored with it.
+    Starts no further check after `seconds`. Returns how many were checked; what is wrong with one is stored with it.
     """
+    stop_at = time.monotonic() + seconds
     due = Provider.objects.filter(Q(checked_at=None) | Q(checked_at__lt=timezone.now() - CHECK_EVERY))
     checked = 0
-    for provider in due.order_by("checked_at")[:50]:
+    for provider in due.order_by(F("checked_at").asc(nulls_first=True))[:50]:
+        if time.monotonic() > stop_at:
+            break
         checked += 1
         try:
             check(provider=provider)
