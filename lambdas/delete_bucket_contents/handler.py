@@ -1,12 +1,13 @@
 """Empties buckets: as a custom resource when its stack is deleted, or when invoked with `{"bucket": name}`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lambdas.common import clients, custom_resource, log
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import DeleteMarkerEntryTypeDef, ObjectVersionTypeDef
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any] | None:  # noqa: ARG001
@@ -33,10 +34,8 @@ def purge(s3: "S3Client", bucket: str) -> int:
     """
     deleted = 0
     try:
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-            versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            if not versions:
-                continue
+        # Always the first page: what is listed is gone before the next request.
+        while versions := _some_versions(s3, bucket):
             answer = s3.delete_objects(
                 Bucket=bucket,
                 Delete={
@@ -54,3 +53,8 @@ def purge(s3: "S3Client", bucket: str) -> int:
         log.info("bucket_gone", bucket=bucket)
     log.info("bucket_purged", bucket=bucket, deleted=deleted)
     return deleted
+
+
+def _some_versions(s3: "S3Client", bucket: str) -> Sequence["ObjectVersionTypeDef | DeleteMarkerEntryTypeDef"]:
+    page = s3.list_object_versions(Bucket=bucket)
+    return [*page.get("Versions", []), *page.get("DeleteMarkers", [])]

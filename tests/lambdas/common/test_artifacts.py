@@ -1,0 +1,133 @@
+from urllib.parse import unquote
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdas.common.artifacts import Artifact, ArtifactWriter, ContentEntry, StoredArtifact, content_digest
+from tests.lambdas.conftest import BUCKET, stored_object, versions_of
+
+KEY = "acme/site/main/site.zip"
+PART = 5 * 1024 * 1024
+
+
+def artifact(*, message: str = "Start", delivery: str = "delivery-1", **known: str) -> Artifact:
+    return Artifact(BUCKET, KEY, "c" * 40, "refs/heads/main", "Ada", message, delivery, **known)
+
+
+def store(data: bytes, digest: str, made: Artifact | None = None) -> StoredArtifact:
+    with ArtifactWriter(boto3.client("s3"), made or artifact(), part_size=PART) as writer:
+        for start in range(0, len(data), 300_000):
+            writer.write(data[start : start + 300_000])
+        return writer.finish(digest)
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, 2 * PART, 3 * PART + 17])
+def test_any_size_is_stored_as_it_is(size: int) -> None:
+    data = bytes(range(251)) * (size // 251 + 1)
+    stored = store(data[:size], "digest")
+
+    assert stored_object(KEY)[0] == data[:size]
+    assert (stored.size, stored.version_id) == (size, versions_of(KEY)[0])
+
+
+@pytest.mark.usefixtures("stack")
+def test_an_error_leaves_no_version_and_no_upload() -> None:
+    def interrupted() -> None:
+        with ArtifactWriter(boto3.client("s3"), artifact(), part_size=PART) as writer:
+            writer.write(bytes(3 * PART))
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        interrupted()
+
+    assert versions_of(KEY) == []
+    assert "Uploads" not in boto3.client("s3").list_multipart_uploads(Bucket=BUCKET)
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_refused_part_is_an_error() -> None:
+    def refused() -> None:
+        with ArtifactWriter(boto3.client("s3"), artifact(), part_size=PART) as writer:
+            writer.write(bytes(2 * PART))
+            [upload] = boto3.client("s3").list_multipart_uploads(Bucket=BUCKET)["Uploads"]
+            boto3.client("s3").abort_multipart_upload(Bucket=BUCKET, Key=KEY, UploadId=upload["UploadId"])
+            writer.write(bytes(3 * PART))
+            writer.finish("digest")
+
+    with pytest.raises(ClientError):
+        refused()
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize("size", [10, 3 * PART])
+def test_known_content_is_not_stored_again(size: int) -> None:
+    first = store(bytes(size), "same", artifact(delivery="one"))
+    known = artifact(delivery="two", newest_version_id=first.version_id, newest_digest="same")
+    second = store(bytes(size), "same", known)
+
+    assert versions_of(KEY) == [first.version_id] == [second.version_id]
+    assert second.reason == "The content has not changed: the version before stands"
+    assert "Uploads" not in boto3.client("s3").list_multipart_uploads(Bucket=BUCKET)
+
+
+@pytest.mark.usefixtures("stack")
+def test_other_content_is_a_new_version_and_so_is_content_that_returns() -> None:
+    store(b"1", "one")
+    store(b"2", "two")
+    store(b"1", "one")
+
+    assert len(versions_of(KEY)) == 3
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_digest_that_is_of_another_version_counts_for_nothing() -> None:
+    first = store(bytes(3 * PART), "one", artifact(delivery="one"))
+    store(bytes(3 * PART) + b"2", "two", artifact(delivery="two"))
+    store(bytes(3 * PART), "one", artifact(newest_version_id=first.version_id, newest_digest="one"))
+
+    assert len(versions_of(KEY)) == 3
+
+
+@pytest.mark.usefixtures("stack")
+def test_an_attempt_that_died_after_storing_is_found_stored() -> None:
+    first = store(b"1", "one")
+
+    again = store(b"1", "one")
+
+    assert (again.version_id, again.reason) == (first.version_id, "Stored")
+    assert len(versions_of(KEY)) == 1
+
+
+@pytest.mark.usefixtures("stack")
+def test_metadata_survive_any_text_and_fit_what_s3_takes() -> None:
+    message = "Grüße, 世界 \n\x00 100% " + "é" * 5000 + "\udcff"
+    made = Artifact(BUCKET, KEY, "c" * 64, "refs/heads/" + "ü" * 400, "Ada " * 900, message, "d" * 300)
+    with ArtifactWriter(boto3.client("s3"), made) as writer:
+        writer.write(b"1")
+        writer.finish("f" * 64)
+
+    metadata = stored_object(KEY)[1]
+    assert sum(len(name) + len(value) for name, value in metadata.items()) <= 2048
+    assert message.startswith(unquote(metadata["message"], errors="strict"))
+    assert unquote(metadata["ref"], errors="strict").startswith("refs/heads/ü")
+
+
+def test_the_digest_depends_on_everything_but_the_order() -> None:
+    one, two = ContentEntry(b"a", 0o100644, 1, 10), ContentEntry(b"b", 0o100755, 2, 20)
+    digests = {
+        content_digest(entries)
+        for entries in (
+            [one, two],
+            [one],
+            [],
+            [one, ContentEntry(b"c", 0o100755, 2, 20)],
+            [one, ContentEntry(b"b", 0o100644, 2, 20)],
+            [one, ContentEntry(b"b", 0o100755, 3, 20)],
+            [one, ContentEntry(b"b", 0o100755, 2, 21)],
+        )
+    }
+
+    assert len(digests) == 7
+    assert content_digest([two, one]) == content_digest([one, two])
