@@ -62,7 +62,7 @@ def settings(state: StateDir, *, url: str, database_url: str, redis_url: str) ->
 def web_command(port: int) -> list[str]:
     """gunicorn, which serves pages and API."""
     options = ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--workers", "2", "--threads", "8"]
-    options += ["--no-control-socket", "--graceful-timeout", "5", "--access-logfile", "-"]
+    options += ["--preload", "--no-control-socket", "--graceful-timeout", "5", "--access-logfile", "-"]
     return [sys.executable, "-m", "gunicorn", "panel.wsgi:application", *options]
 
 

@@ -192,8 +192,8 @@ class _Journey:
             with self._step(f"Delivered and stored: {method}") as note:
                 self._await_artifact(push, method, integration)
                 note(
-                    f"acknowledged in {push.acknowledged[method] * 1000:.0f} ms,"
-                    f" artifact {push.stored[method]:.2f} s after the push began, in the panel {push.seen[method]:.2f} s"
+                    f"acknowledged in {push.acknowledged[method] * 1000:.0f} ms; since the push began:"
+                    f" artifact {push.stored[method]:.2f} s, in the panel {push.seen[method]:.2f} s"
                 )
         return push
 
