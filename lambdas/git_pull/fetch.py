@@ -8,6 +8,7 @@ from lambdas.common.artifacts import ArtifactWriter, StoredArtifact, content_dig
 from lambdas.common.worker import Job
 from lambdas.git_pull import ssh
 from lambdas.git_pull.archive import write_zip
+from lambdas.git_pull.history import History
 from lambdas.git_pull.repository import directory_for, fetch_commit
 from lambdas.git_pull.settings import Settings
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def fetch(job: Job, *, settings: Settings, key: str, root: Path, s3: "S3Client") -> StoredArtifact:
+def fetch(job: Job, *, settings: Settings, key: str, root: Path, s3: "S3Client", history: History) -> StoredArtifact:
     """Fetch the commit into a repository under `root`, and its tree into the output bucket.
 
     Raises FetchError, or botocore's errors.
@@ -24,11 +25,12 @@ def fetch(job: Job, *, settings: Settings, key: str, root: Path, s3: "S3Client")
     request = job.request
     url = settings.url(request.repository)
     repository = fetch_commit(
-        directory_for(root / "git", url),
+        directory_for(history.root, url),
         url,
         request.ref,
         request.commit,
         lambda: ssh.SshCallbacks(key=key, check_time=job.check_time),
+        restore=history.restore,
     )
     with ArtifactWriter(s3, job.artifact) as writer:
         written = write_zip(repository, request.commit, writer.write, check_time=job.check_time)

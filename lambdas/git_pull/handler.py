@@ -10,17 +10,35 @@ from lambdas.common.deliveries import DeliveryTable
 from lambdas.common.worker import Context, Job, Worker, run
 from lambdas.git_pull import ssh
 from lambdas.git_pull.fetch import fetch
+from lambdas.git_pull.history import History
 from lambdas.git_pull.settings import Settings
+
+ROOT = Path("/tmp/sluice")  # noqa: S108 - the only place that a function may write to, and its alone
+KEEP_TIME = 30_000
+"""Milliseconds that must be left for the copies of repositories to be written."""
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """Store the commits of a batch; returns the messages to hand back."""
-    return run(_worker(), event, context)
+    answer = run(_worker(), event, context)
+    if context.get_remaining_time_in_millis() > KEEP_TIME:
+        _history(_settings().cache_bucket).keep()  # only now, as no artifact should wait for it
+    return answer
+
+
+@cache
+def _settings() -> Settings:
+    return Settings.from_environment()
+
+
+@cache
+def _history(bucket: str) -> History:
+    return History(clients.s3(), bucket, ROOT / "git")
 
 
 @cache
 def _worker() -> Worker:
-    settings = Settings.from_environment()
+    settings = _settings()
     return Worker(
         table=DeliveryTable(clients.dynamodb(), settings.deliveries_table),
         sqs=clients.sqs(),
@@ -34,4 +52,11 @@ def _worker() -> Worker:
 def _fetch(settings: Settings, job: Job) -> StoredArtifact:
     # Read for each job: the key may be rotated at any time, and a read costs less than a refused fetch.
     value = clients.secrets_manager().get_secret_value(SecretId=settings.ssh_key_secret_arn)["SecretString"]
-    return fetch(job, settings=settings, key=ssh.private_key(value), root=Path("/tmp/sluice"), s3=clients.s3())  # noqa: S108
+    return fetch(
+        job,
+        settings=settings,
+        key=ssh.private_key(value),
+        root=ROOT,
+        s3=clients.s3(),
+        history=_history(settings.cache_bucket),
+    )

@@ -34,10 +34,14 @@ def directory_for(root: Path, url: str) -> Path:
     return root / hashlib.sha256(url.encode()).hexdigest()[:32]
 
 
+def packs_of(path: Path) -> list[int]:
+    """Sizes in bytes of a repository's packs."""
+    return [pack.stat().st_size for pack in (path / "objects" / "pack").glob("*.pack")]
+
+
 def prepare(path: Path) -> None:
     """Throw away what would be in the way: too many packs, locks of a process that died, others' space."""
-    packs = list((path / "objects" / "pack").glob("*.pack"))
-    if len(packs) > MAX_PACKS or any(path.rglob("*.lock")):
+    if len(packs_of(path)) > MAX_PACKS or any(path.rglob("*.lock")):
         discard(path)
     if path.parent.exists() and shutil.disk_usage(path.parent).free < MIN_FREE:
         for other in path.parent.iterdir():
@@ -50,12 +54,18 @@ def discard(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def fetch_commit(path: Path, url: str, ref: str, commit: str, callbacks: Callbacks) -> pygit2.Repository:
+def fetch_commit(
+    path: Path, url: str, ref: str, commit: str, callbacks: Callbacks, *, restore: Callable[[Path], bool]
+) -> pygit2.Repository:
     """Have the commit's tree in the repository at `path`, fetching what is missing. Raises FetchError.
 
-    A warm repository that does not work is thrown away, and the fetch tried once more from nothing.
+    `restore` may bring an older copy to a path where there is nothing. A warm or restored repository that does not work
+    is thrown away, and the fetch tried once more from nothing.
     """
-    prepare(path)
+    if path.exists():
+        prepare(path)
+    else:
+        restore(path)
     try:
         if path.exists():
             try:

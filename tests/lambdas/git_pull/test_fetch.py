@@ -12,7 +12,8 @@ import pytest
 from lambdas.common.artifacts import StoredArtifact
 from lambdas.common.errors import PermanentFailure, TemporaryFailure
 from lambdas.git_pull import fetch as git_pull
-from lambdas.git_pull.repository import MAX_PACKS, directory_for
+from lambdas.git_pull.history import NEW_PACKS, History
+from lambdas.git_pull.repository import MAX_PACKS, directory_for, packs_of
 from lambdas.git_pull.settings import Settings
 from lambdas.git_pull.ssh import private_key
 from sandbox.git_host import git
@@ -54,6 +55,10 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "sluice"
 
 
+def history_of(settings: Settings, root: Path) -> History:
+    return History(boto3.client("s3"), settings.cache_bucket, root / "git")
+
+
 def fetch(
     hosted: HostedRepository,
     settings: Settings,
@@ -64,7 +69,14 @@ def fetch(
     key: str = "",
 ) -> StoredArtifact:
     job = make_job(hosted.full_name, commit or hosted.work.head(), ref=ref)
-    return git_pull.fetch(job, settings=settings, key=key or hosted.key.private_key, root=root, s3=boto3.client("s3"))
+    return git_pull.fetch(
+        job,
+        settings=settings,
+        key=key or hosted.key.private_key,
+        root=root,
+        s3=boto3.client("s3"),
+        history=history_of(settings, root),
+    )
 
 
 def unzipped(data: bytes) -> dict[str, tuple[int, bytes]]:
@@ -241,7 +253,14 @@ def test_no_time_left_is_said_before_lambda_ends_the_function(
     job = make_job(hosted.full_name, hosted.work.head(), seconds=-1)
 
     with pytest.raises(TemporaryFailure, match="longer than the function may run"):
-        git_pull.fetch(job, settings=settings, key=hosted.key.private_key, root=root, s3=boto3.client("s3"))
+        git_pull.fetch(
+            job,
+            settings=settings,
+            key=hosted.key.private_key,
+            root=root,
+            s3=boto3.client("s3"),
+            history=history_of(settings, root),
+        )
     assert versions_of(job.artifact.key) == []
 
 
@@ -316,3 +335,73 @@ def test_names_that_are_not_utf8_keep_their_bytes(hosted: HostedRepository, sett
 def test_a_stack_without_a_key_says_so(value: str) -> None:
     with pytest.raises(PermanentFailure, match="no SSH key yet"):
         private_key(value)
+
+
+CACHE = "histories-of-acme"
+
+
+@pytest.fixture
+def cached(settings: Settings) -> Settings:
+    boto3.client("s3").create_bucket(Bucket=CACHE, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return replace(settings, cache_bucket=CACHE)
+
+
+def test_a_cold_start_fetches_only_what_changed(
+    hosted: HostedRepository, cached: Settings, root: Path, tmp_path: Path
+) -> None:
+    fetch(hosted, cached, root)
+    history_of(cached, root).keep()
+    hosted.work.write("README.md", "Changed\n")
+    hosted.work.commit("Next")
+    hosted.publish()
+    cold = tmp_path / "cold"
+
+    stored = fetch(hosted, cached, cold)
+
+    sizes = sorted(packs_of(directory_for(cold / "git", cached.url(hosted.full_name))))
+    assert len(sizes) == 2
+    assert sizes[0] < sizes[1] / 2, "the second pack has the change alone"
+    assert unzipped(stored_object(stored.key)[0]) == tree_of(hosted)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no tar", b"cut"])
+def test_a_damaged_copy_does_no_harm(
+    hosted: HostedRepository, cached: Settings, root: Path, tmp_path: Path, damage: bytes
+) -> None:
+    s3 = boto3.client("s3")
+    fetch(hosted, cached, root)
+    history_of(cached, root).keep()
+    [copy] = s3.list_objects_v2(Bucket=CACHE)["Contents"]
+    kept = s3.get_object(Bucket=CACHE, Key=copy["Key"])["Body"].read()
+    s3.put_object(Bucket=CACHE, Key=copy["Key"], Body=kept[:9000] if damage == b"cut" else damage)
+
+    stored = fetch(hosted, cached, tmp_path / "cold")
+
+    assert unzipped(stored_object(stored.key)[0]) == tree_of(hosted)
+
+
+def test_a_bucket_that_is_gone_does_no_harm(hosted: HostedRepository, settings: Settings, root: Path) -> None:
+    settings = replace(settings, cache_bucket="gone-long-ago")
+
+    assert fetch(hosted, settings, root).reason == "Stored"
+    history_of(settings, root).keep()
+
+
+def test_a_copy_is_written_again_only_after_it_has_grown(
+    hosted: HostedRepository, cached: Settings, root: Path
+) -> None:
+    def copied_at() -> object:
+        return boto3.client("s3").list_objects_v2(Bucket=CACHE)["Contents"][0]["ETag"]
+
+    fetch(hosted, cached, root)
+    history_of(cached, root).keep()
+    first = copied_at()
+    for number in range(NEW_PACKS):
+        assert copied_at() == first
+        hosted.work.write("README.md", f"{number}\n")
+        hosted.work.commit("Next")
+        hosted.publish()
+        fetch(hosted, cached, root)
+        history_of(cached, root).keep()
+
+    assert copied_at() != first
