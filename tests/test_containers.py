@@ -106,14 +106,19 @@ def test_everything_copied_exists_and_is_let_through_to_the_engine():
     assert set(re.findall(r'"(\w+)"', packages[1])) - {"sandbox"} <= set(sources)
 
 
+def read(directory: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in directory.iterdir() if path.name != ".gitignore"}
+
+
 def test_made_secrets_are_usable_and_kept(tmp_path, monkeypatch):
     directory = tmp_path / "secrets"
     command = [ROOT / "docker/make-secrets", directory]
     first = subprocess.run(command, capture_output=True, text=True, check=True)
-    made = {path.name: path.read_text() for path in directory.iterdir()}
+    assert (directory / ".gitignore").read_text() == "*\n"
+    made = read(directory)
     second = subprocess.run(command, capture_output=True, text=True, check=True)
     assert set(made) == set(COMPOSE["secrets"])
-    assert made == {path.name: path.read_text() for path in directory.iterdir()}
+    assert made == read(directory)
     assert (first.stdout.count("made "), second.stdout) == (4, "")
     assert all(secret not in first.stdout for secret in made.values())
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
