@@ -2,13 +2,14 @@
 
 from celery import shared_task
 
-from deployers.services import deliveries, ticks
+from deployers.services import deliveries, refresh, ticks
 
 
 @shared_task
 def tick() -> None:
     """Advance what is due."""
     ticks.tick()
+    refresh.refresh_due()
 
 
 @shared_task

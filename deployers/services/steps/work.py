@@ -16,8 +16,6 @@ from deployers.services import accounts, history
 from deployers.states import OperationStatus, Step
 from integrations.models import Integration
 
-GONE = "DELETE_COMPLETE"
-
 
 @dataclass(frozen=True, slots=True)
 class Next:
@@ -97,7 +95,7 @@ class Work:
                 f"There is a stack named {stack.name} in {stack.region} already, and it is not this integration's.",
                 remedy="Delete that stack, or give the integration another name.",
             )
-        if snapshot is not None and snapshot.status == GONE:
+        if snapshot is not None and snapshot.status == history.GONE:
             snapshot = None
         history.note(stack, snapshot)
         return snapshot
