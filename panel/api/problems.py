@@ -5,19 +5,24 @@
 """
 
 import json
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
+from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
-from rest_framework.views import exception_handler
+from rest_framework.views import exception_handler, set_rollback
 
 from teams.errors import SluiceError
 
+logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 WHOLE = api_settings.NON_FIELD_ERRORS_KEY
 
@@ -45,12 +50,12 @@ def problem(
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: a problem, or None (a bug of ours) for Django to log and answer 500."""
+    """DRF's exception handler. None for a bug of ours under DEBUG: Django shows its traceback."""
     if isinstance(error, SluiceError):
         return _of_ours(error)
     response = exception_handler(error, context)
     if response is None:
-        return None
+        return None if settings.DEBUG else _of_a_bug(error, context["request"])
     if isinstance(error, ValidationError):
         errors = list(_flatten(error.detail, query=isinstance(error, InvalidQuery)))
         first = errors[0]
@@ -67,20 +72,11 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     return response
 
 
-def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
+def not_found(request: HttpRequest) -> HttpResponse:
     """For an address that no view of the API has."""
     remedy = "" if request.path.endswith("/") else "Addresses of the API end with a slash."
-    return _page(404, "There is nothing at this address.", remedy=remedy)
-
-
-def server_error(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
-    """For a bug of ours: says nothing of its cause, which is in the log."""
-    return _page(500, "Something went wrong in Sluice; its log says what.")
-
-
-def _page(status: int, detail: str, *, remedy: str = "") -> HttpResponse:
-    body = problem(status, detail, code=_slug(status), remedy=remedy)
-    return HttpResponse(json.dumps(body), status=status, content_type=MEDIA_TYPE)
+    body = problem(404, "There is nothing at this address.", code=_slug(404), remedy=remedy)
+    return HttpResponse(json.dumps(body), status=404, content_type=MEDIA_TYPE)
 
 
 def _of_ours(error: SluiceError) -> Response:
@@ -92,6 +88,15 @@ def _of_ours(error: SluiceError) -> Response:
     if retry_after:
         response["Retry-After"] = str(math.ceil(retry_after))
     return response
+
+
+def _of_a_bug(error: Exception, request: Request) -> Response:
+    """Log it as Django would; the answer says nothing of the cause."""
+    got_request_exception.send(sender=None, request=request)
+    logger.error("Internal Server Error: %s", request.path, exc_info=error)
+    set_rollback()
+    body = problem(500, "Something went wrong in Sluice; its log says what.", code=_slug(500))
+    return Response(body, status=500, content_type=MEDIA_TYPE)
 
 
 def _slug(status: int) -> str:
