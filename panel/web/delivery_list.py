@@ -8,7 +8,7 @@ from django.http import HttpResponseBase
 from django.shortcuts import render
 
 from integrations.models import Delivery, DeliveryStatus
-from panel.web import live, paging
+from panel.web import live, paging, parameters
 from panel.web.access import PageRequest
 
 LATEST = 6  # on an overview
@@ -19,9 +19,9 @@ def filtered(request: PageRequest, rows: QuerySet[Delivery]) -> QuerySet[Deliver
     """Only what the query asks for; a value that cannot be is no filter."""
     if (status := request.GET.get("status", "")) in DeliveryStatus.values:
         rows = rows.filter(status=status)
-    if ref := request.GET.get("ref", "").strip():
+    if ref := parameters.text(request, "ref"):
         rows = rows.filter(ref__in=(ref, f"refs/heads/{ref}", f"refs/tags/{ref}"))
-    if (integration := request.GET.get("integration", "")).strip():
+    if integration := parameters.text(request, "integration"):
         rows = rows.filter(integration__name=integration)
     return rows
 

@@ -14,7 +14,7 @@ from deployers.services import artifacts as artifact_services
 from deployers.services import stacks
 from integrations.models import Integration, Repository
 from integrations.services import integrations
-from panel.web import delivery_list, integration_detail, paging, progress, queries
+from panel.web import delivery_list, integration_detail, paging, parameters, progress, queries
 from panel.web.access import PageRequest, find, page
 from panel.web.integration_forms import IntegrationForm
 from panel.web.outcomes import errors_as_messages, errors_on
@@ -30,7 +30,7 @@ def _find(request: PageRequest, pk: UUID) -> Integration:
 @page
 def index(request: PageRequest) -> HttpResponseBase:
     rows = queries.integrations(Integration.objects.visible_to(request.user).of(request.team))
-    if text := request.GET.get("q", "").strip():
+    if text := parameters.text(request, "q"):
         rows = rows.filter(Q(name__icontains=text) | Q(repository__full_name__icontains=text))
     return render(request, "integrations/list.html", {"page": paging.numbered(request, rows), "text": text})
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from integrations.models import Integration, Provider, Repository
 from integrations.services import providers, repositories
-from panel.web import paging, queries
+from panel.web import paging, parameters, queries
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_on
@@ -36,7 +36,7 @@ def index(request: PageRequest) -> HttpResponseBase:
         .annotate(integration_count=Count("integrations"))
         .order_by("full_name", "pk")
     )
-    if text := request.GET.get("q", "").strip():
+    if text := parameters.text(request, "q"):
         rows = rows.filter(full_name__icontains=text)
     return render(request, "repositories/list.html", {"page": paging.numbered(request, rows), "text": text})
 
@@ -57,7 +57,7 @@ def add(request: PageRequest) -> HttpResponseBase:
             )
             messages.success(request, f"{repository} added.")
             return redirect("repository-detail", repository.pk)
-    text = request.GET.get("q", "").strip()
+    text = parameters.text(request, "q")
     context = {"providers": choices, "provider": provider, "form": form, "text": text}
     if provider and request.method != "POST":
         context |= _listing(request, provider, text)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from deployers.models import AwsAccount, Stack
 from integrations.models import Delivery, Integration, Provider, Repository
+from panel.web import parameters
 from panel.web.access import PageRequest, page
 
 LIMIT = 8  # of a kind
@@ -84,5 +85,5 @@ def _url(name: str, row: Integration | Repository | Provider | AwsAccount | Stac
 @require_safe
 @page
 def search(request: PageRequest) -> HttpResponse:
-    text = request.GET.get("q", "").strip()[:100]
+    text = parameters.text(request, "q")
     return render(request, "search.html", {"text": text, "hits": _hits(request, text) if text else []})
