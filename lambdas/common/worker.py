@@ -4,6 +4,7 @@ Only the newest push of a ref is fetched. Messages of one group stay in order: o
 are handed back too. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 BACKOFF = (5, 30, 120, 300, 600)
 """Seconds until the next attempt, after the first, second ... one."""
 MAX_BACKOFF = 3600
+RESERVE = 5
+"""Seconds before the function is ended in which failures are written down."""
+GRACE = 10
+"""Seconds after that, before another one takes the message up."""
 
 
 class Context(Protocol):
@@ -86,7 +91,7 @@ class _Message:
 
 def run(worker: Worker, event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Handle a batch; returns the messages to hand back (ReportBatchItemFailures)."""
-    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - 5
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE
     messages = [_Message.from_record(record) for record in event["Records"]]
     newest = _newest_of_each_group(messages)
     blocked: set[str] = set()
@@ -140,6 +145,8 @@ def _attempt(
     worker: Worker, message: _Message, request: FetchRequest, item: Item, head: Head, *, deadline: float
 ) -> bool:
     """Fetch, and write down how it went. Nothing but the process's death leaves a delivery without a word."""
+    # Should this process die, the message comes back once it cannot be running any more, not a whole timeout later.
+    _make_visible(worker, message, max(1, math.ceil(deadline - time.monotonic() + RESERVE + GRACE)))
     mine = Head(request.delivery, request.received_at, commit=request.commit, before=str(item.get("before", "")))
     worker.table.advance_head(request.repository, request.ref, mine)
     started, at = time.monotonic(), timestamp()

@@ -68,7 +68,7 @@ class _File:
 def write_zip(
     repository: pygit2.Repository,
     commit: str,
-    write: Callable[[bytes], None],
+    write: Callable[[bytes | memoryview], None],
     *,
     check_time: Callable[[], None],
     limits: Limits = Limits(),
@@ -100,8 +100,9 @@ def write_zip(
     return Written([ContentEntry(e.name, e.unix_mode, e.crc, e.size) for e in directory], submodules)
 
 
-def _entry(file: _File, data: bytes, offset: int) -> tuple[CentralEntry, bytes]:
-    packed, method = data, STORED
+def _entry(file: _File, data: memoryview, offset: int) -> tuple[CentralEntry, bytes | memoryview]:
+    packed: bytes | memoryview = data
+    method = STORED
     if file.mode != _MODES[FileMode.LINK] and data:
         deflated = deflate_module.compress(data, LEVEL, wbits=-zlib.MAX_WBITS)
         if len(deflated) < len(data):
@@ -124,8 +125,9 @@ def _entry(file: _File, data: bytes, offset: int) -> tuple[CentralEntry, bytes]:
     return entry, packed
 
 
-def _blob(repository: pygit2.Repository, blob_id: pygit2.Oid) -> bytes:
-    return repository[blob_id].peel(pygit2.Blob).data
+def _blob(repository: pygit2.Repository, blob_id: pygit2.Oid) -> memoryview:
+    """A blob's content, without copying it out of libgit2's hands."""
+    return memoryview(repository[blob_id].peel(pygit2.Blob))
 
 
 def _local_header(entry: CentralEntry) -> bytes:
@@ -175,7 +177,7 @@ def _files(repository: pygit2.Repository, commit: str, submodules: list[str], li
             else:
                 found.append(_File(_checked(name), _MODES.get(item.filemode, 0o100644), item.id))
                 if item.raw_name == b".gitattributes":
-                    attributes.append((prefix, _blob(repository, item.id)))
+                    attributes.append((prefix, bytes(_blob(repository, item.id))))
         if len(found) > limits.entries:
             raise PermanentFailure(f"The commit has more than {limits.entries} files")
     found.sort(key=lambda file: file.name)
