@@ -117,7 +117,7 @@ def collect_static(setup: Setup) -> bool:
     """Collect the static files; False where nothing has changed since."""
     sources = [*_files(ROOT / "panel" / "static"), ROOT / "requirements-dev.txt"]
     mark = setup.state.root / "staticfiles.built"
-    if not _changed(mark, sources):
+    if (setup.state.root / "staticfiles").is_dir() and not _changed(mark, sources):
         return False
     _manage(setup, "collectstatic", "--noinput", "--verbosity", "0")
     _remember(mark, sources)

@@ -101,7 +101,7 @@ class StateDir:
         made = {
             "secret_key": secrets.token_urlsafe(50),
             "encryption_key": base64.b64encode(os.urandom(32)).decode(),
-            "admin_password": secrets.token_urlsafe(12),
+            "admin_password": secrets.token_hex(8),
             "postgres_password": secrets.token_urlsafe(16),
             "git_token": "ghp_" + secrets.token_hex(18),
         }
