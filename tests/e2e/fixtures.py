@@ -1,0 +1,31 @@
+"""The running sandbox, started once for all tests that need it (tests/e2e and tests/browser)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.supervisor import Sandbox
+from tests.e2e.world import Clone, World
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    root: Path = tmp_path_factory.mktemp("sandbox")
+    sandbox = Sandbox(root / "state")
+    env = sandbox.start()
+    try:
+        yield World(sandbox, env, root)
+    finally:
+        sandbox.stop()
+
+
+@pytest.fixture
+def repository(world: World) -> str:
+    """The full name of a new repository with one commit on main."""
+    return world.make_repository()
+
+
+@pytest.fixture
+def clone(world: World, repository: str) -> Clone:
+    return world.clone(repository)
