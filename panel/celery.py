@@ -10,5 +10,6 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "tick": {"task": "deployers.tasks.tick", "schedule": 3.0},
+    "check-providers": {"task": "integrations.tasks.check_providers", "schedule": 600.0},
     "sync-deliveries": {"task": "deployers.tasks.sync_deliveries", "schedule": 5.0},
 }

@@ -1,8 +1,15 @@
 """Fixtures that every part of the tests may use."""
 
 import pytest
+from pytest_django.fixtures import SettingsWrapper
 
 from teams.models import Membership, Role, Team, User
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(settings: SettingsWrapper) -> None:
+    """Real password hashing takes as long as a whole test."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
