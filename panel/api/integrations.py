@@ -13,14 +13,17 @@ from rest_framework.response import Response
 from deployers.models import AwsAccount, Stack, StackKind
 from deployers.nudge import on_commit_nudge
 from deployers.services import stacks
-from integrations.models import Deployer, Integration, Method, Repository, SSHKey, SSHKeyState
-from integrations.services import integrations
+from integrations.models import Deployer, Integration, Method, RemoteState, Repository, SSHKey, SSHKeyState
+from integrations.services import integrations, ssh_keys, webhooks
+from integrations.services.webhooks import ManualSteps
 from panel.api.artifacts import ArtifactSerializer
 from panel.api.base import Noun
 from panel.api.deliveries import DeliveriesOfIntegration, DeliverySerializer, lines
 from panel.api.operations import OperationSerializer
 from panel.api.shapes import Filters, OfTeam, Strict, read_body, read_query
 from panel.integration_state import IntegrationState, integration_state, with_newest_operation
+from teams.models import Role
+from teams.services import roles
 
 WEBHOOK_OUTPUTS = {Method.ZIP_DOWNLOAD: "ZipDownloadWebHookApi", Method.GIT_PULL: "GitPullWebHookApi"}
 
@@ -28,6 +31,16 @@ WEBHOOK_OUTPUTS = {Method.ZIP_DOWNLOAD: "ZipDownloadWebHookApi", Method.GIT_PULL
 def outputs_of(integration: Integration) -> dict[str, str]:
     """What the Git to S3 stack gave out, from the stacks that came with the row: no query of its own."""
     return next((stack.outputs for stack in integration.stacks.all() if stack.kind == StackKind.GIT), {})
+
+
+def webhook_urls_of(integration: Integration) -> dict[str, str]:
+    outputs = outputs_of(integration)
+    return {method.value: outputs[name] for method, name in WEBHOOK_OUTPUTS.items() if name in outputs}
+
+
+def current_key(integration: Integration) -> SSHKey | None:
+    """The deploy key in use, from the keys that came with the row."""
+    return next((key for key in integration.ssh_keys.all() if key.state == SSHKeyState.CURRENT), None)
 
 
 class StackOfIntegrationSerializer(serializers.ModelSerializer[Stack]):
@@ -49,6 +62,8 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
     webhook_url = serializers.SerializerMethodField(help_text="Where the provider delivers to, for this method.")
     webhook_urls = serializers.SerializerMethodField(help_text="Method to webhook URL.")
     ssh_public_key = serializers.SerializerMethodField(help_text="The deploy key in use, for git pull.")
+    ssh_key_state = serializers.SerializerMethodField(help_text="Whether the provider has the key; null without one.")
+    ssh_key_problem = serializers.SerializerMethodField(help_text="Why the key has to be added by hand.")
     output_bucket = serializers.SerializerMethodField(help_text="The S3 bucket that holds the zips.")
     stacks = StackOfIntegrationSerializer(many=True, read_only=True)
 
@@ -73,6 +88,8 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "webhook_state",
             "webhook_problem",
             "ssh_public_key",
+            "ssh_key_state",
+            "ssh_key_problem",
             "output_bucket",
             "stacks",
             "created_at",
@@ -90,16 +107,26 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
 
     @extend_schema_field(OpenApiTypes.STR)
     def get_webhook_url(self, integration: Integration) -> str:
-        return self.get_webhook_urls(integration).get(integration.method, "")
+        return webhook_urls_of(integration).get(integration.method, "")
 
     @extend_schema_field(serializers.DictField(child=serializers.CharField()))
     def get_webhook_urls(self, integration: Integration) -> dict[str, str]:
-        outputs = outputs_of(integration)
-        return {method.value: outputs[name] for method, name in WEBHOOK_OUTPUTS.items() if name in outputs}
+        return webhook_urls_of(integration)
 
     @extend_schema_field(OpenApiTypes.STR)
     def get_ssh_public_key(self, integration: Integration) -> str:
-        return next((key.public_key for key in integration.ssh_keys.all() if key.state == SSHKeyState.CURRENT), "")
+        key = current_key(integration)
+        return key.public_key if key else ""
+
+    @extend_schema_field(serializers.ChoiceField(choices=RemoteState.choices, allow_null=True))
+    def get_ssh_key_state(self, integration: Integration) -> str | None:
+        key = current_key(integration)
+        return key.remote_state if key else None
+
+    @extend_schema_field(OpenApiTypes.STR)
+    def get_ssh_key_problem(self, integration: Integration) -> str:
+        key = current_key(integration)
+        return key.problem if key else ""
 
     @extend_schema_field(OpenApiTypes.STR)
     def get_output_bucket(self, integration: Integration) -> str:
@@ -136,6 +163,32 @@ class IntegrationCreateSerializer(IntegrationUpdateSerializer):
     parameters = serializers.DictField(
         child=serializers.DictField(child=serializers.CharField(max_length=4096, allow_blank=True)), default=dict
     )
+
+
+def manual_step(steps: ManualSteps) -> dict[str, Any]:
+    return {
+        "page_url": steps.page_url,
+        "fill_in": [{"name": name, "value": value} for name, value in steps.fields],
+    }
+
+
+class ManualFieldSerializer(serializers.Serializer[Any]):
+    """A field of the provider's page, by its label there."""
+
+    name = serializers.CharField()
+    value = serializers.CharField()
+
+
+class ManualStepSerializer(serializers.Serializer[Any]):
+    page_url = serializers.CharField(help_text="The provider's page to open.")
+    fill_in = ManualFieldSerializer(many=True)
+
+
+class ManualStepsSerializer(serializers.Serializer[Any]):
+    """Null where there is nothing yet: provision first; only git pull has a key."""
+
+    webhook = ManualStepSerializer(allow_null=True)
+    ssh_key = ManualStepSerializer(allow_null=True)
 
 
 class IntegrationFilters(Filters):
@@ -196,6 +249,20 @@ class IntegrationViewSet(Noun[Integration]):
         operation = stacks.provision(integration=self.get_object(), actor=self.actor)
         on_commit_nudge(operation.pk)
         return self._started(operation)
+
+    @extend_schema(responses=ManualStepsSerializer, filters=False)
+    @action(detail=True, methods=["get"], url_path="manual-steps", pagination_class=None)
+    def manual_steps(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """What to fill in at the provider, where its token may not do that itself; holds the webhook's secret."""
+        integration = self.get_object()
+        roles.require(Role.ADMIN, user=self.actor, team=self.team)
+        url, key = webhook_urls_of(integration).get(integration.method, ""), current_key(integration)
+        steps = {
+            "webhook": webhooks.instructions(integration=integration, url=url) if url else None,
+            "ssh_key": ssh_keys.instructions(key=key) if key else None,
+        }
+        shape = {name: step and manual_step(step) for name, step in steps.items()}
+        return Response(ManualStepsSerializer(shape).data, headers={"Cache-Control": "no-store"})
 
     @extend_schema(parameters=[DeliveriesOfIntegration], responses=DeliverySerializer(many=True))
     @action(detail=True, methods=["get"], filters=DeliveriesOfIntegration)

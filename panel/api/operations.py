@@ -26,6 +26,7 @@ class OperationSerializer(serializers.ModelSerializer[Operation]):
             "kind",
             "status",
             "step",
+            "step_label",
             "problem_code",
             "problem",
             "remedy",

@@ -80,6 +80,24 @@ def test_what_the_stack_made_is_shown(api, team):
     assert [(each["id"], each["state"]) for each in shown["stacks"]] == [(str(stack.pk), "ready")]
 
 
+def test_what_to_add_by_hand_is_shown_to_admins_with_the_secret(api, viewer_api, team):
+    integration = make_integration(team=team, method="git_pull", webhook_secret="canary-webhook-secret")
+    url = f"/api/v1/integrations/{integration.pk}/manual-steps/"
+    assert api.get(url).json() == {"webhook": None, "ssh_key": None}
+    make_stack(integration=integration, outputs=OUTPUTS)
+    make_ssh_key(integration=integration, remote_state="manual", problem="The token may not add keys.")
+    answer = api.get(url)
+    assert answer["Cache-Control"] == "no-store"
+    steps = answer.json()
+    assert steps["webhook"]["page_url"].startswith(integration.repository.web_url)
+    values = [field["value"] for field in steps["webhook"]["fill_in"]]
+    assert {OUTPUTS["GitPullWebHookApi"], "canary-webhook-secret"} <= set(values)
+    assert PUBLIC_KEY in [field["value"] for field in steps["ssh_key"]["fill_in"]]
+    assert viewer_api.get(url).status_code == 403
+    shown = api.get(f"/api/v1/integrations/{integration.pk}/").json()
+    assert (shown["ssh_key_state"], shown["ssh_key_problem"]) == ("manual", "The token may not add keys.")
+
+
 @pytest.mark.parametrize(
     ("aws_status", "kind", "status", "expected"),
     [

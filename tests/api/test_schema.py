@@ -11,7 +11,7 @@ LISTED = {
     "providers": {"check", "repositories"},
     "repositories": set(),
     "aws-accounts": {"check", "trust-policy"},
-    "integrations": {"provision", "deliveries", "artifacts"},
+    "integrations": {"provision", "deliveries", "artifacts", "manual-steps"},
     "stacks": {"events"},
     "operations": {"retry", "cancel"},
     "deliveries": {"redeliver"},

@@ -37,6 +37,7 @@ ACTIONS = [
     ("post", "integrations", "provision/"),
     ("get", "integrations", "deliveries/"),
     ("get", "integrations", "artifacts/"),
+    ("get", "integrations", "manual-steps/"),
     ("patch", "integrations", ""),
     ("delete", "integrations", ""),
     ("get", "stacks", "events/"),
