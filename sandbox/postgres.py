@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from sandbox.state import write_private
 
 USER = "sluice"
 DATABASE = "sluice"
-_NOBODY = 65534
+_NOBODY = "nobody"  # initdb wants a user who has a name
 _ROOT = 0
 
 
@@ -63,7 +64,8 @@ class Postgres:
         password_file = self.directory / "password"
         write_private(password_file, self._password)
         if os.geteuid() == _ROOT:
-            os.chown(fresh, _NOBODY, _NOBODY)
+            nobody = pwd.getpwnam(_NOBODY)
+            os.chown(fresh, nobody.pw_uid, nobody.pw_gid)
         command = [str(_binaries() / "initdb"), "-D", str(fresh), "-U", USER, "--auth=scram-sha-256"]
         command += [f"--pwfile={password_file}", "--encoding=UTF8", "--no-locale", "--no-sync"]
         done = subprocess.run(
@@ -102,4 +104,6 @@ def _as_other_than_root(command: Sequence[str]) -> list[str]:
     if sys.platform != "linux" or setpriv is None:
         raise SandboxError("PostgreSQL does not run as root, and there is no setpriv here: use an ordinary user.")
     privileges = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    return [setpriv, f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", *privileges, "--", *command]
+    nobody = pwd.getpwnam(_NOBODY)
+    who = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    return [setpriv, *who, *privileges, "--", *command]
