@@ -43,6 +43,9 @@ class Provider(TeamOwned):
     ca_bundle = models.TextField(blank=True, help_text="PEM certificates to trust besides the public ones.")
     ssh_port = models.PositiveIntegerField(default=22)
     ssh_known_hosts = models.TextField(blank=True, help_text="Pinned host keys, one known_hosts line each.")
+    ssh_scanned_keys = models.TextField(
+        blank=True, editable=False, help_text="Host keys as last scanned, to be confirmed by a person."
+    )
     login = models.CharField(max_length=120, blank=True, help_text="Whom the credentials belong to.")
     missing_scopes = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
@@ -116,6 +119,22 @@ class Integration(TeamOwned):
         default=all_branches,
         help_text="Globs of what to mirror: `main`, `release/*`, `tags:v*`.",
     )
+    paths = ArrayField(
+        models.CharField(max_length=255),
+        default=list,
+        blank=True,
+        help_text="Globs of files: a push that changes none of them is ignored. Empty: any file counts.",
+    )
+    ignored_paths = ArrayField(
+        models.CharField(max_length=255),
+        default=list,
+        blank=True,
+        help_text="Globs of files that do not count, also where they match `paths`.",
+    )
+    skip_ci = models.BooleanField(default=True, help_text="Ignore commits that say [skip ci] or [ci skip].")
+    submodules = models.BooleanField(default=False, help_text="Git pull: fetch submodules too.")
+    lfs = models.BooleanField(default=False, help_text="Git pull: fetch Git LFS files instead of their pointers.")
+    commit_statuses = models.BooleanField(default=False, help_text="Show each delivery's state beside the commit.")
     deploy_ref = models.CharField(max_length=255, blank=True, help_text="The one branch that is deployed.")
     aws_account = models.ForeignKey("deployers.AwsAccount", on_delete=models.PROTECT, related_name="integrations")
     region = models.CharField(max_length=32)
