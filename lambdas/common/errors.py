@@ -8,6 +8,7 @@
     FetchError                    an accepted delivery could not become an artifact
     ├── TemporaryFailure          trying again may help; may say when
     └── PermanentFailure          only a person can help; the message says how
+        └── BadCredentials        the provider does not take our token (any more)
     InvalidName                   a name that must not become a path or an object key
 
 Messages are for people and are shown in the panel: they carry no secrets.
@@ -60,6 +61,10 @@ class TemporaryFailure(FetchError):
 
 class PermanentFailure(FetchError):
     """No attempt will succeed until a person changes something."""
+
+
+class BadCredentials(PermanentFailure):
+    """The provider does not accept the token. A newer one may have been stored since ours was read."""
 
 
 class InvalidName(ValueError):

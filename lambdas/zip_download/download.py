@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urljoin, urlsplit
 
-from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
+from lambdas.common.errors import BadCredentials, FetchError, PermanentFailure, TemporaryFailure
 from lambdas.zip_download.sources import ArchiveRequest
 
 TIMEOUT = 30
@@ -94,8 +94,9 @@ def _check_status(response: http.client.HTTPResponse, host: str, *, had_token: b
     if status == 429 or status >= 500 or (status == 403 and limited):
         retry_after = int(wait) if wait.isdecimal() else None
         raise TemporaryFailure(f"{host} answered {status}", retry_after=retry_after)
+    if status == 401:
+        raise BadCredentials(f"{host} answered 401: the token is not valid (any more): give the provider a new one")
     advice = {
-        401: "the token is not valid (any more): give the provider a new one",
         403: "the token may not read the repository's contents: give it that permission",
         404: "there is no such repository or commit, or the token may not see it"
         if had_token

@@ -6,6 +6,7 @@ from typing import Any
 from lambdas.common import clients
 from lambdas.common.artifacts import StoredArtifact
 from lambdas.common.deliveries import DeliveryTable
+from lambdas.common.errors import BadCredentials
 from lambdas.common.provider_secret import SecretReader
 from lambdas.common.worker import Context, Job, Worker, run
 from lambdas.zip_download.download import tls_context
@@ -32,8 +33,15 @@ def _worker() -> Worker:
 
 
 def _fetch(settings: Settings, job: Job) -> StoredArtifact:
-    secret = _secrets(settings.provider_secret_arn).get()
-    return fetch(job, settings=settings, secret=secret, tls=tls_context(settings.ca_bundle), s3=clients.s3())
+    secrets = _secrets(settings.provider_secret_arn)
+    tls = tls_context(settings.ca_bundle)
+    try:
+        return fetch(job, settings=settings, secret=secrets.get(), tls=tls, s3=clients.s3())
+    except BadCredentials:
+        newer = secrets.get_newer()
+        if newer is None:
+            raise
+        return fetch(job, settings=settings, secret=newer, tls=tls, s3=clients.s3())
 
 
 @cache

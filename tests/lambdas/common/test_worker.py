@@ -14,16 +14,9 @@ from lambdas.common.errors import PermanentFailure, TemporaryFailure
 from lambdas.common.statuses import DeliveryStatus
 from lambdas.common.worker import Job, Worker, run
 from tests.lambdas.conftest import BUCKET, Stack
+from tests.lambdas.queue_events import Context, record
 
 MAX = 5
-
-
-class Context:
-    def __init__(self, seconds: float = 60) -> None:
-        self.seconds = seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(self.seconds * 1000)
 
 
 @dataclass
@@ -52,20 +45,12 @@ class Bench:
             {"id": delivery, "status": DeliveryStatus.QUEUED, "received_at": received_at, "before": "", **item}
         )
         request = queue.FetchRequest(delivery, "acme/site", ref, "c" * 40, received_at, "zip_download")
-        return self.record(request)
-
-    def record(self, request: queue.FetchRequest) -> dict[str, Any]:
-        return {
-            "messageId": f"message-{request.delivery}",
-            "receiptHandle": f"receipt-{request.delivery}",
-            "body": json.dumps({name: getattr(request, name) for name in queue.FetchRequest.__slots__}),
-            "attributes": {"MessageGroupId": request.group, "ApproximateReceiveCount": "1"},
-        }
+        return record(request)
 
     def run(self, *records: dict[str, Any], attempt: int = 1) -> list[str]:
         """The ids of the deliveries whose messages were handed back."""
-        for record in records:
-            record["attributes"]["ApproximateReceiveCount"] = str(attempt)
+        for each in records:
+            each["attributes"]["ApproximateReceiveCount"] = str(attempt)
         worker = Worker(self.stack.table, self, self.stack.queue_url, BUCKET, MAX, self.fetch)  # type: ignore[arg-type]
         answer = run(worker, {"Records": list(records)}, Context())
         return [each["itemIdentifier"].removeprefix("message-") for each in answer["batchItemFailures"]]
@@ -89,9 +74,9 @@ def bench(stack: Stack) -> Bench:
 
 
 def test_a_push_becomes_stored_with_its_version(bench: Bench) -> None:
-    record = bench.deliver("a", author="Ada", message="Start")
+    message = bench.deliver("a", author="Ada", message="Start")
 
-    assert bench.run(record) == []
+    assert bench.run(message) == []
     item = bench.item("a")
     assert {name: item[name] for name in ("status", "artifact_bucket", "artifact_key", "artifact_version_id")} == {
         "status": "stored",
@@ -116,10 +101,10 @@ def test_only_the_newest_push_of_a_ref_in_a_batch_is_fetched(bench: Bench) -> No
 
 
 def test_a_push_is_superseded_by_one_that_is_still_on_the_queue(bench: Bench) -> None:
-    record = bench.deliver("a")
+    message = bench.deliver("a")
     bench.stack.table.advance_head("acme/site", "refs/heads/main", Head("b", "2026-11-23T11:00:00.000000Z"))
 
-    assert bench.run(record) == []
+    assert bench.run(message) == []
     assert bench.fetched == []
     assert bench.status("a") == "superseded"
 
@@ -135,18 +120,18 @@ def test_an_older_push_that_comes_later_does_not_replace_a_newer_artifact(bench:
 
 
 def test_a_message_that_comes_twice_is_fetched_once(bench: Bench) -> None:
-    record = bench.deliver("a")
+    message = bench.deliver("a")
 
-    assert bench.run(record) == []
-    assert bench.run(record, attempt=2) == []
+    assert bench.run(message) == []
+    assert bench.run(message, attempt=2) == []
     assert bench.fetched == ["a"]
 
 
 def test_a_fetch_that_died_is_taken_up_again(bench: Bench) -> None:
-    record = bench.deliver("a")
+    message = bench.deliver("a")
     bench.stack.table.move("a", DeliveryStatus.FETCHING, when={DeliveryStatus.QUEUED})
 
-    assert bench.run(record, attempt=2) == []
+    assert bench.run(message, attempt=2) == []
     assert bench.status("a") == "stored"
 
 
@@ -160,10 +145,10 @@ def test_a_message_comes_back_soon_after_a_process_that_died_could_have_ended(be
 
 @pytest.mark.parametrize(("attempt", "delay"), [(1, 5), (2, 30), (3, 120), (4, 300)])
 def test_a_temporary_failure_is_tried_again_later_and_later(bench: Bench, attempt: int, delay: int) -> None:
-    record = bench.deliver("a")
+    message = bench.deliver("a")
     bench.outcomes["a"] = TemporaryFailure("api.github.com answered 503")
 
-    assert bench.run(record, attempt=attempt) == ["a"]
+    assert bench.run(message, attempt=attempt) == ["a"]
     assert bench.visibility[1:] == [("a", delay)]
     assert bench.status("a") == "retrying"
     assert bench.item("a")["reason"] == f"api.github.com answered 503. Trying again in {delay} s"
@@ -179,10 +164,10 @@ def test_the_other_side_may_say_when(bench: Bench, asked: int, delay: int) -> No
 
 
 def test_the_last_attempt_fails_the_delivery_and_lets_the_message_go_to_the_dead_letters(bench: Bench) -> None:
-    record = bench.deliver("a")
+    message = bench.deliver("a")
     bench.outcomes["a"] = TemporaryFailure("api.github.com answered 503")
 
-    assert bench.run(record, attempt=MAX) == ["a"]
+    assert bench.run(message, attempt=MAX) == ["a"]
     assert bench.visibility[1:] == [("a", 0)]
     assert bench.status("a") == "failed"
     assert bench.item("a")["reason"] == "api.github.com answered 503 (attempt 5, the last)"
@@ -190,21 +175,21 @@ def test_the_last_attempt_fails_the_delivery_and_lets_the_message_go_to_the_dead
 
 @pytest.mark.parametrize("attempt", [1, MAX])
 def test_a_permanent_failure_fails_at_once_and_says_what_to_do(bench: Bench, attempt: int) -> None:
-    record = bench.deliver("a")
+    message = bench.deliver("a")
     bench.outcomes["a"] = PermanentFailure("The token is not valid: give the provider a new one")
 
-    assert bench.run(record, attempt=attempt) == []
+    assert bench.run(message, attempt=attempt) == []
     assert bench.status("a") == "failed"
     assert bench.item("a")["reason"].startswith("The token is not valid: give the provider a new one")
 
 
 def test_a_failed_delivery_whose_message_was_put_back_is_fetched(bench: Bench) -> None:
-    record = bench.deliver("a")
+    message = bench.deliver("a")
     bench.outcomes["a"] = PermanentFailure("The token is not valid")
-    bench.run(record)
+    bench.run(message)
     bench.outcomes.clear()
 
-    assert bench.run(record) == []
+    assert bench.run(message) == []
     assert bench.status("a") == "stored"
     assert [each["error"] for each in bench.item("a")["attempts"]] == ["The token is not valid", ""]
 
@@ -239,17 +224,17 @@ def test_an_unexpected_error_is_a_visible_failure_without_its_text(bench: Bench)
 
 @pytest.mark.parametrize("body", ["", "no json", "[]", "{}", '{"delivery": 1}'])
 def test_a_message_that_is_none_of_ours_goes_to_the_dead_letters(bench: Bench, body: str) -> None:
-    record = bench.deliver("a")
-    record["body"] = body
+    message = bench.deliver("a")
+    message["body"] = body
 
-    assert bench.run(record) == ["a"]
+    assert bench.run(message) == ["a"]
     assert bench.fetched == []
 
 
 def test_a_message_for_an_unknown_delivery_goes_to_the_dead_letters(bench: Bench) -> None:
     request = queue.FetchRequest("gone", "acme/site", "refs/heads/main", "c" * 40, "2026", "zip_download")
 
-    assert bench.run(bench.record(request)) == ["gone"]
+    assert bench.run(record(request)) == ["gone"]
 
 
 def test_a_job_notices_that_its_time_is_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
