@@ -1,6 +1,4 @@
-import io
 import stat
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,33 +7,16 @@ from typing import Any
 import boto3
 import pytest
 
-from lambdas.common.artifacts import StoredArtifact
 from lambdas.common.errors import PermanentFailure, TemporaryFailure
 from lambdas.git_pull import fetch as git_pull
-from lambdas.git_pull.history import NEW_PACKS, History
-from lambdas.git_pull.repository import MAX_PACKS, directory_for, packs_of
+from lambdas.git_pull.repository import MAX_PACKS, directory_for
 from lambdas.git_pull.settings import Settings
 from lambdas.git_pull.ssh import private_key
 from sandbox.git_host import git
 from tests.lambdas.conftest import BUCKET, HostedRepository, make_job, ssh_key, stored_object, versions_of
+from tests.lambdas.git_pull.conftest import fetch, history_of, tree_of, unzipped
 
 pytestmark = pytest.mark.usefixtures("stack")
-
-
-@pytest.fixture
-def settings(hosted: HostedRepository) -> Settings:
-    return Settings(
-        deliveries_table="deliveries",
-        output_bucket=BUCKET,
-        cache_bucket="",
-        ssh_key_secret_arn="unused",
-        ssh_host="127.0.0.1",
-        ssh_port=hosted.host.ssh_port,
-        ssh_user="git",
-        ssh_known_hosts=hosted.host.known_hosts_line,
-        queue_url="unused",
-        max_receive_count=5,
-    )
 
 
 @pytest.fixture
@@ -48,53 +29,6 @@ def only_refs(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         return variables | {position.replace("KEY", "VALUE"): "false"}
 
     return lambda: monkeypatch.setattr("sandbox.git_host.host.environment", environment)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "sluice"
-
-
-def history_of(settings: Settings, root: Path) -> History:
-    return History(boto3.client("s3"), settings.cache_bucket, root / "git")
-
-
-def fetch(
-    hosted: HostedRepository,
-    settings: Settings,
-    root: Path,
-    *,
-    commit: str = "",
-    ref: str = "refs/heads/main",
-    key: str = "",
-) -> StoredArtifact:
-    job = make_job(hosted.full_name, commit or hosted.work.head(), ref=ref)
-    return git_pull.fetch(
-        job,
-        settings=settings,
-        key=key or hosted.key.private_key,
-        root=root,
-        s3=boto3.client("s3"),
-        history=history_of(settings, root),
-    )
-
-
-def unzipped(data: bytes) -> dict[str, tuple[int, bytes]]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert archive.testzip() is None
-        return {e.filename: (e.external_attr >> 16, archive.read(e)) for e in archive.infolist()}
-
-
-def tree_of(hosted: HostedRepository, commit: str = "HEAD") -> dict[str, tuple[int, bytes]]:
-    """What git itself says is in the commit: names, modes and contents."""
-    listing = hosted.work.git("ls-tree", "-r", "-z", commit).decode().split("\0")[:-1]
-    found = {}
-    for line in listing:
-        (mode, kind, blob), name = line.split("\t")[0].split(), line.split("\t")[1]
-        if kind == "blob":
-            st_mode = 0o120777 if mode == "120000" else int(mode, 8)
-            found[name] = (st_mode, hosted.work.git("cat-file", "blob", blob))
-    return found
 
 
 def test_the_artifact_is_the_commits_tree(hosted: HostedRepository, settings: Settings, root: Path) -> None:
@@ -335,73 +269,3 @@ def test_names_that_are_not_utf8_keep_their_bytes(hosted: HostedRepository, sett
 def test_a_stack_without_a_key_says_so(value: str) -> None:
     with pytest.raises(PermanentFailure, match="no SSH key yet"):
         private_key(value)
-
-
-CACHE = "histories-of-acme"
-
-
-@pytest.fixture
-def cached(settings: Settings) -> Settings:
-    boto3.client("s3").create_bucket(Bucket=CACHE, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    return replace(settings, cache_bucket=CACHE)
-
-
-def test_a_cold_start_fetches_only_what_changed(
-    hosted: HostedRepository, cached: Settings, root: Path, tmp_path: Path
-) -> None:
-    fetch(hosted, cached, root)
-    history_of(cached, root).keep()
-    hosted.work.write("README.md", "Changed\n")
-    hosted.work.commit("Next")
-    hosted.publish()
-    cold = tmp_path / "cold"
-
-    stored = fetch(hosted, cached, cold)
-
-    sizes = sorted(packs_of(directory_for(cold / "git", cached.url(hosted.full_name))))
-    assert len(sizes) == 2
-    assert sizes[0] < sizes[1] / 2, "the second pack has the change alone"
-    assert unzipped(stored_object(stored.key)[0]) == tree_of(hosted)
-
-
-@pytest.mark.parametrize("damage", [b"", b"no tar", b"cut"])
-def test_a_damaged_copy_does_no_harm(
-    hosted: HostedRepository, cached: Settings, root: Path, tmp_path: Path, damage: bytes
-) -> None:
-    s3 = boto3.client("s3")
-    fetch(hosted, cached, root)
-    history_of(cached, root).keep()
-    [copy] = s3.list_objects_v2(Bucket=CACHE)["Contents"]
-    kept = s3.get_object(Bucket=CACHE, Key=copy["Key"])["Body"].read()
-    s3.put_object(Bucket=CACHE, Key=copy["Key"], Body=kept[:9000] if damage == b"cut" else damage)
-
-    stored = fetch(hosted, cached, tmp_path / "cold")
-
-    assert unzipped(stored_object(stored.key)[0]) == tree_of(hosted)
-
-
-def test_a_bucket_that_is_gone_does_no_harm(hosted: HostedRepository, settings: Settings, root: Path) -> None:
-    settings = replace(settings, cache_bucket="gone-long-ago")
-
-    assert fetch(hosted, settings, root).reason == "Stored"
-    history_of(settings, root).keep()
-
-
-def test_a_copy_is_written_again_only_after_it_has_grown(
-    hosted: HostedRepository, cached: Settings, root: Path
-) -> None:
-    def copied_at() -> object:
-        return boto3.client("s3").list_objects_v2(Bucket=CACHE)["Contents"][0]["ETag"]
-
-    fetch(hosted, cached, root)
-    history_of(cached, root).keep()
-    first = copied_at()
-    for number in range(NEW_PACKS):
-        assert copied_at() == first
-        hosted.work.write("README.md", f"{number}\n")
-        hosted.work.commit("Next")
-        hosted.publish()
-        fetch(hosted, cached, root)
-        history_of(cached, root).keep()
-
-    assert copied_at() != first
