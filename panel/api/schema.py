@@ -66,26 +66,6 @@ class SchemaView(SpectacularAPIView):
 
     authentication_classes = []
     generator_class = GeneratedOnce
-    custom_settings = {
-        "POSTPROCESSING_HOOKS": [
-            "drf_spectacular.hooks.postprocess_schema_enums",
-            "panel.api.schema.add_words",
-        ],
-        "DESCRIPTION": "Turns git pushes into versioned zips in S3. Errors are `application/problem+json`.",
-        "SCHEMA_PATH_PREFIX": "/api/v1",
-        "COMPONENT_SPLIT_REQUEST": False,
-        "ENUM_NAME_OVERRIDES": {
-            "ProviderKind": "integrations.models.ProviderKind",
-            "Method": "integrations.models.Method",
-            "Deployer": "integrations.models.Deployer",
-            "DeliveryStatus": "integrations.models.DeliveryStatus",
-            "WebhookState": "integrations.models.WebhookState",
-            "AccessMethod": "deployers.models.AccessMethod",
-            "StackKind": "deployers.models.StackKind",
-            "OperationKind": "deployers.models.OperationKind",
-            "OperationStatus": "deployers.states.OperationStatus",
-        },
-    }
 
 
 class DocsView(TemplateView):
