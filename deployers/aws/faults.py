@@ -17,6 +17,9 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
+from botocore.exceptions import (
+    ConnectionError as NoConnection,
+)
 
 from deployers.errors import (
     AccessDenied,
@@ -84,7 +87,7 @@ def aws_faults() -> Iterator[None]:
         yield
     except ClientError as error:
         raise from_client_error(error) from error
-    except HTTPClientError as error:
+    except (NoConnection, HTTPClientError) as error:
         raise AwsUnreachable(
             "AWS did not answer.", remedy="Check the region's name and the panel's way to the internet."
         ) from error

@@ -65,15 +65,16 @@ def built_packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pack
 
 
 @pytest.fixture
-def real_aws(
-    ministack: Aws,
-    built_packages: tuple[Path, package.Target],
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Aws:
-    """MiniStack as the AWS of the panel, with the Lambda packages at hand."""
+def local_aws(ministack: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """MiniStack as the AWS of the panel."""
     for name, value in ministack.env().items():
         monkeypatch.setenv(name, value)
+    return ministack
+
+
+@pytest.fixture
+def real_aws(local_aws: Aws, built_packages: tuple[Path, package.Target], settings: Settings) -> Aws:
+    """MiniStack as the AWS of the panel, with the Lambda packages at hand."""
     settings.LAMBDA_PACKAGES, target = built_packages
     settings.LAMBDA_RUNTIME, settings.LAMBDA_ARCHITECTURE = target.runtime, target.architecture
-    return ministack
+    return local_aws

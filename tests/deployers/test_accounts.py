@@ -125,9 +125,9 @@ class TestRoles:
         return arn
 
     @pytest.fixture
-    def panel(self, real_aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    def panel(self, local_aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
         """The panel's own credentials: a user that may assume roles, and nothing else (the root may do all)."""
-        iam = real_aws.client("iam")
+        iam = local_aws.client("iam")
         if "sluice-panel" not in [user["UserName"] for user in iam.list_users()["Users"]]:
             iam.create_user(UserName="sluice-panel")
             statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
@@ -138,20 +138,20 @@ class TestRoles:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
 
     def test_a_role_that_wants_the_external_id_passes(
-        self, panel: None, real_aws: Aws, team: Team, admin: User
+        self, panel: None, local_aws: Aws, team: Team, admin: User
     ) -> None:
         account = create(
             team, admin, method="role", role_arn="arn:aws:iam::111122223333:role/sluice-good", account_id="111122223333"
         )
         condition = {"Condition": {"StringEquals": {"sts:ExternalId": account.external_id}}}
-        self.role(real_aws, "sluice-good", condition)
+        self.role(local_aws, "sluice-good", condition)
 
         assert accounts.check(account=account, actor=admin).endswith("assumed-role/sluice-good/sluice")
 
     def test_a_role_that_ignores_the_external_id_is_refused(
-        self, panel: None, real_aws: Aws, team: Team, admin: User
+        self, panel: None, local_aws: Aws, team: Team, admin: User
     ) -> None:
-        arn = self.role(real_aws, "sluice-open", {})
+        arn = self.role(local_aws, "sluice-open", {})
         account = create(team, admin, method="role", role_arn=arn)
         with pytest.raises(ExternalIdIgnored):
             accounts.check(account=account, actor=admin)
@@ -159,16 +159,16 @@ class TestRoles:
         assert "without the external id" in account.check_error
 
     def test_a_role_with_another_external_id_is_told_in_words(
-        self, panel: None, real_aws: Aws, team: Team, admin: User
+        self, panel: None, local_aws: Aws, team: Team, admin: User
     ) -> None:
         condition = {"Condition": {"StringEquals": {"sts:ExternalId": "another"}}}
-        arn = self.role(real_aws, "sluice-other", condition)
+        arn = self.role(local_aws, "sluice-other", condition)
         account = create(team, admin, method="role", role_arn=arn)
         with pytest.raises(CredentialsRefused) as refused:
             accounts.check(account=account, actor=admin)
         assert "trust policy" in refused.value.remedy
 
-    def test_wrong_keys_are_told_in_words_without_repeating_them(self, real_aws: Aws, team: Team, admin: User) -> None:
+    def test_wrong_keys_are_told_in_words_without_repeating_them(self, local_aws: Aws, team: Team, admin: User) -> None:
         account = create(team, admin, method="keys", access_key_id="AKIAWRONG", secret_access_key="s3cr3t-canary")
         with pytest.raises(CredentialsRefused) as refused:
             accounts.check(account=account, actor=admin)

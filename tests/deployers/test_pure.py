@@ -1,0 +1,167 @@
+"""Requests, parameters, causes and templates: plain values in, plain values out."""
+
+import json
+import re
+import uuid
+from dataclasses import dataclass
+
+import pytest
+
+from deployers import catalog, causes, requests, templates
+from deployers.errors import ParameterRefused
+
+OPERATION = uuid.UUID("0b54ab3c-95ef-4f8b-8f0e-1f4f0ce2d6aa")
+
+
+@dataclass(frozen=True)
+class Event:
+    logical_id: str
+    status: str
+    reason: str
+    resource_type: str = "AWS::S3::Bucket"
+
+
+def source(**fields: str) -> catalog.GitSource:
+    values = {
+        "provider_kind": "github",
+        "api_url": "https://api.github.com",
+        "ca_bundle": "",
+        "repository": "octocat/shop",
+        "ssh_host": "github.com",
+        "ssh_user": "git",
+        "ssh_known_hosts": "github.com ssh-ed25519 AAAA",
+        "webhook_secret": "secret-one",
+        "webhook_secret_previous": "",
+        "git_token": "secret-two",
+        "oauth_key": "",
+        "oauth_secret": "",
+        **fields,
+    }
+    return catalog.GitSource(refs=("main", "tags:v*"), ssh_port=22, **values)
+
+
+PACKAGES = catalog.Packages("packages", "git_intgrtn_aws_s3/abc", "python3.13", "arm64")
+
+
+def test_every_parameter_that_is_sent_is_one_of_the_template() -> None:
+    parameters = catalog.git_parameters(source=source(), packages=PACKAGES, chosen={})
+    assert set(parameters) <= templates.parameter_names(catalog.GIT.template)
+    assert catalog.GIT.settable <= templates.parameter_names(catalog.GIT.template) - set(parameters)
+    assert parameters["Refs"] == "main,tags:v*"
+
+
+def test_the_secrets_are_parameters_that_cloudformation_never_shows() -> None:
+    parameters = catalog.git_parameters(source=source(), packages=PACKAGES, chosen={})
+    secret = templates.secret_parameters(catalog.GIT.template)
+    assert {name for name, value in parameters.items() if value.startswith("secret-")} <= secret
+    assert "secret-" not in repr(source())
+
+
+@pytest.mark.parametrize("name", ["ApiSecret", "LambdaArtifactS3Bucket", "Repository", "NoSuchParameter"])
+def test_people_cannot_set_what_the_panel_knows_itself(name: str) -> None:
+    with pytest.raises(ParameterRefused) as refused:
+        catalog.git_parameters(source=source(), packages=PACKAGES, chosen={name: "x"})
+    assert name in refused.value.message
+    assert refused.value.field == "parameters"
+
+
+def test_the_packages_of_the_catalog_are_those_that_the_template_names() -> None:
+    text = templates.render(catalog.GIT.template).decode()
+    assert set(re.findall(r"\$\{LambdaArtifactPrefix\}/(\w+)\.zip", text)) == set(catalog.GIT.packages)
+
+
+@pytest.mark.parametrize("name", ["shop", "a" * 200, "with_under.scores", "-odd-"])
+def test_stack_names_are_valid(name: str) -> None:
+    assert re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", requests.stack_name(name, "git"))
+
+
+def test_a_change_set_sends_no_secret_that_stays_as_it_is() -> None:
+    request = requests.change_set(
+        stack="sluice-shop-git",
+        name=requests.change_set_name(OPERATION),
+        create=False,
+        template_url="https://s3/template",
+        capabilities=["CAPABILITY_IAM"],
+        parameters={"ApiSecret": "canary", "Refs": "main"},
+        unchanged_secrets={"ApiSecret"},
+        stack_tags={"sluice:integration": "1"},
+        description="Update by ada",
+    )
+    assert request["Parameters"] == [
+        {"ParameterKey": "ApiSecret", "UsePreviousValue": True},
+        {"ParameterKey": "Refs", "ParameterValue": "main"},
+    ]
+    assert "canary" not in json.dumps(request)
+    assert request["ClientToken"] == request["ChangeSetName"]
+
+
+def test_names_and_tokens_of_an_operation_are_always_the_same_and_valid() -> None:
+    assert requests.token(OPERATION, "execute") == requests.token(OPERATION, "execute")
+    assert requests.token(OPERATION, "execute") != requests.token(OPERATION, "clear")
+    for made in (requests.token(OPERATION, "watch-deletion-3"), requests.change_set_name(OPERATION)):
+        assert re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", made)
+
+
+def test_tags_are_of_characters_that_aws_takes() -> None:
+    tags = requests.tags(
+        integration_id=OPERATION, integration_name="shop", team="R&D <Zürich>", panel_url="https://panel.example?x"
+    )
+    assert tags[requests.OWNER_TAG] == str(OPERATION)
+    assert tags["sluice:team"] == "R-D -Zürich-"
+    assert all(re.fullmatch(r"[\w .:/=+\-@]{0,256}", value) for value in tags.values())
+
+
+def test_the_digest_of_secrets_depends_on_its_key_and_on_every_value() -> None:
+    digest = requests.parameters_digest({"A": "1", "B": "2"}, key=b"k")
+    assert digest == requests.parameters_digest({"B": "2", "A": "1"}, key=b"k")
+    assert digest != requests.parameters_digest({"A": "1", "B": "3"}, key=b"k")
+    assert digest != requests.parameters_digest({"A": "1", "B": "2"}, key=b"other")
+
+
+def test_the_first_cause_is_the_first_failure_that_is_no_cancellation() -> None:
+    events = [
+        Event("Queue", "CREATE_IN_PROGRESS", ""),
+        Event("Api", "CREATE_FAILED", "Resource creation cancelled"),
+        Event("Bucket", "CREATE_FAILED", "shop already exists"),
+        Event("Table", "CREATE_FAILED", "Some later trouble"),
+        Event("stack", "CREATE_FAILED", "The following resource(s) failed", "AWS::CloudFormation::Stack"),
+    ]
+    found = causes.first_cause(events)
+    assert found is not None
+    assert found.message == "Bucket (S3 Bucket) failed: shop already exists"
+    assert "rename" in found.remedy
+
+
+def test_without_a_resource_that_failed_the_stack_itself_is_the_cause() -> None:
+    found = causes.first_cause([Event("stack", "CREATE_FAILED", "no", "AWS::CloudFormation::Stack")])
+    assert found is not None
+    assert found.logical_id == "stack"
+    assert causes.first_cause([Event("Bucket", "CREATE_COMPLETE", "")]) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "remedy"),
+    [
+        (
+            'Resource handler returned message: "User is not authorized to perform: kms:CreateKey" (RequestToken: 7f9)',
+            "User is not authorized to perform: kms:CreateKey",
+            "Let the AWS account",
+        ),
+        ("Limit exceeded (Service: Lambda, Status Code: 429, Request ID: 1)", "Limit exceeded", "raise this quota"),
+        ("", "AWS gave no reason", "press Retry"),
+    ],
+)
+def test_reasons_lose_what_only_support_can_read_and_get_a_remedy(reason: str, words: str, remedy: str) -> None:
+    found = causes.Cause("Key", "AWS::KMS::Key", reason)
+    assert found.message == f"Key (KMS Key) failed: {words}"
+    assert remedy in found.remedy
+
+
+def test_a_rendered_template_is_plain_json_and_the_same_every_time() -> None:
+    first = templates.render(catalog.GIT.template)
+    templates.load.cache_clear()
+    assert templates.render(catalog.GIT.template) == first
+    template = json.loads(first)
+    assert template["AWSTemplateFormatVersion"] == "2010-09-09"
+    assert template["Outputs"]["PublicSSHKey"]["Value"] == {"Fn::GetAtt": ["SSHKey", "PublicKey"]}
+    assert len(first) < 1_000_000
