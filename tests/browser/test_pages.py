@@ -1,0 +1,112 @@
+"""Every page in both themes and both widths: no violation that axe finds, no console error, no sideways scroll."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Browser, BrowserContext, Page
+from pytest_django.live_server_helper import LiveServer
+
+from deployers.states import OperationStatus, Step
+from integrations.models import DeliveryStatus, RemoteState, SSHKey, WebhookState
+from teams.models import Team, User
+from tests import factories
+from tests.web.scene import LISTS, make_scene
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = {"desktop": 1440, "phone": 390}
+FORMS = (
+    reverse("provider-add"),
+    f"{reverse('provider-add')}?kind=github_enterprise",
+    reverse("account-add"),
+    f"{reverse('account-add')}?method=keys",
+    reverse("integration-add"),
+)
+
+
+def every_page(team: Team) -> list[str]:
+    """Addresses, with rows in every state that looks different."""
+    now = timezone.now()
+    scene = make_scene(team)
+    for status in DeliveryStatus:
+        factories.make_delivery(integration=scene.integration, status=status, reason=f"Why it is {status}.")
+    by_hand = make_scene(team, name="by-hand")
+    by_hand.integration.webhook_state = WebhookState.MANUAL
+    by_hand.integration.webhook_problem = "The token may not add webhooks."
+    by_hand.integration.save()
+    SSHKey.objects.filter(integration=by_hand.integration).update(
+        remote_state=RemoteState.MANUAL, problem="The organization forbids deploy keys."
+    )
+    failed = make_scene(team, name="failed")
+    failed.stack.aws_status = "ROLLBACK_COMPLETE"
+    failed.stack.save()
+    operation = factories.make_operation(
+        stack=failed.stack,
+        status=OperationStatus.FAILED,
+        problem="The name of the bucket is taken.",
+        remedy="Choose another.",
+        started_at=now - timedelta(minutes=2),
+        finished_at=now,
+    )
+    running = make_scene(team, name="running")
+    running.stack.aws_status = "CREATE_IN_PROGRESS"
+    running.stack.save()
+    for number, status in enumerate(("CREATE_IN_PROGRESS", "CREATE_COMPLETE", "CREATE_FAILED") * 10):
+        factories.make_stack_event(stack=running.stack, status=status, logical_id=f"Resource{number}")
+    factories.make_operation(
+        stack=running.stack, status=OperationStatus.RUNNING, step=Step.WATCH, started_at=now - timedelta(seconds=20)
+    )
+    new = factories.make_integration(repository=scene.repository, aws_account=scene.account, name="new")
+    about = scene.about()
+    about.pop("stack-events")  # a download
+    about.pop("provider-edit")  # as its form
+    others = [reverse("integration-detail", args=[each.integration.pk]) for each in (by_hand, failed, running)]
+    return [
+        *(reverse(name) for name in LISTS),
+        *FORMS,
+        *about.values(),
+        *others,
+        reverse("integration-detail", args=[new.pk]),
+        reverse("operation-detail", args=[operation.pk]),
+    ]
+
+
+def look(page: Page, url: str, width: int) -> list[str]:
+    """What is wrong with one page."""
+    answer = page.goto(url)
+    found = [] if answer and answer.status == 200 else [f"{url}: {answer and answer.status}"]
+    if (needed := page.evaluate("document.documentElement.scrollWidth")) > width:
+        found.append(f"{url}: scrolls sideways, {needed} px")
+    for violation in Axe().run(page).response["violations"]:
+        nodes = "; ".join(node["html"][:150] for node in violation["nodes"][:3])
+        found.append(f"{url}: {violation['id']}: {nodes}")
+    return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+def test_every_page_is_accessible_and_clean(
+    width: int,
+    theme: str,
+    browser: Browser,
+    live_server: LiveServer,
+    admin: User,
+    team: Team,
+    sign_in: Callable[[BrowserContext, User], None],
+    watch: Callable[[Page], Page],
+) -> None:
+    with browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if theme == "dark" else "light"
+    ) as context:
+        page = watch(context.new_page())
+        problems = look(page, f"{live_server.url}{reverse('sign-in')}", width)
+        sign_in(context, admin)
+        problems += look(page, f"{live_server.url}{reverse('overview')}", width)  # the first steps
+        for path in every_page(team):
+            problems += look(page, f"{live_server.url}{path}", width)
+            assert page.evaluate("document.documentElement.dataset.bsTheme") == theme
+        assert not problems, "\n".join(problems)
