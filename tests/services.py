@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-
 _stop: list[Callable[[], None]] = []
 
 
