@@ -1,12 +1,20 @@
 """Stacks brought about for real: MiniStack, and the git host as the provider."""
 
 import json
+import os
+import subprocess
+import sys
 import time
+from datetime import timedelta
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from django.db import connection
+from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from deployers.models import Operation
-from deployers.services import stacks
+from deployers.services import operations, stacks
 from deployers.states import OperationStatus
 from integrations.models import Method, RemoteState, SSHKeyState, WebhookState
 from sandbox.aws import Aws
@@ -161,3 +169,45 @@ def test_every_step_may_be_taken_twice(real_aws: Aws, git_host: GitHost, team: T
     stack = integration.stacks.get()
     events = real_aws.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack.stack_id)
     assert stack.events.count() == sum(len(page["StackEvents"]) for page in events)
+
+
+@pytest.mark.parametrize("step", ["publish", "execute", "watch", "webhook"])
+def test_what_a_killed_worker_began_is_finished_by_another(
+    real_aws: Aws, git_host: GitHost, team: Team, admin: User, settings: Settings, step: str
+) -> None:
+    integration = integrate(git_host, connect_host(git_host, team=team, admin=admin), method=Method.GIT_PULL)
+    operation = stacks.provision(integration=integration, actor=admin)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "tests.deployers.worker"],
+        env={
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "SLUICE_LAMBDA_PACKAGES": str(settings.LAMBDA_PACKAGES),
+            "SLUICE_LAMBDA_RUNTIME": settings.LAMBDA_RUNTIME,
+            "SLUICE_LAMBDA_ARCHITECTURE": settings.LAMBDA_ARCHITECTURE,
+        },
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while operation.step != step and operation.active:
+            assert time.monotonic() < deadline, operation.step
+            operation.refresh_from_db()
+    finally:
+        worker.kill()
+        worker.wait()
+    # What is left of the lease is nothing that a test has to wait for.
+    Operation.objects.exclude(lease_until=None).update(lease_until=timezone.now() - timedelta(seconds=1))
+    operations.sweep()
+
+    succeeded(operation)
+
+    assert len(git_host.hooks(integration.repository.full_name)) == 1
+    assert len(git_host.deploy_keys(integration.repository.full_name)) == 1
+    assert integration.stacks.get().aws_status == "CREATE_COMPLETE"
+
+
+def database_url() -> str:
+    """The address of the test's own database."""
+    address = urlsplit(os.environ["DATABASE_URL"])
+    return urlunsplit(address._replace(path=f"/{connection.settings_dict['NAME']}"))
