@@ -16,8 +16,7 @@ from deployers.services.operations import MAX_ATTEMPTS
 from deployers.states import OperationStatus, Step
 from tests.factories import make_integration, make_operation, make_stack
 
-# The lease is kept by a thread with a connection of its own.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -242,6 +241,75 @@ def test_an_update_is_cancelled_half_way_by_rolling_it_back(stack: Stack, aws: S
     aws.add_response("describe_change_set", change_set | {"ExecutionStatus": "EXECUTE_FAILED"})
 
     assert advanced(operation).status == OperationStatus.CANCELLED
+
+
+def resources(*failed: tuple[str, str]) -> dict[str, Any]:
+    """ListStackResources with resources that could not be deleted: logical id and type."""
+    return {
+        "StackResourceSummaries": [
+            {
+                "LogicalResourceId": logical_id,
+                "PhysicalResourceId": f"physical-{logical_id}",
+                "ResourceType": resource_type,
+                "ResourceStatus": "DELETE_FAILED",
+                "LastUpdatedTimestamp": datetime.now(UTC),
+            }
+            for logical_id, resource_type in failed
+        ]
+    }
+
+
+def test_what_cannot_be_deleted_is_tried_twice_and_then_told_with_its_cause(stack: Stack, aws: Stubber) -> None:
+    operation = make_operation(
+        stack=stack, kind=OperationKind.DELETE, step=Step.WATCH_DELETION, options={"bucket": "keep"}
+    )
+    event = {
+        "StackId": stack.stack_id,
+        "StackName": stack.name,
+        "EventId": "e1",
+        "Timestamp": datetime.now(UTC),
+        "LogicalResourceId": "Role",
+        "ResourceType": "AWS::IAM::Role",
+        "ResourceStatus": "DELETE_FAILED",
+        "ResourceStatusReason": "Cannot delete entity, must detach all policies first.",
+    }
+    for attempt in (1, 2):
+        aws.add_response("describe_stacks", described(stack, "DELETE_FAILED"))
+        aws.add_response("describe_stack_events", {"StackEvents": [event]})
+        aws.add_response("list_stack_resources", resources(("Role", "AWS::IAM::Role")))
+        if attempt == 1:
+            token = requests.token(operation.pk, "delete-1")
+            aws.add_response("delete_stack", {}, {"StackName": stack.stack_id, "ClientRequestToken": token})
+        advanced(operation)
+
+    assert (operation.status, operation.problem_code) == (OperationStatus.FAILED, "delete_failed")
+    assert "Role (IAM Role) failed: Cannot delete entity" in operation.problem
+
+
+def test_a_bucket_to_keep_is_retained_and_named(stack: Stack, aws: Stubber) -> None:
+    operation = make_operation(
+        stack=stack, kind=OperationKind.DELETE, step=Step.WATCH_DELETION, options={"bucket": "keep"}
+    )
+    aws.add_response("describe_stacks", described(stack, "DELETE_FAILED"))
+    no_events(aws)
+    aws.add_response("list_stack_resources", resources(("OutputBucket", "AWS::S3::Bucket")))
+    aws.add_response(
+        "delete_stack",
+        {},
+        {
+            "StackName": stack.stack_id,
+            "ClientRequestToken": requests.token(operation.pk, "delete-1"),
+            "RetainResources": ["OutputBucket"],
+        },
+    )
+    assert advanced(operation).options["kept_bucket"] == "physical-OutputBucket"
+
+
+def test_a_stack_at_work_is_deleted_once_it_is_through(stack: Stack, aws: Stubber) -> None:
+    operation = make_operation(stack=stack, kind=OperationKind.DELETE, step=Step.DELETE_STACK)
+    aws.add_response("describe_stacks", described(stack, "CREATE_IN_PROGRESS"))
+    no_events(aws)
+    assert advanced(operation).step == Step.DELETE_STACK
 
 
 def test_every_step_has_a_function() -> None:
