@@ -16,6 +16,8 @@ from benchmarks.measure import Measured
 from benchmarks.servers import HOST, Folder, Ports
 from benchmarks.trees import Tree
 
+_TIMEOUT = 300
+"""Seconds for one run: the slowest takes a tenth of it."""
 _numbers = itertools.count(1)
 
 
@@ -54,9 +56,12 @@ class Session:
                 env=self._environment(work),
                 text=True,
                 check=True,
+                timeout=_TIMEOUT,
             )
         except subprocess.CalledProcessError as error:
             raise MethodFailed(f"{method} failed on {tree.size.name} ({error.returncode})") from None
+        except subprocess.TimeoutExpired:
+            raise MethodFailed(f"{method} took longer than {_TIMEOUT} s on {tree.size.name}") from None
         finally:
             shutil.rmtree(work)
         return Measured(**json.loads(process.stdout.splitlines()[-1])), self.folder.kept / f"{bucket}.zip"

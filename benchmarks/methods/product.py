@@ -72,6 +72,7 @@ def fetch_alone(run: Run) -> Action:
             _REF,
             run.commit,
             lambda: ssh.SshCallbacks(key=key, check_time=lambda: None),
+            restore=lambda path: False,  # noqa: ARG005 - its signature
         )
 
     return action
@@ -81,7 +82,7 @@ def _git_fetch(run: Run) -> Any:
     from functools import partial
 
     from benchmarks.servers import HOST
-    from lambdas.git_pull import fetch, settings
+    from lambdas.git_pull import fetch, history, settings
 
     configuration = settings.Settings(
         ssh_host=HOST,
@@ -89,11 +90,17 @@ def _git_fetch(run: Run) -> Any:
         ssh_user="git",
         ssh_known_hosts=run.known_hosts,
         ssh_key_secret_arn="",
-        cache_bucket="",
+        cache_bucket="empty",
         **_common(run),
     )
-    key = run.folder.client_key.read_text()
-    return partial(fetch.fetch, settings=configuration, key=key, root=run.work, s3=run.s3)
+    return partial(
+        fetch.fetch,
+        settings=configuration,
+        key=run.folder.client_key.read_text(),
+        root=run.work,
+        s3=run.s3,
+        history=history.History(run.s3, configuration.cache_bucket, run.work / "git"),
+    )
 
 
 def _common(run: Run) -> dict[str, Any]:

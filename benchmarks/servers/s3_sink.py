@@ -1,4 +1,4 @@
-"""As much of S3 as an upload needs: PUT, multipart, HEAD. Counts bytes and throws them away.
+"""As much of S3 as an upload needs: PUT, multipart, HEAD; a GET finds nothing. Counts bytes and throws them away.
 
 Buckets need not be made. Only the object of a bucket whose name begins with `keep-` is written down, to be compared;
 the others cost the disk nothing, so that no emulator's own slowness is measured.
@@ -41,6 +41,9 @@ class _Sink(Handler):
             return
         headers = found.metadata | {"Content-Length": str(found.size), "x-amz-version-id": found.version}
         self.answer(200, headers | {"ETag": '"0"'})
+
+    def do_GET(self) -> None:  # noqa: N802
+        self.answer(404, {"Content-Type": "application/xml"}, b"<Error><Code>NoSuchKey</Code></Error>")
 
     def do_POST(self) -> None:  # noqa: N802
         path, query = self._target()

@@ -55,6 +55,7 @@ async def _copy(source: _Reader, target: _Writer) -> None:
     while data := await source.read(256 * 1024):
         target.write(data)
         await target.drain()
+    target.write_eof()
 
 
 def _protocol(process: "asyncssh.SSHServerProcess[bytes]") -> list[tuple[str, str]]:
