@@ -7,10 +7,11 @@ import base64
 import binascii
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -64,6 +65,28 @@ class RemoteKey:
 
     id: str
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDelivery:
+    """One attempt of the provider to deliver an event to a webhook."""
+
+    id: str
+    """What `redeliver` takes."""
+    delivery_id: str
+    """The id that the delivery's headers carry, which a redelivery keeps; empty where the provider does not tell."""
+    event: str
+    """In the provider's own words."""
+    status_code: int
+    """What our endpoint answered; 0 if it did not, or not in time."""
+    delivered_at: datetime
+    """With a time zone."""
+    redelivery: bool
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether our endpoint took it."""
+        return 200 <= self.status_code < 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +240,49 @@ class ProviderClient(ABC):
         self, full_name: str, commit: str, *, state: CommitState, target_url: str, description: str, context: str
     ) -> None:
         """Show a state beside a commit; a later one with the same `context` takes its place."""
+
+    def recent_deliveries(self, full_name: str, webhook_id: str) -> list[RemoteDelivery]:  # noqa: ARG002
+        """What the provider sent to a webhook of late, newest first, at most a hundred; empty where it does not tell.
+
+        Raises NotFoundAtProvider when the webhook is gone, PermissionMissing.
+        """
+        return []
+
+    def redeliver(self, full_name: str, webhook_id: str, remote_delivery_id: str) -> bool:  # noqa: ARG002
+        """Have the provider send a delivery again; False for a provider that cannot, or no longer has it.
+
+        `remote_delivery_id` is the `id` of a RemoteDelivery. Raises PermissionMissing, ProviderRefused.
+        """
+        return False
+
+    def changed_files(self, full_name: str, before: str, after: str) -> list[str] | None:  # noqa: ARG002
+        """The files that differ between two commits, both names of a renamed one; None if that is not surely all.
+
+        It cannot be told when a commit is not there (any more), when the history was rewritten, or when there are more
+        files than the provider lists.
+        """
+        return None
+
+    def webhook_networks(self) -> list[str] | None:
+        """The networks (CIDR) that the provider publishes its webhooks to come from; None if it publishes none."""
+        return None
+
+    def archive_credentials(self) -> dict[str, str]:
+        """What the stack's functions sign in with: `git_token`, `oauth_key` and `oauth_secret`, empty where unused."""
+        return {"git_token": self.config.credentials.get("token", ""), "oauth_key": "", "oauth_secret": ""}
+
+
+def networks(values: Iterable[object]) -> list[str]:
+    """The networks among `values`, in canonical form, sorted and without repetition; anything else is left out."""
+    found = set()
+    for value in values:
+        try:
+            found.add(ip_network(str(value), strict=False))
+        except ValueError:
+            continue
+    return [
+        str(each) for each in sorted(found, key=lambda each: (each.version, int(each.network_address), each.prefixlen))
+    ]
 
 
 def key_blob(public_key: str) -> bytes:

@@ -5,10 +5,10 @@ https://docs.github.com/en/rest
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from integrations.errors import (
     InvalidValue,
@@ -16,31 +16,33 @@ from integrations.errors import (
     NotFoundAtProvider,
     PermissionMissing,
     ProviderRefused,
-    UnexpectedAnswer,
     WebhookLimitReached,
 )
 from integrations.http import Answer, HttpClient
+from integrations.providers.answers import Reader, known_fingerprint, page_number
 from integrations.providers.base import (
     CommitState,
     CredentialField,
     Identity,
     Page,
     ProviderClient,
+    RemoteDelivery,
     RemoteKey,
     RemoteRef,
     RemoteRepository,
     RemoteWebhook,
     fingerprint,
+    networks,
 )
 from integrations.providers.github_errors import explain
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import check_full_name
-from lambdas.common.refs import BRANCH_PREFIX, Ref
 
 API_VERSION = "2022-11-28"
 PER_PAGE = 100  # the most that GitHub gives
 SEARCH_PAGES = 10  # pages read for one search at most; the next page goes on from there
 ENOUGH_MATCHES = 30
+MOST_FILES = 300  # that a comparison lists
 EVENTS = ["push"]
 WEBHOOKS, ADMINISTRATION = "Webhooks: read and write", "Administration: read and write"
 FINE_GRAINED = (
@@ -48,6 +50,8 @@ FINE_GRAINED = (
     f"{WEBHOOKS}, {ADMINISTRATION} (for deploy keys) and Commit statuses: read and write; what is missing shows when "
     "it is first needed."
 )
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_READ = Reader("GitHub")
 
 
 class GitHub(ProviderClient):
@@ -91,7 +95,7 @@ class GitHub(ProviderClient):
 
     def check(self) -> Identity:
         answer = self._http.get("/user")
-        login = _text(_object(answer), "login")
+        login = _READ.text(_READ.record(answer), "login")
         # Only classic tokens have scopes; the header is there, and maybe empty, for them alone.
         # https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps
         listed = answer.headers.get("X-OAuth-Scopes")
@@ -109,9 +113,9 @@ class GitHub(ProviderClient):
             answer = self._http.get(
                 "/user/repos", params={"sort": "full_name", "per_page": PER_PAGE, "page": following}
             )
-            repositories = [self._described(item) for item in _objects(answer.json())]
+            repositories = [self._described(item) for item in _READ.records(answer.json())]
             found += [each for each in repositories if wanted in each.full_name.lower()]
-            following = _page_number(answer.next_url)
+            following = page_number(answer.next_url)
             if following is None or len(found) >= ENOUGH_MATCHES:
                 break
         return Page(found, following)
@@ -122,10 +126,14 @@ class GitHub(ProviderClient):
     def refs(self, full_name: str) -> list[RemoteRef]:
         path = _path(full_name)
         return [
-            RemoteRef(name=_text(item, "name"), ref=prefix + _text(item, "name"), commit=_text(item, "commit", "sha"))
+            RemoteRef(
+                name=_READ.text(item, "name"),
+                ref=prefix + _READ.text(item, "name"),
+                commit=_READ.text(item, "commit", "sha"),
+            )
             for part, prefix in (("branches", "refs/heads/"), ("tags", "refs/tags/"))
             for body in self._http.pages(f"{path}/{part}", params={"per_page": PER_PAGE})
-            for item in _objects(body)
+            for item in _READ.records(body)
         ]
 
     def head(self, full_name: str, ref: str) -> str | None:
@@ -159,11 +167,11 @@ class GitHub(ProviderClient):
             return _webhook(self._http.patch(f"{hooks}/{ours}", json=body))
 
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
-        self._remove(full_name, f"{_path(full_name)}/hooks/{_number(id)}", WEBHOOKS)
+        self._remove(full_name, f"{_path(full_name)}/hooks/{_READ.number(id)}", WEBHOOKS)
 
     def ping_webhook(self, full_name: str, id: str) -> bool:  # noqa: A002
         with self._needs(full_name, WEBHOOKS):
-            self._http.post(f"{_path(full_name)}/hooks/{_number(id)}/pings")
+            self._http.post(f"{_path(full_name)}/hooks/{_READ.number(id)}/pings")
         return True
 
     def webhook_fields(self, *, url: str, secret: str) -> list[tuple[str, str]]:
@@ -191,17 +199,17 @@ class GitHub(ProviderClient):
                     if key.fingerprint == ours:
                         return key
                 raise
-        return RemoteKey(id=_text(_object(answer), "id"), fingerprint=fingerprint(public_key))
+        return RemoteKey(id=_READ.text(_READ.record(answer), "id"), fingerprint=fingerprint(public_key))
 
     def remove_deploy_key(self, full_name: str, id: str) -> None:  # noqa: A002
-        self._remove(full_name, f"{_path(full_name)}/keys/{_number(id)}", ADMINISTRATION)
+        self._remove(full_name, f"{_path(full_name)}/keys/{_READ.number(id)}", ADMINISTRATION)
 
     def deploy_keys(self, full_name: str) -> list[RemoteKey]:
         with self._needs(full_name, ADMINISTRATION):
             return [
-                RemoteKey(id=_text(item, "id"), fingerprint=_fingerprint(_text(item, "key")))
+                RemoteKey(id=_READ.text(item, "id"), fingerprint=known_fingerprint(_READ.text(item, "key")))
                 for body in self._http.pages(f"{_path(full_name)}/keys", params={"per_page": PER_PAGE})
-                for item in _objects(body)
+                for item in _READ.records(body)
             ]
 
     def deploy_key_fields(self, *, title: str, public_key: str) -> list[tuple[str, str]]:
@@ -212,7 +220,7 @@ class GitHub(ProviderClient):
 
     def ssh_host_keys(self) -> list[str]:
         # https://docs.github.com/en/rest/meta/meta
-        keys = _object(self._http.get("/meta")).get("ssh_keys")
+        keys = _READ.record(self._http.get("/meta")).get("ssh_keys")
         return [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
 
     def set_commit_status(
@@ -222,21 +230,67 @@ class GitHub(ProviderClient):
         with self._needs(full_name, "Commit statuses: read and write"):
             self._http.post(f"{_path(full_name)}/statuses/{quote(commit, safe='')}", json=body)
 
-    def _described(self, body: Mapping[str, Any]) -> RemoteRepository:
-        full_name = _text(body, "full_name")
+    def recent_deliveries(self, full_name: str, webhook_id: str) -> list[RemoteDelivery]:
+        # https://docs.github.com/en/rest/repos/webhooks#list-deliveries-for-a-repository-webhook
+        hooks = f"{_path(full_name)}/hooks"
+        path = f"{hooks}/{_READ.number(webhook_id)}/deliveries"
+        with self._one_of(full_name, hooks, WEBHOOKS):
+            body = self._http.get(path, params={"per_page": PER_PAGE}).json()
+        return [
+            RemoteDelivery(
+                id=_READ.text(item, "id"),
+                delivery_id=_READ.text(item, "guid"),
+                event=_READ.text(item, "event"),
+                status_code=int(item["status_code"]) if isinstance(item.get("status_code"), int) else 0,
+                delivered_at=_READ.moment(item, "delivered_at"),
+                redelivery=item.get("redelivery") is True,
+            )
+            for item in _READ.records(body)
+        ]
+
+    def redeliver(self, full_name: str, webhook_id: str, remote_delivery_id: str) -> bool:
+        # https://docs.github.com/en/rest/repos/webhooks#redeliver-a-delivery-for-a-repository-webhook
+        hooks = f"{_path(full_name)}/hooks"
+        path = f"{hooks}/{_READ.number(webhook_id)}/deliveries/{_READ.number(remote_delivery_id)}/attempts"
         try:
-            _checked(full_name)
-            branch = body.get("default_branch") or ""
-            branch = Ref.parse(f"{BRANCH_PREFIX}{branch}").name if branch else ""
-        except (InvalidName, InvalidValue):
-            raise UnexpectedAnswer("The answer is not like GitHub's: a name in it is no name.") from None
+            with self._one_of(full_name, hooks, WEBHOOKS):
+                self._http.post(path)
+        except NotFoundAtProvider:
+            return False
+        return True
+
+    def changed_files(self, full_name: str, before: str, after: str) -> list[str] | None:
+        # https://docs.github.com/en/rest/commits/commits#compare-two-commits: the files are on the first page, at most
+        # 300, and differ from where the two parted, which is `before` only if nothing was rewritten.
+        if not (_COMMIT.fullmatch(before) and _COMMIT.fullmatch(after)) or {before, after} & {"0" * 40, "0" * 64}:
+            return None
+        try:
+            body = _READ.record(self._http.get(f"{_path(full_name)}/compare/{before}...{after}"))
+        except (NotFoundAtProvider, ProviderRefused):
+            return None
+        if body.get("status") not in {"ahead", "identical"}:
+            return None
+        files = _READ.records(body.get("files"))
+        if len(files) >= MOST_FILES:
+            return None
+        names = {_READ.text(item, "filename") for item in files}
+        return sorted(names | {_READ.text(item, "previous_filename") for item in files if "previous_filename" in item})
+
+    def webhook_networks(self) -> list[str] | None:
+        # https://docs.github.com/en/rest/meta/meta: `hooks`; an Enterprise Server has none, as it is not GitHub's.
+        published = _READ.record(self._http.get("/meta")).get("hooks")
+        return (networks(published) or None) if isinstance(published, list) else None
+
+    def _described(self, body: Mapping[str, Any]) -> RemoteRepository:
+        full_name = _READ.full_name(_READ.text(body, "full_name"))
+        branch = _READ.branch(body.get("default_branch"))
         # The address is made here, not read: it becomes a link on our pages.
         return RemoteRepository(full_name, branch, body.get("private") is not False, f"{self.web_url}/{full_name}")
 
     def _repository(self, full_name: str) -> Mapping[str, Any]:
         path = _path(full_name)
         try:
-            return _object(self._http.get(path))
+            return _READ.record(self._http.get(path))
         except NotFoundAtProvider:
             raise NotFoundAtProvider(
                 f"{self.label} has no repository {full_name}, or this token may not see it.",
@@ -259,22 +313,26 @@ class GitHub(ProviderClient):
                 f"The token may not do this on {full_name}.", missing=[permission], remedy=remedy
             ) from error
 
-    def _remove(self, full_name: str, path: str, permission: str) -> None:
+    @contextmanager
+    def _one_of(self, full_name: str, listing: str, permission: str) -> Iterator[None]:
+        """Tell what is gone from what is out of the token's reach: reading the list needs the same permission."""
         try:
-            self._http.delete(path)
+            yield
         except NotFoundAtProvider:
-            # Gone, or out of the token's reach: reading the list tells, as that needs the same permission.
-            try:
-                with self._needs(full_name, permission):
-                    self._http.get(path.rpartition("/")[0], params={"per_page": 1})
-            except NotFoundAtProvider:
-                return
+            with self._needs(full_name, permission):
+                self._http.get(listing, params={"per_page": 1})
+            raise
+
+    def _remove(self, full_name: str, path: str, permission: str) -> None:
+        # Gone with its repository is gone as well.
+        with suppress(NotFoundAtProvider), self._one_of(full_name, path.rpartition("/")[0], permission):
+            self._http.delete(path)
 
     def _find_webhook(self, hooks: str, url: str) -> str | None:
         for body in self._http.pages(hooks, params={"per_page": PER_PAGE}):
-            for hook in _objects(body):
+            for hook in _READ.records(body):
                 if isinstance(hook.get("config"), dict) and hook["config"].get("url") == url:
-                    return _text(hook, "id")
+                    return _READ.text(hook, "id")
         return None
 
 
@@ -303,10 +361,6 @@ class GitHubEnterprise(GitHub):
         return self._tenant or "git"
 
 
-# No NUL and no lone surrogate: JSON may carry them, the database cannot.
-_TEXT = re.compile(r"[^\x00\ud800-\udfff]+")
-
-
 def _checked(full_name: str) -> str:
     try:
         check_full_name(full_name)
@@ -321,51 +375,11 @@ def _path(full_name: str) -> str:
     return f"/repos/{quote(_checked(full_name), safe='/')}"
 
 
-def _number(id: str) -> int:  # noqa: A002
-    if not (id.isascii() and id.isdigit()):
-        raise InvalidValue("GitHub's ids are numbers.")
-    return int(id)
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    body = answer.json()
-    if not isinstance(body, dict):
-        raise UnexpectedAnswer("The answer is not like GitHub's: an object was expected.", field="base_url")
-    return body
-
-
-def _objects(body: Any) -> list[dict[str, Any]]:
-    if not isinstance(body, list) or not all(isinstance(item, dict) for item in body):
-        raise UnexpectedAnswer("The answer is not like GitHub's: a list was expected.", field="base_url")
-    return body
-
-
-def _text(body: Mapping[str, Any], *path: str) -> str:
-    value: Any = body
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    if not isinstance(value, str | int) or not _TEXT.fullmatch(str(value)):
-        raise UnexpectedAnswer(f"The answer is not like GitHub's: {'.'.join(path)} is missing.", field="base_url")
-    return str(value)
-
-
-def _fingerprint(public_key: str) -> str:
-    try:
-        return fingerprint(public_key)
-    except ValueError:  # someone else's key, of a form we don't know, is none of ours
-        return ""
-
-
 def _webhook(answer: Answer) -> RemoteWebhook:
-    hook = _object(answer)
+    hook = _READ.record(answer)
     config = hook.get("config")
     return RemoteWebhook(
-        id=_text(hook, "id"),
+        id=_READ.text(hook, "id"),
         url=str(config.get("url") or "") if isinstance(config, dict) else "",
         active=hook.get("active") is True,
     )
-
-
-def _page_number(url: str | None) -> int | None:
-    number = parse_qs(urlsplit(url or "").query).get("page", [""])[0]
-    return int(number) if number.isascii() and number.isdigit() else None

@@ -5,6 +5,7 @@ payloads, with just enough state for the promises that span two calls (no twins,
 """
 
 from abc import ABC, abstractmethod
+from ipaddress import ip_network
 from typing import ClassVar
 
 import pytest
@@ -24,6 +25,12 @@ from integrations.providers.registry import PROVIDERS
 from tests.factories import COMMIT, FINGERPRINT, PUBLIC_KEY
 
 REPOSITORY = "acme/shop"
+BEFORE = "b" * 40
+"""A commit before COMMIT: between them `docs/a.md` was changed and `old.py` renamed to `src/new.py`."""
+LARGE, REWRITTEN = "c" * 40, "d" * 40
+"""Commits before COMMIT with more files between than the provider lists, and on a history that was rewritten."""
+GONE = "e" * 40
+"""A commit that the provider does not have (any more)."""
 HOOK_URL = "https://a1b2c3.execute-api.eu-central-1.amazonaws.com/zipdl"
 SECRET = "0f" * 32
 
@@ -44,6 +51,8 @@ class FakeProvider(ABC):
         """Public keys that other repositories use."""
         self.pings: list[str] = []
         self.statuses: list[dict[str, object]] = []
+        self.redelivered: list[str] = []
+        """Ids of the deliveries that were asked for again."""
         self.install()
 
     @abstractmethod
@@ -56,6 +65,11 @@ class FakeProvider(ABC):
     @abstractmethod
     def limit_rate(self, seconds: int) -> None:
         """Answer every call with the provider's way to say: come back in so many seconds."""
+
+    deliveries_told: ClassVar[bool] = False
+    """Whether the API tells a webhook's deliveries; then the fake knows one, as in TestEveryKind below."""
+    files_told: ClassVar[bool] = True
+    """Whether the API tells the files between two commits."""
 
     @abstractmethod
     def forbid_administration(self) -> None:
@@ -187,6 +201,50 @@ class ProviderContract:
             context="sluice/production",
         )
         assert len(fake.statuses) == 1
+
+    def test_recent_deliveries_are_those_of_the_webhook(self, remote: ProviderClient, fake: FakeProvider):
+        hook = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
+        deliveries = remote.recent_deliveries(REPOSITORY, hook.id)
+        assert bool(deliveries) is fake.deliveries_told
+        for delivery in deliveries:
+            assert delivery.id
+            assert delivery.event
+            assert delivery.delivered_at.tzinfo
+        assert sorted(each.succeeded for each in deliveries) == ([False, True] if fake.deliveries_told else [])
+
+    def test_a_delivery_can_be_asked_for_again_where_the_provider_tells_of_it(
+        self, remote: ProviderClient, fake: FakeProvider
+    ):
+        hook = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
+        deliveries = remote.recent_deliveries(REPOSITORY, hook.id)
+        asked = deliveries[0].id if deliveries else "1"
+        assert remote.redeliver(REPOSITORY, hook.id, asked) is fake.deliveries_told
+        assert fake.redelivered == ([asked] if fake.deliveries_told else [])
+        assert remote.redeliver(REPOSITORY, hook.id, "999999") is False
+
+    def test_deliveries_of_a_webhook_that_is_gone_are_not_found(self, remote: ProviderClient, fake: FakeProvider):
+        if not fake.deliveries_told:
+            assert remote.recent_deliveries(REPOSITORY, "999") == []
+            return
+        with pytest.raises(NotFoundAtProvider):
+            remote.recent_deliveries(REPOSITORY, "999")
+
+    def test_changed_files_have_both_names_of_a_renamed_one(self, remote: ProviderClient, fake: FakeProvider):
+        expected = ["docs/a.md", "old.py", "src/new.py"] if fake.files_told else None
+        assert remote.changed_files(REPOSITORY, BEFORE, COMMIT) == expected
+
+    @pytest.mark.parametrize("before", [LARGE, REWRITTEN, GONE, "0" * 40, "", "main", "../../user"])
+    def test_changed_files_are_unknown_rather_than_incomplete(self, remote: ProviderClient, before: str):
+        assert remote.changed_files(REPOSITORY, before, COMMIT) is None
+
+    def test_the_networks_of_webhooks_are_networks_where_they_are_published(self, remote: ProviderClient):
+        published = remote.webhook_networks()
+        assert published is None or published == [str(ip_network(each)) for each in published] != []
+
+    def test_the_stack_gets_the_credentials_in_its_three_places(self, remote: ProviderClient):
+        given = remote.archive_credentials()
+        assert set(given) == {"git_token", "oauth_key", "oauth_secret"}
+        assert any(given.values())
 
     def test_host_keys_are_the_key_part_of_known_hosts(self, remote: ProviderClient):
         for key in remote.ssh_host_keys():

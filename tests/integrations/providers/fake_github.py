@@ -9,7 +9,7 @@ import requests
 
 from integrations.providers.base import ProviderConfig
 from tests.factories import COMMIT
-from tests.integrations.providers.contract import REPOSITORY, FakeProvider
+from tests.integrations.providers.contract import BEFORE, LARGE, REPOSITORY, REWRITTEN, FakeProvider
 
 Result = tuple[int, dict[str, str], str]
 HOST_KEYS = [
@@ -43,6 +43,11 @@ class FakeGitHub(FakeProvider):
     admin = True
     hook_limit = 20
     deploy_keys_allowed = True
+    deliveries_told = True
+    meta: dict[str, Any] = {
+        "ssh_keys": HOST_KEYS,
+        "hooks": ["192.30.252.0/22", "140.82.112.0/20", "2a0a:a440::/29"],
+    }
 
     def install(self) -> None:
         repo = re.escape(f"{self.api}/repos/{REPOSITORY}")
@@ -50,7 +55,7 @@ class FakeGitHub(FakeProvider):
             "GET", re.escape(f"{self.api}/user"), lambda _: reply(200, {"login": "ada", "id": 1}, **self._scopes())
         )
         self._serve("GET", re.escape(f"{self.api}/user/repos"), lambda _: reply(200, [self.repository()]))
-        self._serve("GET", re.escape(f"{self.api}/meta"), lambda _: reply(200, {"ssh_keys": HOST_KEYS}))
+        self._serve("GET", re.escape(f"{self.api}/meta"), lambda _: reply(200, self.meta))
         self._serve("GET", repo, lambda _: reply(200, self.repository()))
         self._serve("GET", f"{repo}/branches", lambda _: reply(200, [self._ref("main"), self._ref("release/1")]))
         self._serve("GET", f"{repo}/tags", lambda _: reply(200, [self._ref("v1")]))
@@ -62,6 +67,9 @@ class FakeGitHub(FakeProvider):
         self._serve("PATCH", rf"{repo}/hooks/\d+", self._administration(self._change_hook))
         self._serve("DELETE", rf"{repo}/hooks/\d+", self._administration(lambda r: self._remove(self.hooks, r)))
         self._serve("POST", rf"{repo}/hooks/\d+/pings", self._administration(self._ping))
+        self._serve("GET", rf"{repo}/hooks/\d+/deliveries", self._administration(self._list_deliveries))
+        self._serve("POST", rf"{repo}/hooks/\d+/deliveries/\d+/attempts", self._administration(self._redeliver))
+        self._serve("GET", rf"{repo}/compare/\w+\.\.\.{COMMIT}", self._compare)
         self._serve("GET", f"{repo}/keys", self._administration(self._list_keys))
         self._serve("POST", f"{repo}/keys", self._administration(self._add_key))
         self._serve("DELETE", rf"{repo}/keys/\d+", self._administration(lambda r: self._remove(self.keys, r)))
@@ -148,6 +156,48 @@ class FakeGitHub(FakeProvider):
         self.pings.append(request.url.split("/")[-2])
         return reply(204)
 
+    def _list_deliveries(self, request: Any) -> Result:
+        # https://docs.github.com/en/rest/repos/webhooks#list-deliveries-for-a-repository-webhook
+        if request.url.split("/")[-2] not in self.hooks:
+            return not_found()
+        item = {
+            "id": 12345678,
+            "guid": "0b989ba4-242f-11e5-81e1-c7b6966d2516",
+            "delivered_at": "2026-11-23T10:10:00.123Z",
+            "redelivery": False,
+            "duration": 0.27,
+            "status": "OK",
+            "status_code": 202,
+            "event": "push",
+            "action": None,
+            "installation_id": None,
+            "repository_id": 1296269,
+            "throttled_at": None,
+        }
+        lost = {"id": 12345677, "guid": "0b989ba4-242f-11e5-81e1-c7b6966d2515", "status": "timed out", "status_code": 0}
+        return reply(200, [item, item | lost])
+
+    def _redeliver(self, request: Any) -> Result:
+        id_ = request.url.split("/")[-2]
+        if id_ == "999999":
+            return not_found()
+        self.redelivered.append(id_)
+        return reply(202, {})
+
+    def _compare(self, request: Any) -> Result:
+        before = request.url.rpartition("/")[2].partition("...")[0]
+        # https://docs.github.com/en/rest/commits/commits#compare-two-commits
+        files = [
+            {"filename": "docs/a.md", "status": "modified", "sha": "f" * 40},
+            {"filename": "src/new.py", "status": "renamed", "previous_filename": "old.py", "sha": "f" * 40},
+        ]
+        many = [{"filename": f"f{number}", "status": "added"} for number in range(300)]
+        known = {BEFORE: ("ahead", files), LARGE: ("ahead", many), REWRITTEN: ("diverged", files)}
+        if before not in known:
+            return not_found()
+        status, listed = known[before]
+        return reply(200, {"status": status, "ahead_by": 1, "behind_by": 0, "total_commits": 1, "files": listed})
+
     def _remove(self, kept: dict[str, Any], request: Any) -> Result:
         return reply(204) if kept.pop(request.url.rsplit("/", 1)[-1], None) else not_found()
 
@@ -179,3 +229,4 @@ class FakeGitHubEnterprise(FakeGitHub):
     config = ProviderConfig(base_url="https://git.example.com", credentials=FakeGitHub.config.credentials)
     api = "https://git.example.com/api/v3"
     web = "https://git.example.com"
+    meta = {"verifiable_password_authentication": True, "ssh_keys": HOST_KEYS}

@@ -1,4 +1,5 @@
 import time
+from datetime import UTC, datetime
 from email.utils import formatdate
 
 import pytest
@@ -11,11 +12,11 @@ from integrations.errors import (
     UnexpectedAnswer,
     WebhookLimitReached,
 )
-from integrations.providers.base import ProviderConfig
+from integrations.providers.base import ProviderConfig, RemoteDelivery
 from integrations.providers.github import GitHub, GitHubEnterprise
 from tests.factories import PUBLIC_KEY
 from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET
-from tests.integrations.providers.fake_github import HOST_KEYS, FakeGitHub, reply
+from tests.integrations.providers.fake_github import HOST_KEYS, FakeGitHub, FakeGitHubEnterprise, reply
 
 
 @pytest.fixture
@@ -203,6 +204,42 @@ def test_a_link_is_made_from_the_name_and_never_taken_over(remote: GitHub, fake:
 
 def test_github_publishes_its_host_keys(remote: GitHub):
     assert remote.ssh_host_keys() == HOST_KEYS
+
+
+def test_github_publishes_the_networks_of_its_webhooks(remote: GitHub, fake: FakeGitHub):
+    assert remote.webhook_networks() == ["140.82.112.0/20", "192.30.252.0/22", "2a0a:a440::/29"]
+    fake.meta = {"hooks": ["192.30.252.0/22", "everywhere", None, "192.30.252.0/22"]}
+    assert remote.webhook_networks() == ["192.30.252.0/22"]
+    fake.meta = {"hooks": ["everywhere"]}
+    assert remote.webhook_networks() is None
+
+
+def test_an_enterprise_server_publishes_no_networks(mock: responses.RequestsMock):
+    fake = FakeGitHubEnterprise(mock)
+    assert GitHubEnterprise(fake.config).webhook_networks() is None
+
+
+def test_a_delivery_is_told_as_github_tells_it(remote: GitHub, fake: FakeGitHub):
+    hook = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
+    taken, lost = remote.recent_deliveries(REPOSITORY, hook.id)
+    assert taken == RemoteDelivery(
+        id="12345678",
+        delivery_id="0b989ba4-242f-11e5-81e1-c7b6966d2516",
+        event="push",
+        status_code=202,
+        delivered_at=datetime(2026, 11, 23, 10, 10, 0, 123000, tzinfo=UTC),
+        redelivery=False,
+    )
+    assert (lost.status_code, lost.succeeded) == (0, False)
+
+
+def test_deliveries_out_of_the_tokens_reach_are_not_taken_for_gone(remote: GitHub, fake: FakeGitHub):
+    hook = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
+    fake.forbid_administration()
+    with pytest.raises(PermissionMissing):
+        remote.recent_deliveries(REPOSITORY, hook.id)
+    with pytest.raises(PermissionMissing):
+        remote.redeliver(REPOSITORY, hook.id, "12345678")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""Reading what providers answer: nothing is taken over that is not of the form their documentation shows."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from integrations.errors import InvalidValue, UnexpectedAnswer
+from integrations.http import Answer
+from integrations.providers.base import fingerprint
+from lambdas.common.errors import InvalidName
+from lambdas.common.keys import check_full_name
+from lambdas.common.refs import BRANCH_PREFIX, Ref
+
+# No NUL and no lone surrogate: JSON may carry them, the database cannot.
+_TEXT = re.compile(r"[^\x00\ud800-\udfff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the JSON of one kind of provider, which errors call `provider`. Every method raises UnexpectedAnswer."""
+
+    provider: str
+
+    def unexpected(self, what: str) -> UnexpectedAnswer:
+        """The error for an answer that this provider would not give."""
+        return UnexpectedAnswer(f"The answer is not like {self.provider}'s: {what}.", field="base_url")
+
+    def record(self, answer: Answer) -> dict[str, Any]:
+        """The body, an object."""
+        body = answer.json()
+        if not isinstance(body, dict):
+            raise self.unexpected("an object was expected")
+        return body
+
+    def records(self, body: Any) -> list[dict[str, Any]]:
+        """A parsed body, a list of objects."""
+        if not isinstance(body, list) or not all(isinstance(item, dict) for item in body):
+            raise self.unexpected("a list was expected")
+        return body
+
+    def text(self, body: Mapping[str, Any], *path: str) -> str:
+        """The string or number at a path of keys, as text that is not empty."""
+        value: Any = body
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, str | int) or isinstance(value, bool) or not _TEXT.fullmatch(str(value)):
+            raise self.unexpected(f"{'.'.join(path)} is missing")
+        return str(value)
+
+    def moment(self, body: Mapping[str, Any], key: str) -> datetime:
+        """The ISO 8601 time at `key`; UTC if it has no zone."""
+        try:
+            found = datetime.fromisoformat(self.text(body, key))
+        except ValueError:
+            raise self.unexpected(f"{key} is no time") from None
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+    def full_name(self, value: str) -> str:
+        """A repository's full name, as given."""
+        try:
+            return check_full_name(value)
+        except InvalidName:
+            raise self.unexpected("a name in it is no name") from None
+
+    def branch(self, value: object) -> str:
+        """A branch's name; empty if there is none, as in an empty repository."""
+        try:
+            return Ref.parse(f"{BRANCH_PREFIX}{value}").name if value else ""
+        except InvalidName:
+            raise self.unexpected("a name in it is no name") from None
+
+    def number(self, id: str) -> int:  # noqa: A002
+        """An id that we were given earlier, as a number. Raises InvalidValue."""
+        if not (id.isascii() and id.isdigit()):
+            raise InvalidValue(f"{self.provider}'s ids are numbers.")
+        return int(id)
+
+
+def known_fingerprint(public_key: str) -> str:
+    """The fingerprint of a key that is listed; empty for one of a form we don't know, which is none of ours."""
+    try:
+        return fingerprint(public_key)
+    except ValueError:
+        return ""
+
+
+def page_number(url: str | None) -> int | None:
+    """The `page` in the address of a list's next page; None if there is none."""
+    number = parse_qs(urlsplit(url or "").query).get("page", [""])[0]
+    return int(number) if number.isascii() and number.isdigit() else None
