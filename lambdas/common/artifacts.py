@@ -122,9 +122,12 @@ class ArtifactWriter:
     def finish(self, digest: str) -> StoredArtifact:
         """Complete the upload, unless the newest version has the same content already: then that one stands."""
         newest = self._newest()
-        if newest is not None and digest == self._digest_of(newest):
-            reason = "Stored" if self._is_mine(newest) else "The content has not changed: the version before stands"
-            return self._result(newest["VersionId"], newest["ContentLength"], digest, reason)
+        if newest is not None:
+            version, size = newest["VersionId"], newest["ContentLength"]
+            if self._is_mine(newest) and size == self._size:
+                return self._result(version, size, digest, "Stored")
+            if digest == self._digest_of(newest):
+                return self._result(version, size, digest, "The content has not changed: the version before stands")
         if self._upload_id:
             version = self._complete()
         else:
@@ -149,6 +152,7 @@ class ArtifactWriter:
                 Bucket=self._artifact.bucket,
                 Key=self._artifact.key,
                 ContentType="application/zip",
+                ChecksumAlgorithm="CRC32",
                 Metadata=self._artifact.metadata(),
             )["UploadId"]
         if len(self._parts) >= IN_FLIGHT:
@@ -162,8 +166,13 @@ class ArtifactWriter:
             UploadId=self._upload_id,
             PartNumber=number,
             Body=part,
+            ChecksumAlgorithm="CRC32",
         )
-        return {"PartNumber": number, "ETag": answer["ETag"]}
+        done: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer["ETag"]}
+        if checksum := answer.get("ChecksumCRC32"):
+            # S3 wants each part's checksum again when an upload that was begun with checksums is completed.
+            done["ChecksumCRC32"] = checksum
+        return done
 
     def _complete(self) -> str:
         self._send(bytes(self._buffer))

@@ -4,6 +4,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from botocore.config import Config
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
@@ -46,7 +47,7 @@ def kms() -> "KMSClient":
     return boto3.client("kms", config=_config())
 
 
-def _config(read_timeout: int = 10):  # type: ignore[no-untyped-def]
+def _config(read_timeout: int = 10) -> "Config":
     from botocore.config import Config
 
     return Config(

@@ -134,6 +134,7 @@ class _Rewriter:
         self._source, self._out, self._limits = _Source(read, limits.archive_bytes), write, limits
         self._position = 0
         self._consumed = 0
+        self._directory_start = 0
         self._prefix = b""
         self._locals: dict[int, _Local] = {}
         self._names: set[bytes] = set()
@@ -227,7 +228,7 @@ class _Rewriter:
 
     def _directory(self) -> list[CentralEntry]:
         entries: list[CentralEntry] = []
-        self._start = self._position
+        self._directory_start = self._position
         while self._source.peek(4) == CENTRAL:
             entry = self._central()
             local = self._locals.pop(entry.offset, None)
@@ -281,8 +282,8 @@ class _Rewriter:
         comment = self._take(END_RECORD.unpack(record)[-1])
         if self._source.peek(1):
             raise PermanentFailure("The archive is damaged: something follows its end")
-        size = self._position - self._start
-        self._write(end_records(entries, size=size, offset=self._start, comment=comment))
+        size = self._position - self._directory_start
+        self._write(end_records(entries, size=size, offset=self._directory_start, comment=comment))
         return comment.decode("utf-8", "replace")
 
     def _content(self, entries: list[CentralEntry]) -> list[ContentEntry]:

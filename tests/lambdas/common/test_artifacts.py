@@ -74,9 +74,9 @@ def test_known_content_is_not_stored_again(size: int) -> None:
 
 @pytest.mark.usefixtures("stack")
 def test_other_content_is_a_new_version_and_so_is_content_that_returns() -> None:
-    store(b"1", "one")
-    store(b"2", "two")
-    store(b"1", "one")
+    store(b"1", "one", artifact(delivery="one"))
+    store(b"2", "two", artifact(delivery="two"))
+    store(b"1", "one", artifact(delivery="three"))
 
     assert len(versions_of(KEY)) == 3
 
@@ -91,10 +91,11 @@ def test_a_digest_that_is_of_another_version_counts_for_nothing() -> None:
 
 
 @pytest.mark.usefixtures("stack")
-def test_an_attempt_that_died_after_storing_is_found_stored() -> None:
-    first = store(b"1", "one")
+@pytest.mark.parametrize("size", [1, 3 * PART])
+def test_an_attempt_that_died_after_storing_is_found_stored(size: int) -> None:
+    first = store(bytes(size), "one")
 
-    again = store(b"1", "one")
+    again = store(bytes(size), "one")
 
     assert (again.version_id, again.reason) == (first.version_id, "Stored")
     assert len(versions_of(KEY)) == 1
