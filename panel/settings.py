@@ -38,9 +38,8 @@ CSRF_TRUSTED_ORIGINS = env.items(
 )
 # Plain HTTP is for a laptop: cookies and redirects follow the address people use.
 SECURE = not PANEL_URL.startswith("http://") or os.environ.get("CHECK") == "1"
-SECURE_SSL_REDIRECT = SECURE and env.flag(
-    "SECURE_SSL_REDIRECT", True, help="Redirect plain HTTP to HTTPS (only when PANEL_URL is https)."
-)
+REDIRECT = env.flag("SECURE_SSL_REDIRECT", True, help="Redirect plain HTTP to HTTPS (only when PANEL_URL is https).")
+SECURE_SSL_REDIRECT = SECURE and REDIRECT
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
@@ -120,7 +119,14 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0", help="Valkey or Redis with noeviction.")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        # A hung server costs a request seconds, never minutes.
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 1},
+    }
+}
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_ACKS_LATE = False  # leases on rows, not redelivery, bring back what a dead worker held
@@ -147,7 +153,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles"), help="Where collectstatic writes."))
-STATICFILES_DIRS = [("bootstrap", bootstrap_wrapper.get_bootstrap_dir()), BASE_DIR / "panel" / "static"]
+STATICFILES_DIRS = [("bootstrap", bootstrap_wrapper.get_bootstrap_dir())]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
