@@ -8,8 +8,9 @@ from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from deployers.nudge import on_commit_sync
 from deployers.services import deliveries
-from integrations.models import Delivery, Integration
+from integrations.models import Delivery, DeliveryStatus, Integration
 from panel.web import delivery_list
 from panel.web.access import PageRequest, find, page
 from panel.web.outcomes import errors_as_messages
@@ -48,6 +49,8 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
         "deliveries/detail.html",
         {
             "delivery": delivery,
+            "redeliverable": bool(delivery.commit)
+            and (delivery.status == DeliveryStatus.FAILED or not DeliveryStatus(delivery.status).finished),
             "artifacts": delivery.artifacts.all()[:5],
             "body": _pretty(delivery.request_body),
             "headers": sorted(delivery.request_headers.items()),
@@ -62,5 +65,6 @@ def redeliver(request: PageRequest, pk: UUID) -> HttpResponseBase:
     delivery = find(request, rows, pk=pk)
     with errors_as_messages(request):
         deliveries.redeliver(delivery=delivery, actor=request.user)
+        on_commit_sync(delivery.integration_id)
         messages.success(request, "It is on the queue again.")
     return redirect("delivery-detail", delivery.pk)

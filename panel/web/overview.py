@@ -14,17 +14,18 @@ from integrations.models import Delivery, DeliveryStatus, Integration, Provider,
 from panel.web import queries
 from panel.web.access import PageRequest, page
 
-WINDOW = timedelta(days=7)
+FIGURES = timedelta(days=1)
+FAILURES = timedelta(days=7)
 
 
 @require_safe
 @page
 def overview(request: PageRequest) -> HttpResponse:
     user, team = request.user, request.team
-    since = timezone.now() - WINDOW
+    now = timezone.now()
     deliveries = Delivery.objects.visible_to(user).of(team)
     operations = Operation.objects.visible_to(user).of(team).select_related("integration", "stack")
-    figures = deliveries.filter(received_at__gte=since).aggregate(
+    figures = deliveries.filter(received_at__gte=now - FIGURES).aggregate(
         stored=Count("pk", filter=Q(status=DeliveryStatus.STORED)),
         failed=Count("pk", filter=Q(status=DeliveryStatus.FAILED)),
     )
@@ -34,7 +35,7 @@ def overview(request: PageRequest) -> HttpResponse:
         "integrations": integrations,
         "deliveries": deliveries.select_related("integration")[:8],
         "running": operations.filter(status__in=ACTIVE)[:5],
-        "failed": operations.filter(status=OperationStatus.FAILED, finished_at__gte=since)[:5],
+        "failed": operations.filter(status=OperationStatus.FAILED, finished_at__gte=now - FAILURES)[:5],
     }
     if not integrations:
         context["first_steps"] = {

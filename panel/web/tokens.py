@@ -19,10 +19,10 @@ from teams.services import audit, tokens
 
 
 class TokenForm(forms.Form):
-    LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("", "No end"))
+    LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("never", "No end"))
 
     name = forms.CharField(max_length=80, help_text="What will use it, such as ci.")
-    lifetime = forms.ChoiceField(label="Valid for", choices=LIFETIMES, initial="90", required=False)
+    lifetime = forms.ChoiceField(label="Valid for", choices=LIFETIMES, initial="90")
 
 
 def _mine(request: PageRequest) -> Any:
@@ -41,7 +41,7 @@ def index(request: PageRequest) -> HttpResponseBase:
             user=request.user,
             team=request.team,
             name=form.cleaned_data["name"],
-            expires_at=timezone.now() + timedelta(days=int(days)) if days else None,
+            expires_at=timezone.now() + timedelta(days=int(days)) if days != "never" else None,
         )
         audit.record(actor=request.user, team=request.team, action="token.create", target=token)
         # Shown in this very answer: it is kept nowhere, so there is nothing to redirect to.

@@ -39,6 +39,12 @@ def test_every_page_about_an_object_opens_for_an_admin(signed_in: Client, team: 
 def test_nothing_of_a_team_exists_for_a_stranger(strange: Client, team: Team) -> None:
     scene = make_scene(team)
     seen = {name: strange.get(url).status_code for name, url in scene.about().items()}
+    fragments = {
+        "artifact-download": scene.artifact,
+        "integration-setup": scene.integration,
+        "operation-live": scene.operation,
+    }
+    seen |= {name: strange.get(reverse(name, args=[row.pk])).status_code for name, row in fragments.items()}
     done = {name: strange.post(url).status_code for name, url in scene.actions().items()}
     assert set(seen.values()) == {404}, seen
     assert set(done.values()) == {404}, done
