@@ -20,6 +20,8 @@ CONFIG = Config(
     user_agent_extra="sluice",
     signature_version="v4",
 )
+# For what a person waits for, and can do without.
+QUICK = CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": 1}, connect_timeout=1, read_timeout=2))
 S3_CONFIG = CONFIG.merge(Config(signature_version="s3v4"))
 ROLE_SESSION_NAME = "sluice"
 

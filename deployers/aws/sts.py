@@ -1,11 +1,13 @@
 """Who AWS takes us for. https://docs.aws.amazon.com/STS/latest/APIReference/"""
 
 from dataclasses import dataclass
+from typing import Any
 
+import botocore.session
 from botocore.exceptions import ClientError
 
 from deployers.aws.faults import aws_faults, from_client_error
-from deployers.aws.session import ROLE_SESSION_NAME, Access, client
+from deployers.aws.session import QUICK, ROLE_SESSION_NAME, Access, client
 from deployers.errors import AccessDenied, CredentialsRefused
 
 
@@ -22,6 +24,14 @@ def caller(access: Access) -> Caller:
     with aws_faults():
         answer = client(access, "sts").get_caller_identity()
     return Caller(account_id=answer["Account"], arn=answer["Arn"])
+
+
+def own_caller(region: str) -> Caller:
+    """Whom the panel's own credentials belong to; gives up soon. Raises the errors of AWS."""
+    with aws_faults():
+        answer = botocore.session.get_session().create_client("sts", region_name=region, config=QUICK)
+        found: Any = answer.get_caller_identity()  # type: ignore[attr-defined]
+    return Caller(account_id=found["Account"], arn=found["Arn"])
 
 
 def partition(arn: str) -> str:

@@ -213,5 +213,5 @@ def trust_policy(account: AwsAccount) -> dict[str, Any]:
 
 @lru_cache(maxsize=32)
 def _own_principal(region: str) -> str:
-    own = sts.caller(Access(method="ambient", region=region))
+    own = sts.own_caller(region)
     return f"arn:{sts.partition(own.arn)}:iam::{own.account_id}:root"

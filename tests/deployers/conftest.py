@@ -10,6 +10,7 @@ from moto import mock_aws
 from pytest_django.fixtures import Settings
 
 from deployers.aws import session
+from deployers.services import accounts
 from lambdas import package
 from sandbox.aws import Aws
 from sandbox.git_host import GitHost
@@ -21,8 +22,10 @@ _ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}
 def fresh_clients() -> Iterator[None]:
     """No client of one test serves another, as each may reach another AWS."""
     session.forget()
+    accounts._own_principal.cache_clear()
     yield
     session.forget()
+    accounts._own_principal.cache_clear()
 
 
 @pytest.fixture

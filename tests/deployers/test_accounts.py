@@ -21,13 +21,14 @@ def create(team: Team, admin: User, **fields: Any) -> AwsAccount:
     return accounts.create(team=team, actor=admin, **{"name": "production", "method": "ambient", **fields})
 
 
-def test_an_account_is_made_with_an_external_id_of_its_own(team: Team, admin: User) -> None:
+def test_an_account_is_made_with_an_external_id_of_its_own(moto: None, team: Team, admin: User) -> None:
     one = create(team, admin, method="role", role_arn=ROLE_ARN)
     two = create(team, admin, name="other", method="role", role_arn=ROLE_ARN)
 
     assert one.external_id != two.external_id
     statement = accounts.trust_policy(one)["Statement"][0]
     assert statement["Condition"] == {"StringEquals": {"sts:ExternalId": one.external_id}}
+    assert statement["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
 
 
 @pytest.mark.parametrize(
