@@ -57,11 +57,11 @@ def _measure(session: Session, tree: Tree, name: str, runs: int) -> list[Verdict
 def _checks(session: Session, tree: Tree, name: str) -> Iterable[Verdict]:
     size = tree.size.name
     if name == "zip_download":
-        yield _check(size, "bytes of git archive", session.equal_to_git_archive(tree))
+        yield _check(size, "zip download, bytes of git archive", session.equal_to_git_archive(tree))
     else:
         content, same_bytes = session.same_content_and_bytes(tree)
-        yield _check(size, "files, modes and CRCs of git archive", content)
-        yield _check(size, "same bytes from two processes", same_bytes)
+        yield _check(size, "git pull, files, modes and CRCs of git archive", content)
+        yield _check(size, "git pull, same bytes from two processes", same_bytes)
 
 
 def _check(size: str, claim: str, right: bool) -> Verdict:

@@ -63,6 +63,7 @@ class Slower:
 class Footprint:
     """Our method needs at most so much memory and disk, in its worst run."""
 
+    subject: str
     ours: str
     peak_megabytes: int
     disk_bytes: int
@@ -71,10 +72,14 @@ class Footprint:
         """Two for each size."""
         peak = max(run.peak_bytes for run in measurements[self.ours]) / MEGABYTE
         yield Verdict(
-            size, "peak memory", f"{peak:.0f} MB", f"<= {self.peak_megabytes} MB", peak <= self.peak_megabytes
+            size,
+            f"{self.subject}, peak memory",
+            f"{peak:.0f} MB",
+            f"<= {self.peak_megabytes} MB",
+            peak <= self.peak_megabytes,
         )
         disk = max(run.disk_bytes for run in measurements[self.ours])
-        yield Verdict(size, "disk", f"{disk / MEGABYTE:g} MB", "0", disk <= self.disk_bytes)
+        yield Verdict(size, f"{self.subject}, disk", f"{disk / MEGABYTE:g} MB", "0", disk <= self.disk_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +125,18 @@ SUBJECTS = {
         },
         [
             Faster(
-                "against the reference's approach",
+                "zip download against the reference's approach",
                 "zip_download",
                 "zip_download_reference",
                 {"medium": 10, "large": 12},
             ),
             Slower(
-                "against relaying the same bytes",
+                "zip download against relaying the same bytes",
                 "zip_download",
                 "zip_download_relay",
                 dict.fromkeys(ALL_SIZES, 1.8),
             ),
-            Footprint("zip_download", peak_megabytes=128, disk_bytes=0),
+            Footprint("zip download", "zip_download", peak_megabytes=128, disk_bytes=0),
         ],
     ),
     "git_pull": Subject(
@@ -143,14 +148,19 @@ SUBJECTS = {
             "git_pull_again": "git pull, same commit again, warm",
         },
         [
-            Faster("against the reference's approach", "git_pull", "git_pull_reference", {"medium": 6, "large": 2.5}),
             Faster(
-                "against git clone --depth 1 + git archive -6",
+                "git pull against the reference's approach",
+                "git_pull",
+                "git_pull_reference",
+                {"medium": 6, "large": 2.5},
+            ),
+            Faster(
+                "git pull against git clone --depth 1 + git archive -6",
                 "git_pull",
                 "git_archive",
                 dict.fromkeys(ALL_SIZES, 1.5),
             ),
-            Slower("against the fetch alone", "git_pull", "fetch_alone", {"medium": 1.6, "large": 2.8}),
+            Slower("git pull against the fetch alone", "git_pull", "fetch_alone", {"medium": 1.6, "large": 2.8}),
         ],
     ),
 }

@@ -42,7 +42,7 @@ def test_a_size_without_a_target_gets_no_verdict() -> None:
 def test_the_worst_run_counts_for_memory_and_disk() -> None:
     measured = [*runs(1, peak_bytes=90_000_000), *runs(1, peak_bytes=130_000_000, disk_bytes=1)]
 
-    peak, disk = Footprint("ours", peak_megabytes=128, disk_bytes=0).verdicts("small", {"ours": measured})
+    peak, disk = Footprint("ours", "ours", peak_megabytes=128, disk_bytes=0).verdicts("small", {"ours": measured})
 
     assert (peak.measured, peak.met) == ("130 MB", False)
     assert not disk.met
