@@ -4,6 +4,10 @@ from uuid import UUID
 
 from celery import current_app
 from django.db import transaction
+from django.utils import timezone
+
+from deployers.services.deliveries import FRESH
+from integrations.models import Integration
 
 
 def on_commit_nudge(operation_id: UUID) -> None:
@@ -14,6 +18,13 @@ def on_commit_nudge(operation_id: UUID) -> None:
 def on_commit_sync(integration_id: UUID) -> None:
     """Have a worker read the integration's deliveries once the transaction is committed."""
     _after_commit("deployers.tasks.sync_integration", str(integration_id))
+
+
+def on_commit_freshen(integration: Integration) -> None:
+    """Have a worker read its deliveries if they have not been read just now: somebody is looking at them."""
+    synced = integration.deliveries_synced_at
+    if synced is None or timezone.now() - synced > FRESH:
+        on_commit_sync(integration.pk)
 
 
 def _after_commit(task: str, argument: str) -> None:

@@ -9,7 +9,7 @@ app = Celery("sluice")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
-    "tick": {"task": "deployers.tasks.tick", "schedule": 3.0},
+    "tick": {"task": "deployers.tasks.tick", "schedule": 1.0, "options": {"expires": 3}},
     "check-providers": {"task": "integrations.tasks.check_providers", "schedule": 600.0},
-    "sync-deliveries": {"task": "deployers.tasks.sync_deliveries", "schedule": 5.0},
+    "sync-deliveries": {"task": "deployers.tasks.sync_deliveries", "schedule": 5.0, "options": {"expires": 5}},
 }

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from deployers.models import AwsAccount, Stack, StackKind
-from deployers.nudge import on_commit_nudge
+from deployers.nudge import on_commit_freshen, on_commit_nudge
 from deployers.services import stacks
 from integrations.models import Deployer, Integration, Method, RemoteState, Repository, SSHKey, SSHKeyState
 from integrations.services import integrations, ssh_keys, webhooks
@@ -268,7 +268,9 @@ class IntegrationViewSet(Noun[Integration]):
     @action(detail=True, methods=["get"], filters=DeliveriesOfIntegration)
     def deliveries(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Its deliveries, newest first."""
-        return self.list_of(lines(self.narrowed(self.get_object().deliveries.all())), DeliverySerializer)
+        integration = self.get_object()
+        on_commit_freshen(integration)
+        return self.list_of(lines(self.narrowed(integration.deliveries.all())), DeliverySerializer)
 
     @extend_schema(responses=ArtifactSerializer(many=True))
     @action(detail=True, methods=["get"], filters=Filters)
