@@ -1,7 +1,7 @@
 """Reading what providers answer: nothing is taken over that is not of the form their documentation shows."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,11 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from integrations.errors import InvalidValue, UnexpectedAnswer
 from integrations.http import Answer
-from integrations.providers.base import fingerprint
+from integrations.providers.base import Page, RemoteRepository, fingerprint
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import check_full_name
 from lambdas.common.refs import BRANCH_PREFIX, Ref
 
+SEARCH_PAGES = 10  # pages read for one search at most; the next page goes on from there
+ENOUGH_MATCHES = 30
+_COMMIT = re.compile(r"(?!0+$)(?:[0-9a-f]{40}|[0-9a-f]{64})")
 # No NUL and no lone surrogate: JSON may carry them, the database cannot.
 _TEXT = re.compile(r"[^\x00\ud800-\udfff]+")
 
@@ -79,12 +82,36 @@ class Reader:
         return int(id)
 
 
+def matching(
+    read: Callable[[int], tuple[list[RemoteRepository], int | None]], query: str, page: int
+) -> Page[RemoteRepository]:
+    """The repositories whose full name contains `query`, whatever its case, from `page` of a list on.
+
+    `read` gives a page's repositories and the number of the next page. So many pages are read that there is enough to
+    show, or SEARCH_PAGES of them; without a query, one.
+    """
+    wanted = query.strip().lower()
+    found: list[RemoteRepository] = []
+    following: int | None = page
+    for _ in range(SEARCH_PAGES if wanted else 1):
+        repositories, following = read(following)
+        found += [each for each in repositories if wanted in each.full_name.lower()]
+        if following is None or len(found) >= ENOUGH_MATCHES:
+            break
+    return Page(found, following)
+
+
 def known_fingerprint(public_key: str) -> str:
     """The fingerprint of a key that is listed; empty for one of a form we don't know, which is none of ours."""
     try:
         return fingerprint(public_key)
     except ValueError:
         return ""
+
+
+def are_commits(*ids: str) -> bool:
+    """Whether all are ids of commits, in full. All zeros, which stand for no commit, are not."""
+    return all(_COMMIT.fullmatch(each) for each in ids)
 
 
 def page_number(url: str | None) -> int | None:

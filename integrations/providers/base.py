@@ -6,6 +6,7 @@ Every method that calls the provider raises errors of `integrations.errors`, and
 import base64
 import binascii
 import hashlib
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,8 +80,8 @@ class RemoteDelivery:
     """In the provider's own words."""
     status_code: int
     """What our endpoint answered; 0 if it did not, or not in time."""
-    delivered_at: datetime
-    """With a time zone."""
+    delivered_at: datetime | None
+    """With a time zone; None where the provider does not tell."""
     redelivery: bool
 
     @property
@@ -190,6 +191,13 @@ class ProviderClient(ABC):
     @abstractmethod
     def head(self, full_name: str, ref: str) -> str | None:
         """The commit that a full ref (refs/heads/main) points at; None if there is no such ref."""
+
+    def new_webhook_secret(self) -> str:
+        """A secret, never given out before, of the form that this provider's webhooks are signed with best.
+
+        Raises ProviderError where the provider must be asked for that.
+        """
+        return secrets.token_hex(32)
 
     @abstractmethod
     def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:

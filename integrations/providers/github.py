@@ -3,7 +3,6 @@
 https://docs.github.com/en/rest
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -19,7 +18,7 @@ from integrations.errors import (
     WebhookLimitReached,
 )
 from integrations.http import Answer, HttpClient
-from integrations.providers.answers import Reader, known_fingerprint, page_number
+from integrations.providers.answers import Reader, are_commits, known_fingerprint, matching, page_number
 from integrations.providers.base import (
     CommitState,
     CredentialField,
@@ -40,8 +39,6 @@ from lambdas.common.keys import check_full_name
 
 API_VERSION = "2022-11-28"
 PER_PAGE = 100  # the most that GitHub gives
-SEARCH_PAGES = 10  # pages read for one search at most; the next page goes on from there
-ENOUGH_MATCHES = 30
 MOST_FILES = 300  # that a comparison lists
 EVENTS = ["push"]
 WEBHOOKS, ADMINISTRATION = "Webhooks: read and write", "Administration: read and write"
@@ -50,7 +47,6 @@ FINE_GRAINED = (
     f"{WEBHOOKS}, {ADMINISTRATION} (for deploy keys) and Commit statuses: read and write; what is missing shows when "
     "it is first needed."
 )
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _READ = Reader("GitHub")
 
 
@@ -106,19 +102,13 @@ class GitHub(ProviderClient):
 
     def search_repositories(self, query: str = "", page: int = 1) -> Page[RemoteRepository]:
         # GitHub's own search also finds what everybody may see, has an index that lags, and a small rate limit.
-        wanted = query.strip().lower()
-        found: list[RemoteRepository] = []
-        following: int | None = page
-        for _ in range(SEARCH_PAGES if wanted else 1):
-            answer = self._http.get(
-                "/user/repos", params={"sort": "full_name", "per_page": PER_PAGE, "page": following}
-            )
+        def read(number: int) -> tuple[list[RemoteRepository], int | None]:
+            params = {"sort": "full_name", "per_page": PER_PAGE, "page": number}
+            answer = self._http.get("/user/repos", params=params)
             repositories = [self._described(item) for item in _READ.records(answer.json())]
-            found += [each for each in repositories if wanted in each.full_name.lower()]
-            following = page_number(answer.next_url)
-            if following is None or len(found) >= ENOUGH_MATCHES:
-                break
-        return Page(found, following)
+            return repositories, page_number(answer.next_url)
+
+        return matching(read, query, page)
 
     def repository(self, full_name: str) -> RemoteRepository:
         return self._described(self._repository(full_name))
@@ -262,7 +252,7 @@ class GitHub(ProviderClient):
     def changed_files(self, full_name: str, before: str, after: str) -> list[str] | None:
         # https://docs.github.com/en/rest/commits/commits#compare-two-commits: the files are on the first page, at most
         # 300, and differ from where the two parted, which is `before` only if nothing was rewritten.
-        if not (_COMMIT.fullmatch(before) and _COMMIT.fullmatch(after)) or {before, after} & {"0" * 40, "0" * 64}:
+        if not are_commits(before, after):
             return None
         try:
             body = _READ.record(self._http.get(f"{_path(full_name)}/compare/{before}...{after}"))
