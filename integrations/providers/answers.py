@@ -92,12 +92,12 @@ def matching(
     """
     wanted = query.strip().lower()
     found: list[RemoteRepository] = []
-    following: int | None = page
     for _ in range(SEARCH_PAGES if wanted else 1):
-        repositories, following = read(following)
+        repositories, following = read(page)
         found += [each for each in repositories if wanted in each.full_name.lower()]
         if following is None or len(found) >= ENOUGH_MATCHES:
             break
+        page = following
     return Page(found, following)
 
 
