@@ -96,7 +96,6 @@ class IntegrationForm(forms.Form):
         name = re.sub(r"[^a-z0-9]+", "-", chosen.name.lower()).strip("-")[:60] if chosen else ""
         return {
             "repository": chosen,
-            "deploy_ref": chosen.default_branch if chosen else "",
             "name": name,
             "application": name,
             "aws_account": account,
