@@ -46,6 +46,18 @@ class Provider(TeamOwned):
     ssh_scanned_keys = models.TextField(
         blank=True, editable=False, help_text="Host keys as last scanned, to be confirmed by a person."
     )
+    ssh_scanned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    ssh_problem = models.TextField(
+        blank=True, editable=False, help_text="What is wrong with its host keys, such as that they changed."
+    )
+    webhook_networks = ArrayField(
+        models.CharField(max_length=43),
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="CIDRs that it publishes its webhooks to come from.",
+    )
+    webhook_networks_at = models.DateTimeField(null=True, blank=True, editable=False)
     login = models.CharField(max_length=120, blank=True, help_text="Whom the credentials belong to.")
     missing_scopes = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
@@ -135,6 +147,22 @@ class Integration(TeamOwned):
     submodules = models.BooleanField(default=False, help_text="Git pull: fetch submodules too.")
     lfs = models.BooleanField(default=False, help_text="Git pull: fetch Git LFS files instead of their pointers.")
     commit_statuses = models.BooleanField(default=False, help_text="Show each delivery's state beside the commit.")
+    commit_status_problem = models.TextField(blank=True, editable=False)
+    restrict_source_ips = models.BooleanField(
+        default=False, help_text="Take webhooks only from the networks that the provider publishes."
+    )
+    applied_networks = ArrayField(
+        models.CharField(max_length=43),
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="The provider's networks that the stack knows.",
+    )
+    known_heads = models.JSONField(
+        default=dict, editable=False, help_text="Full ref to its commit at the provider, as the last check saw it."
+    )
+    heads_checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    heads_problem = models.TextField(blank=True, editable=False)
     deploy_ref = models.CharField(max_length=255, blank=True, help_text="The one branch that is deployed.")
     aws_account = models.ForeignKey("deployers.AwsAccount", on_delete=models.PROTECT, related_name="integrations")
     region = models.CharField(max_length=32)
@@ -262,6 +290,9 @@ class Delivery(models.Model):
     artifact_key = models.CharField(max_length=1024, blank=True)
     artifact_version_id = models.CharField(max_length=1024, blank=True)
     artifact_size = models.BigIntegerField(null=True, blank=True, help_text="Bytes.")
+    commit_status = models.CharField(
+        max_length=10, blank=True, editable=False, help_text="What the provider was last told of the commit."
+    )
     received_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -270,7 +301,10 @@ class Delivery(models.Model):
     class Meta:
         verbose_name_plural = "deliveries"
         ordering = ["-received_at", "-pk"]
-        indexes = [models.Index(fields=["integration", "-received_at"], name="deliveries_by_integration")]
+        indexes = [
+            models.Index(fields=["integration", "-received_at"], name="deliveries_by_integration"),
+            models.Index(fields=["updated_at"], name="deliveries_by_update"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["integration", "delivery_id"], name="delivery_once_per_integration")
         ]
