@@ -73,7 +73,11 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """The provider's own words, in one line: `message` and the messages of `errors`, as most APIs write them."""
+        """The provider's own words, in one line: `message`, or what `error` says, and the messages of `errors`.
+
+        `error` is an object with a `message` at Bitbucket Cloud, a word beside `error_description` in OAuth (RFC 6749,
+        5.2), and the whole message elsewhere.
+        """
         try:
             body = json.loads(self.content)
         except (ValueError, RecursionError):
@@ -82,7 +86,8 @@ class Answer:
             return ""
         errors = body.get("errors")
         errors = errors if isinstance(errors, list) else []
-        said = [body.get("message") or body.get("error")]
+        error = body.get("error_description") or body.get("error")
+        said = [body.get("message") or (error.get("message") if isinstance(error, dict) else error)]
         said += [error.get("message") if isinstance(error, dict) else error for error in errors]
         words = " ".join("; ".join(text.strip() for text in said if isinstance(text, str) and text.strip()).split())
         return "".join(filter(str.isprintable, words))[:MAX_QUOTE]
@@ -96,6 +101,7 @@ class HttpClient:
 
     `allowed_networks` are the private networks the host may be in; `ca_bundle` is PEM text to trust besides the public
     authorities; `explain` may turn an answer of 400 or more into a more precise error than its status alone allows.
+    What `headers` sign in with never gets into a message, nor do `secrets`.
     Raises HostNotAllowed and InvalidValue for an address or a bundle that cannot be used.
     """
 
@@ -107,13 +113,14 @@ class HttpClient:
         ca_bundle: str = "",
         allowed_networks: Sequence[Network] = (),
         explain: Explain = lambda answer: None,  # noqa: ARG005
+        secrets: Sequence[str] = (),
     ) -> None:
         self.base_url = check_base_url(base_url)
         self.host = urlsplit(self.base_url).netloc
         self._explain = explain
         # Whatever follows the scheme: what a provider echoes of it must not get into a message.
-        secrets = (value.rpartition(" ")[2] for name, value in headers.items() if name.lower() in _SECRET_HEADERS)
-        self._secrets = [secret.encode() for secret in secrets if secret]
+        shown = [value.rpartition(" ")[2] for name, value in headers.items() if name.lower() in _SECRET_HEADERS]
+        self._secrets = [secret.encode() for secret in (*shown, *secrets) if secret]
         self._session = requests.Session()
         # Neither proxies nor .netrc of whoever started the panel decide where credentials go.
         self._session.trust_env = False
@@ -125,9 +132,13 @@ class HttpClient:
         """GET a path below the base URL, or a full URL on the same host. Tried again when that may help."""
         return self._call("GET", path, params=params, headers={"Accept": accept} if accept else None)
 
-    def post(self, path: str, *, json: Any = None) -> Answer:
+    def post(self, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Answer:
         """POST JSON."""
-        return self._call("POST", path, json=json)
+        return self._call("POST", path, json=json, params=params)
+
+    def post_form(self, path: str, fields: Mapping[str, str]) -> Answer:
+        """POST fields as application/x-www-form-urlencoded."""
+        return self._call("POST", path, data=dict(fields))
 
     def put(self, path: str, *, json: Any = None) -> Answer:
         """PUT JSON."""

@@ -152,6 +152,11 @@ class ProviderClient(ABC):
     def credentials_url(cls, base_url: str = "") -> str:
         """The page on which a person makes credentials, filled in with what Sluice needs where that is possible."""
 
+    @classmethod
+    def changed_credentials(cls, stored: Mapping[str, str], entered: Mapping[str, str]) -> dict[str, str]:
+        """The credentials after a person entered some of them anew; the others stay, unless these replace them."""
+        return {**stored, **entered}
+
     @property
     def web_url(self) -> str:
         """Where people open the provider, without a slash at the end."""
@@ -171,6 +176,13 @@ class ProviderClient(ABC):
     def ssh_user(self) -> str:
         """The user that `git` connects as over SSH."""
         return "git"
+
+    def ssh_address(self) -> tuple[str, int]:
+        """The host and port that `git` connects to over SSH: as the provider tells where it does, else as given.
+
+        Raises ProviderError where the provider must be asked for that.
+        """
+        return self.ssh_host, self.config.ssh_port
 
     @abstractmethod
     def check(self) -> Identity:

@@ -2,6 +2,7 @@
 
 from integrations.errors import InvalidValue
 from integrations.providers.base import ProviderClient
+from integrations.providers.bitbucket_cloud import BitbucketCloud
 from integrations.providers.github import GitHub, GitHubEnterprise
 
 PROVIDERS: dict[str, type[ProviderClient]] = {
@@ -9,6 +10,7 @@ PROVIDERS: dict[str, type[ProviderClient]] = {
     for client in (
         GitHub,
         GitHubEnterprise,
+        BitbucketCloud,
     )
 }
 

@@ -6,9 +6,17 @@ import responses
 from integrations.providers.base import ProviderClient
 from integrations.providers.registry import PROVIDERS
 from tests.integrations.providers.contract import FakeProvider, ProviderContract
+from tests.integrations.providers.fake_bitbucket_cloud import FakeBitbucketCloud
 from tests.integrations.providers.fake_github import FakeGitHub, FakeGitHubEnterprise
 
-FAKES: dict[str, type[FakeProvider]] = {fake.kind: fake for fake in (FakeGitHub, FakeGitHubEnterprise)}
+FAKES: dict[str, type[FakeProvider]] = {
+    fake.kind: fake
+    for fake in (
+        FakeGitHub,
+        FakeGitHubEnterprise,
+        FakeBitbucketCloud,
+    )
+}
 
 
 @pytest.fixture(params=sorted(PROVIDERS))
