@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS user_keys (
 CREATE TABLE IF NOT EXISTS hooks (
     id INTEGER PRIMARY KEY AUTOINCREMENT, repository_id INTEGER REFERENCES repositories ON DELETE CASCADE,
     active INTEGER, events TEXT, url TEXT, content_type TEXT, insecure_ssl INTEGER, secret TEXT, created_at TEXT,
-    updated_at TEXT, last_response TEXT);
+    updated_at TEXT, last_response TEXT, dialect TEXT NOT NULL DEFAULT 'github', options TEXT NOT NULL DEFAULT '{}');
 CREATE TABLE IF NOT EXISTS hook_deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT, guid TEXT, hook_id INTEGER REFERENCES hooks ON DELETE CASCADE, event TEXT,
     redelivery INTEGER, delivered_at TEXT, duration REAL, status TEXT, status_code INTEGER, request_headers TEXT,
@@ -43,8 +43,13 @@ CREATE TABLE IF NOT EXISTS statuses (
     state TEXT, context TEXT, target_url TEXT, description TEXT, creator TEXT, created_at TEXT);
 CREATE TABLE IF NOT EXISTS archive_links (
     token TEXT PRIMARY KEY, repository_id INTEGER REFERENCES repositories ON DELETE CASCADE, expires_at REAL);
+CREATE TABLE IF NOT EXISTS oauth_consumers (key TEXT PRIMARY KEY, digest TEXT, user_id INTEGER REFERENCES users);
 """
-_JSON_COLUMNS = {"events", "last_response", "request_headers", "request_payload", "response_headers"}
+_ADDED_COLUMNS = (
+    ("hooks", "dialect", "TEXT NOT NULL DEFAULT 'github'"),
+    ("hooks", "options", "TEXT NOT NULL DEFAULT '{}'"),
+)
+_JSON_COLUMNS = {"events", "last_response", "options", "request_headers", "request_payload", "response_headers"}
 _BOOLEAN_COLUMNS = {"private", "deploy_keys_enabled", "read_only", "active", "insecure_ssl", "redelivery"}
 
 
@@ -60,11 +65,19 @@ class Database:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(_SCHEMA)
+        for table, column, definition in _ADDED_COLUMNS:
+            self._add_column(table, column, definition)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+    def _add_column(self, table: str, column: str, definition: str) -> None:
+        """Bring the file of an older version up to date."""
+        known = {row["name"] for row in self._db.execute(f"PRAGMA table_info({table})")}
+        if column not in known:
+            self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {definition}")
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Run a statement; returns the id of an inserted row."""

@@ -164,6 +164,11 @@ class GitRepository:
             return False
         return True
 
+    async def tag_message(self, sha: str) -> str:
+        """What an annotated tag says."""
+        text = await self.run("cat-file", "tag", sha)
+        return text.partition("\n\n")[2].rstrip("\n")
+
     async def missing_from_others(self, sha: str, ref: str) -> set[str]:
         """Commits reached from `sha` that no ref but `ref` reaches."""
         others = [name for name in await self.refs("refs/heads") if name != ref]
@@ -194,9 +199,9 @@ class GitRepository:
         )
 
     @asynccontextmanager
-    async def archive(self, sha: str, prefix: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The commit's tree as chunks of a zip under one folder; the zip's comment is the commit, as on GitHub."""
-        process = await self.spawn("archive", "--format=zip", f"--prefix={prefix}/", sha)
+    async def archive(self, sha: str, folder: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The commit's tree as chunks of a zip under one folder, or none; the zip's comment is the commit."""
+        process = await self.spawn("archive", "--format=zip", f"--prefix={folder}/" if folder else "--prefix=", sha)
         assert process.stdout
         output = process.stdout
 

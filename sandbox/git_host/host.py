@@ -15,13 +15,14 @@ from typing import Any, Self, TypeVar
 import asyncssh
 from aiohttp import web
 
-from sandbox.git_host import events
-from sandbox.git_host.api.access import Context
-from sandbox.git_host.api.app import application
+from sandbox.git_host.access import Context
+from sandbox.git_host.address import Address
+from sandbox.git_host.app import application
 from sandbox.git_host.certificates import Certificates
+from sandbox.git_host.dialects import DIALECTS, Dialect
 from sandbox.git_host.git import ZEROS, GitFailed, GitRepository, RefUpdate, environment, parse_updates, write_hooks
+from sandbox.git_host.pushes import Push, read_change
 from sandbox.git_host.records import DeployKey, Hook, HookDelivery, Repository, Status, User, UserKey, now
-from sandbox.git_host.shapes import Shapes
 from sandbox.git_host.smart_http import SmartHttp
 from sandbox.git_host.ssh import SshServer, pipe
 from sandbox.git_host.store import Store
@@ -31,7 +32,8 @@ log = logging.getLogger(__name__)
 
 _START_SECONDS = 30.0
 T = TypeVar("T")
-_FULL_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+# GitLab nests groups; Bitbucket Data Center keeps a person's repositories under ~user.
+_FULL_NAME = re.compile(r"(?!\.\.?/)~?[\w.-]+(/(?!\.\.?(/|$))[\w.-]+)+")
 
 
 class GitHost:
@@ -55,8 +57,7 @@ class GitHost:
         self._hooks = self.state_dir / "hooks"
         write_hooks(self._hooks)
         self._ssh = SshServer(self.store, self.state_dir / "ssh_host_ed25519", self._serve_ssh)
-        self._shapes = Shapes("", 0)
-        self._webhooks: Webhooks | None = None
+        self._dialects: list[Dialect] = []
         self._background: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -133,7 +134,7 @@ class GitHost:
         """Make an empty repository, its owner (an organization if new) and its admins; or return the one there is."""
         if not _FULL_NAME.fullmatch(full_name):
             raise ValueError(f"not owner/name: {full_name}")
-        owner, _, name = full_name.partition("/")
+        owner, _, name = full_name.rpartition("/")
         repository = self.store.repository(owner, name)
         if repository is None:
             if self.store.user(owner) is None:
@@ -223,11 +224,11 @@ class GitHost:
         self._stopping = asyncio.Event()
         self.ssh_port = await self._ssh.start(self.ssh_port)
         listening = self._listen()
-        self._shapes = Shapes(self.url, self.ssh_port)
-        webhooks = self._webhooks = Webhooks(self.store, self._shapes, self._trust())
+        webhooks = Webhooks(self.store, self._trust())
         await webhooks.start()
-        context = Context(self.store, self._shapes, webhooks, self.git, self.host_key)
-        app = application(context, SmartHttp(context, self._serve_http).routes())
+        context = Context(self.store, Address(self.url, self.ssh_port), webhooks, self.git, self.host_key)
+        self._dialects = [dialect(context) for dialect in DIALECTS]
+        app = application(self._dialects, SmartHttp(context, self._serve_http).routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         await web.SockSite(runner, listening, ssl_context=self.certificates.server_context()).start()
@@ -266,7 +267,7 @@ class GitHost:
         return context
 
     def _repository(self, full_name: str) -> Repository:
-        owner, _, name = full_name.partition("/")
+        owner, _, name = full_name.rpartition("/")
         repository = self.store.repository(owner, name)
         if repository is None:
             raise LookupError(f"no repository {full_name}")
@@ -330,20 +331,30 @@ class GitHost:
         task.add_done_callback(self._background.discard)
 
     async def _pushed(self, repository: Repository, user: User | None, updates: list[RefUpdate]) -> None:
-        assert self._webhooks
         git = self.git(repository)
         self.store.update_repository(repository, pushed_at=now(), updated_at=now())
         await self._adopt_default_branch(repository, git, updates)
         fresh = self.store.repository(repository.owner, repository.name) or repository
         owner = self.store.user(repository.owner)
         pusher = user or owner or User(0, repository.owner, repository.owner, "", "User")
-        for update in events.events_of(updates):
+        changes = []
+        for update in updates:
+            if not update.ref.startswith(("refs/heads/", "refs/tags/")):
+                continue
             try:
-                payload = await events.push(self._shapes, fresh, git, update, owner=owner, pusher=pusher)
+                changes.append(await read_change(git, update))
             except GitFailed:
                 log.exception("no event for %s of %s", update.ref, repository.full_name)
-                continue
-            self._webhooks.send_event(fresh, "push", payload)
+        self._tell(Push(fresh, owner, pusher, tuple(changes)))
+
+    def _tell(self, push: Push) -> None:
+        for dialect in self._dialects:
+            hooks = [hook for hook in dialect.hooks(push.repository) if hook.active]
+            messages = dialect.messages(push) if hooks and push.changes else []
+            for hook in hooks:
+                for message in messages:
+                    if dialect.wants(hook, message):
+                        dialect.send(push.repository, hook, message)
 
     async def _adopt_default_branch(self, repository: Repository, git: GitRepository, updates: list[RefUpdate]) -> None:
         """The first branch pushed to an empty repository becomes its default one, as on GitHub."""

@@ -103,7 +103,10 @@ class UserKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Hook:
-    """A webhook of a repository. `last_response` is GitHub's `{"code", "status", "message"}`."""
+    """A webhook of a repository, made through the API of one dialect.
+
+    `last_response` is GitHub's `{"code", "status", "message"}`; `options` is what only this dialect has.
+    """
 
     id: int
     repository_id: int
@@ -116,6 +119,8 @@ class Hook:
     created_at: str
     updated_at: str
     last_response: Json
+    dialect: str
+    options: Json
 
 
 @dataclass(frozen=True, slots=True, repr=False)

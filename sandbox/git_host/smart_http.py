@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from sandbox.git_host.api.access import ApiError, Context
+from sandbox.git_host.access import ApiError, Context
 from sandbox.git_host.git import GitRepository
 from sandbox.git_host.records import Repository, User
 
@@ -35,7 +35,7 @@ class SmartHttp:
 
     def routes(self) -> list[web.RouteDef]:
         """What this part answers."""
-        repository = "/{owner}/{repo}.git"
+        repository = "/{owner:.+}/{repo:[^/]+}.git"
         return [
             web.get("/", self.front),
             web.get("/_codeload/{owner}/{repo}/legacy.zip/{sha}", self.archive),
@@ -46,7 +46,7 @@ class SmartHttp:
     async def front(self, _request: web.Request) -> web.Response:
         """Says what this is, to a person with a browser."""
         return web.Response(
-            text=f"Sluice's sandbox git host. REST API: {self._context.shapes.api}. There are no pages here:\n"
+            text=f"Sluice's sandbox git host. REST API: {self._context.address.url}/api/v3. There are no pages here:\n"
             "where Sluice says what to paste at the provider, use the API.\n"
         )
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 READ, WRITE = "git-upload-pack", "git-receive-pack"
 _CHUNK = 1 << 16
 _NOT_FOUND = "Repository not found."
-_PATH = re.compile(r"/?(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?")
+_PATH = re.compile(r"/?(?P<owner>~?[\w.-]+(?:/[\w.-]+)*)/(?P<name>[\w.-]+?)(?:\.git)?/?")
 
 Serve = Callable[[Repository, User | None, str, "asyncssh.SSHServerProcess[bytes]"], Awaitable[int]]
 

@@ -1,12 +1,6 @@
-"""Sends events to webhooks, signed, and records what came back.
-
-https://docs.github.com/en/webhooks/webhook-events-and-payloads#delivery-headers
-"""
+"""Sends events to webhooks, signed, and records what came back."""
 
 import asyncio
-import hashlib
-import hmac
-import json
 import logging
 import socket
 import ssl
@@ -14,15 +8,14 @@ import time
 import uuid
 from collections.abc import Coroutine
 from typing import Any
-from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from sandbox.git_host.records import Hook, HookDelivery, Json, Repository, now
-from sandbox.git_host.shapes import VERSION, Shapes
+from sandbox.git_host.messages import Envelope, Message, Writer
+from sandbox.git_host.records import Hook, HookDelivery, Repository, now
 from sandbox.git_host.store import Store
 
 log = logging.getLogger(__name__)
@@ -60,17 +53,15 @@ class LocalhostResolver(AbstractResolver):
 
 
 class Webhooks:
-    """Delivers in the background, each delivery on its own, as GitHub does: one attempt, no order promised.
+    """Delivers in the background, each delivery on its own: one attempt, no order promised.
 
     Args:
         store: where deliveries are recorded.
-        shapes: this host's addresses.
         trust: TLS of hosts that payloads go to.
     """
 
-    def __init__(self, store: Store, shapes: Shapes, trust: ssl.SSLContext) -> None:
+    def __init__(self, store: Store, trust: ssl.SSLContext) -> None:
         self._store = store
-        self._shapes = shapes
         self._trust = trust
         self._running: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
@@ -92,31 +83,26 @@ class Webhooks:
         if self._session:
             await self._session.close()
 
-    def send_event(self, repository: Repository, event: str, payload: Json) -> None:
-        """Send an event to every active webhook of the repository that wants it."""
-        for hook in self._store.hooks(repository):
-            if hook.active and ("*" in hook.events or event in hook.events):
-                self.send(repository, hook, event, payload)
+    def send(self, repository: Repository, hook: Hook, message: Message, writer: Writer) -> None:
+        """Send something to one webhook."""
+        guid = str(uuid.uuid4())
+        envelope = Envelope(repository, hook, message.event, guid, message.payload)
+        self._in_background(self._deliver(envelope, writer, redelivery=False))
 
-    def send(self, repository: Repository, hook: Hook, event: str, payload: Json) -> None:
-        """Send an event to one webhook."""
-        self._in_background(self._deliver(repository, hook, event, payload, str(uuid.uuid4()), redelivery=False))
-
-    def send_again(self, repository: Repository, hook: Hook, delivery: HookDelivery) -> None:
+    def send_again(self, repository: Repository, hook: Hook, delivery: HookDelivery, writer: Writer) -> None:
         """Send the delivery's event again, under the same id, signed with the secret of now."""
-        self._in_background(
-            self._deliver(repository, hook, delivery.event, delivery.request_payload, delivery.guid, redelivery=True)
-        )
+        envelope = Envelope(repository, hook, delivery.event, delivery.guid, delivery.request_payload)
+        self._in_background(self._deliver(envelope, writer, redelivery=True))
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _deliver(
-        self, repository: Repository, hook: Hook, event: str, payload: Json, guid: str, *, redelivery: bool
-    ) -> None:
-        body, headers = self._request(repository, hook, event, payload, guid)
+    async def _deliver(self, envelope: Envelope, writer: Writer, *, redelivery: bool) -> None:
+        hook = envelope.hook
+        body = writer.encode(envelope)
+        headers = {"Accept": "*/*", "Content-Type": "application/json"} | writer.sign(envelope, body)
         started = time.monotonic()
         code, status, answer_headers, answer = await self._post(hook, body, headers)
         word = "active" if 0 < code < 400 else "misconfigured"
@@ -125,45 +111,19 @@ class Webhooks:
         )
         self._store.add_hook_delivery(
             hook,
-            guid=guid,
-            event=event,
+            guid=envelope.guid,
+            event=envelope.event,
             redelivery=redelivery,
             delivered_at=now(),
             duration=time.monotonic() - started,
             status=status,
             status_code=code,
             request_headers=headers,
-            request_payload=payload,
+            request_payload=envelope.payload,
             response_headers=answer_headers,
             response_body=answer,
             url=hook.url,
         )
-
-    def _request(
-        self, repository: Repository, hook: Hook, event: str, payload: Json, guid: str
-    ) -> tuple[bytes, dict[str, str]]:
-        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-        content_type = "application/json"
-        if hook.content_type == "form":
-            body = urlencode({"payload": body}).encode()
-            content_type = "application/x-www-form-urlencoded"
-        headers = {
-            "Accept": "*/*",
-            "Content-Type": content_type,
-            "User-Agent": "GitHub-Hookshot/5a0dbox",
-            "X-GitHub-Delivery": guid,
-            "X-GitHub-Enterprise-Host": self._shapes.host,
-            "X-GitHub-Enterprise-Version": VERSION,
-            "X-GitHub-Event": event,
-            "X-GitHub-Hook-ID": str(hook.id),
-            "X-GitHub-Hook-Installation-Target-ID": str(repository.id),
-            "X-GitHub-Hook-Installation-Target-Type": "repository",
-        }
-        if hook.secret:
-            key = hook.secret.encode()
-            headers["X-Hub-Signature"] = "sha1=" + hmac.new(key, body, hashlib.sha1).hexdigest()
-            headers["X-Hub-Signature-256"] = "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
-        return body, headers
 
     async def _post(self, hook: Hook, body: bytes, headers: dict[str, str]) -> tuple[int, str, dict[str, str], str]:
         """Returns the status code (0 when none came), GitHub's word for it, the headers and the body."""

@@ -8,12 +8,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from sandbox.git_host import events
-from sandbox.git_host.api.access import (
+from sandbox.git_host.access import (
     DELETE_HOOKS,
     READ_HOOKS,
     WRITE_HOOKS,
-    Context,
     Need,
     answer,
     invalid,
@@ -22,6 +20,10 @@ from sandbox.git_host.api.access import (
     number,
     page_of,
 )
+from sandbox.git_host.dialects.base import Dialect
+from sandbox.git_host.dialects.github import events
+from sandbox.git_host.dialects.github.shapes import Shapes
+from sandbox.git_host.messages import Message
 from sandbox.git_host.records import Hook, HookDelivery, Json, Repository, Token, now
 
 _MAX_HOOKS = 20
@@ -32,10 +34,11 @@ _UNUSED: Json = {"code": None, "status": "unused", "message": None}
 class HooksApi:
     """Handlers, one a route."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._store = context.store
-        self._shapes = context.shapes
+    def __init__(self, dialect: Dialect, shapes: Shapes) -> None:
+        self._dialect = dialect
+        self._context = dialect.context
+        self._store = dialect.context.store
+        self._shapes = shapes
 
     def routes(self) -> list[web.RouteDef]:
         """What this part answers."""
@@ -56,7 +59,7 @@ class HooksApi:
 
     async def hooks(self, request: web.Request) -> web.Response:
         _token, repository = self._context.sender(request, READ_HOOKS)
-        items, headers = page_of(request, self._shapes, self._store.hooks(repository))
+        items, headers = page_of(request, self._shapes.url, self._dialect.hooks(repository))
         return answer([self._shapes.hook(repository, hook) for hook in items], headers=headers)
 
     async def create(self, request: web.Request) -> web.Response:
@@ -64,12 +67,14 @@ class HooksApi:
         body = await json_object(request)
         fields = self._config(body.get("config"))
         fields["events"] = self._events(body.get("events", ["push"]))
-        hooks = self._store.hooks(repository)
+        hooks = self._dialect.hooks(repository)
         if any(hook.url == fields["url"] and sorted(hook.events) == sorted(fields["events"]) for hook in hooks):
             raise invalid("Hook", "Hook already exists on this repository")
         if len(hooks) >= _MAX_HOOKS:
             raise invalid("Hook", f'The "{fields["events"][0]}" event cannot have more than {_MAX_HOOKS} hooks')
-        hook = self._store.add_hook(repository, active=bool(body.get("active", True)), last_response=_UNUSED, **fields)
+        active = bool(body.get("active", True))
+        fields |= {"dialect": self._dialect.kind, "active": active, "last_response": _UNUSED}
+        hook = self._store.add_hook(repository, **fields)
         self._ping(repository, hook, token)
         shape = self._shapes.hook(repository, hook)
         return answer(shape, 201, {"Location": shape["url"]})
@@ -132,18 +137,18 @@ class HooksApi:
 
     async def redeliver(self, request: web.Request) -> web.Response:
         _token, repository, hook = self._found(request, WRITE_HOOKS)
-        self._context.webhooks.send_again(repository, hook, self._delivery(request, hook))
+        self._context.webhooks.send_again(repository, hook, self._delivery(request, hook), self._dialect)
         return answer({}, 202)
 
     def _found(self, request: web.Request, need: Need) -> tuple[Token, Repository, Hook]:
         token, repository = self._context.sender(request, need)
-        hook = self._store.hook(repository, number(request.match_info["id"]))
+        hook = self._dialect.hook(repository, number(request.match_info["id"]))
         if hook is None:
             raise not_found()
         return token, repository, hook
 
     def _again(self, repository: Repository, hook: Hook) -> Hook:
-        found = self._store.hook(repository, hook.id)
+        found = self._dialect.hook(repository, hook.id)
         if found is None:
             raise not_found()
         return found
@@ -157,7 +162,7 @@ class HooksApi:
     def _ping(self, repository: Repository, hook: Hook, token: Token) -> None:
         owner = self._store.user(repository.owner)
         payload = events.ping(self._shapes, repository, owner, hook, token.user)
-        self._context.webhooks.send(repository, hook, "ping", payload)
+        self._dialect.send(repository, hook, Message("ping", payload))
 
     def _config(self, config: Any) -> dict[str, Any]:
         if not isinstance(config, dict) or not isinstance(config.get("url"), str):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from sandbox.git_host.address import Address
 from sandbox.git_host.git import Changes, Commit
 from sandbox.git_host.records import DeployKey, Hook, HookDelivery, Json, Repository, Status, User, UserKey
 
@@ -14,25 +15,19 @@ HIDDEN = "********"
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Makes JSON with this host's own addresses.
+    """Makes JSON with this host's own addresses."""
 
-    Args:
-        url: the host's address, `https://127.0.0.1:8443`.
-        ssh_port: where it serves git over SSH.
-    """
+    address: Address
 
-    url: str
-    ssh_port: int
+    @property
+    def url(self) -> str:
+        """The host's address."""
+        return self.address.url
 
     @property
     def api(self) -> str:
         """The address of the REST API."""
         return f"{self.url}/api/v3"
-
-    @property
-    def host(self) -> str:
-        """Host and port."""
-        return self.url.partition("//")[2]
 
     def repository_url(self, repository: Repository) -> str:
         """The API's address of a repository."""
@@ -74,7 +69,7 @@ class Shapes:
             "statuses_url": f"{api}/statuses/{{sha}}",
             "archive_url": f"{api}/{{archive_format}}{{/ref}}",
             "clone_url": f"{html}.git",
-            "ssh_url": f"ssh://git@127.0.0.1:{self.ssh_port}/{repository.full_name}.git",
+            "ssh_url": self.address.ssh_url(repository.full_name),
             "default_branch": repository.default_branch,
             "archived": False,
             "disabled": False,

@@ -1,4 +1,4 @@
-"""Who calls, what they may do, and errors worded as GitHub words them."""
+"""Who calls, what they may do, and what the dialects' answers have in common."""
 
 import json
 from base64 import b64decode
@@ -8,36 +8,42 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from sandbox.git_host.address import Address
 from sandbox.git_host.git import GitRepository
 from sandbox.git_host.records import Json, Repository, Token
-from sandbox.git_host.shapes import Shapes
 from sandbox.git_host.store import Store
 from sandbox.git_host.webhooks import Webhooks
 
-_DOCS = "https://docs.github.com/rest"
 _LEVELS = {"": 0, "pull": 1, "push": 2, "admin": 3}
 _MAX_PAGE = 100
 
 
 class ApiError(Exception):
-    """An answer that is an error.
+    """An answer that is an error; each dialect words it its own way.
 
     Args:
         status: the HTTP status.
-        message: what went wrong, in GitHub's words.
+        message: what went wrong, in GitHub's words where several dialects share it.
         errors: GitHub's list of details of a 422.
         headers: more headers of the answer.
+        body: the whole body, where the dialect has worded it.
     """
 
     def __init__(
-        self, status: int, message: str, errors: Sequence[Json] = (), headers: dict[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        errors: Sequence[Json] = (),
+        headers: dict[str, str] | None = None,
+        *,
+        body: Json | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.body: Json = {"message": message, "documentation_url": _DOCS, "status": str(status)}
-        if errors:
-            self.body["errors"] = list(errors)
+        self.message = message
+        self.errors = list(errors)
         self.headers = headers or {}
+        self.body = body
 
 
 def not_found() -> ApiError:
@@ -86,10 +92,12 @@ class Context:
     """What the handlers work with."""
 
     store: Store
-    shapes: Shapes
+    address: Address
     webhooks: Webhooks
     git: Callable[[Repository], GitRepository]
     ssh_host_key: str
+    token_header: str = ""
+    """Where a token may come beside Authorization."""
 
     def identify(self, request: web.Request) -> Token | None:
         """The token of the request, or None where there is none.
@@ -97,7 +105,8 @@ class Context:
         Raises:
             ApiError: 401, it is not known.
         """
-        text = _presented(request.headers.get("Authorization", ""))
+        text = request.headers.get(self.token_header, "") if self.token_header else ""
+        text = text or _presented(request.headers.get("Authorization", ""))
         if not text:
             return None
         token = self.store.token(text)
@@ -122,11 +131,13 @@ class Context:
         Raises:
             ApiError: 401, 403 or 404, by GitHub's rules for what to tell whom.
         """
-        token = self.identify(request)
         repository = self.store.repository(request.match_info["owner"], request.match_info["repo"])
-        if repository is None:
-            raise not_found()
-        if not self.may_see(token, repository):
+        return self.admit(request, repository, need)
+
+    def admit(self, request: web.Request, repository: Repository | None, need: Need) -> tuple[Token | None, Repository]:
+        """As `open`, of a repository that was looked up already."""
+        token = self.identify(request)
+        if repository is None or not self.may_see(token, repository):
             raise not_found()
         level = self.store.permission(repository, token.user if token else None)
         if token is None and (need.access == "write" or _LEVELS[need.level] > _LEVELS["pull"]):
@@ -215,14 +226,16 @@ def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return web.json_response(body, status=status, headers=headers)
 
 
-def page_of(request: web.Request, shapes: Shapes, items: Sequence[Any]) -> tuple[list[Any], dict[str, str]]:
-    """The page that the request's `per_page` and `page` ask for, and its Link header."""
-    size = min(max(_query_number(request, "per_page", 30), 1), _MAX_PAGE)
-    page = max(_query_number(request, "page", 1), 1)
+def page_of(
+    request: web.Request, url: str, items: Sequence[Any], *, size_name: str = "per_page", usual: int = 30
+) -> tuple[list[Any], dict[str, str]]:
+    """The page that the request's `per_page` (or `size_name`) and `page` ask for, and its Link header."""
+    size = min(max(query_number(request, size_name, usual), 1), _MAX_PAGE)
+    page = max(query_number(request, "page", 1), 1)
     last = max(-(-len(items) // size), 1)
     wanted = {"first": 1, "prev": page - 1} if page > 1 else {}
     wanted |= {"next": page + 1, "last": last} if page < last else {}
-    base = shapes.url + request.path
+    base = url + request.rel_url.raw_path
     links = [
         f'<{base}?{request.rel_url.update_query(page=number).query_string}>; rel="{name}"'
         for name, number in wanted.items()
@@ -230,6 +243,7 @@ def page_of(request: web.Request, shapes: Shapes, items: Sequence[Any]) -> tuple
     return list(items[(page - 1) * size : page * size]), {"Link": ", ".join(links)} if links else {}
 
 
-def _query_number(request: web.Request, name: str, otherwise: int) -> int:
+def query_number(request: web.Request, name: str, otherwise: int) -> int:
+    """A number of the query, or another one where there is none."""
     text = request.query.get(name, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else otherwise

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from sandbox.git_host.api.access import (
+from sandbox.git_host.access import (
     ADMINISTER,
     CONTENTS,
     METADATA,
@@ -17,8 +17,8 @@ from sandbox.git_host.api.access import (
     not_found,
     page_of,
 )
+from sandbox.git_host.dialects.github.shapes import VERSION, Shapes
 from sandbox.git_host.records import Repository, Token
-from sandbox.git_host.shapes import VERSION
 
 _ACCEPT_SHA = "application/vnd.github.sha"
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
@@ -27,10 +27,10 @@ _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 class RepositoriesApi:
     """Handlers, one a route."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, shapes: Shapes) -> None:
         self._context = context
         self._store = context.store
-        self._shapes = context.shapes
+        self._shapes = shapes
 
     def routes(self) -> list[web.RouteDef]:
         """What this part answers."""
@@ -100,7 +100,7 @@ class RepositoriesApi:
             seen.sort(key=lambda one: one.full_name.casefold())
         if request.query.get("direction") == "desc" and request.query.get("sort") == "full_name":
             seen.reverse()
-        items, headers = page_of(request, self._shapes, seen)
+        items, headers = page_of(request, self._shapes.url, seen)
         return answer([self._body(one, token) for one in items], headers=headers)
 
     async def search(self, request: web.Request) -> web.Response:
@@ -117,7 +117,7 @@ class RepositoriesApi:
             and all(word in one.full_name.casefold() for word in words)
             and (not owners or one.owner.casefold() in owners)
         ]
-        items, headers = page_of(request, self._shapes, found)
+        items, headers = page_of(request, self._shapes.url, found)
         body = {
             "total_count": len(found),
             "incomplete_results": False,
@@ -178,7 +178,7 @@ class RepositoriesApi:
     async def branches(self, request: web.Request) -> web.Response:
         _token, repository = self._context.open(request, CONTENTS)
         refs = await self._context.git(repository).refs("refs/heads")
-        items, headers = page_of(request, self._shapes, list(refs.items()))
+        items, headers = page_of(request, self._shapes.url, list(refs.items()))
         found = [self._shapes.branch(repository, ref.removeprefix("refs/heads/"), sha) for ref, sha in items]
         return answer(found, headers=headers)
 
@@ -195,7 +195,7 @@ class RepositoriesApi:
     async def tags(self, request: web.Request) -> web.Response:
         _token, repository = self._context.open(request, METADATA)
         refs = await self._context.git(repository).refs("refs/tags")
-        items, headers = page_of(request, self._shapes, list(reversed(refs.items())))
+        items, headers = page_of(request, self._shapes.url, list(reversed(refs.items())))
         found = [self._shapes.tag(repository, ref.removeprefix("refs/tags/"), sha) for ref, sha in items]
         return answer(found, headers=headers)
 
@@ -219,7 +219,7 @@ class RepositoriesApi:
         _token, repository = self._context.open(request, CONTENTS)
         git = self._context.git(repository)
         sha = await self._resolve(repository, request.query.get("sha") or repository.default_branch)
-        items, headers = page_of(request, self._shapes, await git.commits("--max-count=1000", sha))
+        items, headers = page_of(request, self._shapes.url, await git.commits("--max-count=1000", sha))
         return answer([self._shapes.commit(repository, one) for one in items], headers=headers)
 
     async def commit(self, request: web.Request) -> web.Response:

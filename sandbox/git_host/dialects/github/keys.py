@@ -7,7 +7,7 @@ import re
 
 from aiohttp import web
 
-from sandbox.git_host.api.access import (
+from sandbox.git_host.access import (
     READ_KEYS,
     READ_STATUSES,
     WRITE_KEYS,
@@ -22,6 +22,7 @@ from sandbox.git_host.api.access import (
     number,
     page_of,
 )
+from sandbox.git_host.dialects.github.shapes import Shapes
 from sandbox.git_host.records import DeployKey, Repository, Token, UserKey
 from sandbox.git_host.store import KeyTaken
 
@@ -33,10 +34,10 @@ _NOT_A_KEY = "key is invalid. You must supply a key in OpenSSH public key format
 class KeysApi:
     """Handlers, one a route."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, shapes: Shapes) -> None:
         self._context = context
         self._store = context.store
-        self._shapes = context.shapes
+        self._shapes = shapes
 
     def routes(self) -> list[web.RouteDef]:
         """What this part answers."""
@@ -56,7 +57,7 @@ class KeysApi:
 
     async def deploy_keys(self, request: web.Request) -> web.Response:
         _token, repository = self._context.sender(request, READ_KEYS)
-        items, headers = page_of(request, self._shapes, self._store.deploy_keys(repository))
+        items, headers = page_of(request, self._shapes.url, self._store.deploy_keys(repository))
         return answer([self._shapes.deploy_key(repository, key) for key in items], headers=headers)
 
     async def add_deploy_key(self, request: web.Request) -> web.Response:
@@ -90,7 +91,7 @@ class KeysApi:
 
     async def user_keys(self, request: web.Request) -> web.Response:
         token = self._key_owner(request, "read:public_key", "write:public_key", "admin:public_key")
-        items, headers = page_of(request, self._shapes, self._store.user_keys(token.user))
+        items, headers = page_of(request, self._shapes.url, self._store.user_keys(token.user))
         return answer([self._shapes.user_key(key) for key in items], headers=headers)
 
     async def add_user_key(self, request: web.Request) -> web.Response:
@@ -136,7 +137,7 @@ class KeysApi:
 
     async def statuses(self, request: web.Request) -> web.Response:
         repository, sha = await self._commit(request)
-        items, headers = page_of(request, self._shapes, self._store.statuses(repository, sha))
+        items, headers = page_of(request, self._shapes.url, self._store.statuses(repository, sha))
         found = [self._shapes.status(repository, one, self._store.user(one.creator)) for one in items]
         return answer(found, headers=headers)
 

@@ -1,1 +1,0 @@
-"""The GitHub-compatible REST API under /api/v3."""
