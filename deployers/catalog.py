@@ -1,9 +1,15 @@
 """The kinds of stacks: the template of each, what it needs, and its parameters from plain values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
+from deployers import templates
 from deployers.errors import ParameterRefused
+
+# Characters. A function's environment holds 4 KB in all:
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MAX_ALLOWED_IPS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,13 @@ class GitSource:
     git_token: str = field(repr=False)
     oauth_key: str = field(repr=False)
     oauth_secret: str = field(repr=False)
+    paths: tuple[str, ...] = ()
+    ignored_paths: tuple[str, ...] = ()
+    skip_ci: bool = True
+    submodules: bool = False
+    lfs: bool = False
+    networks: tuple[str, ...] = ()
+    """CIDRs that webhooks come from; with none, those that people set as AllowedIps, or any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +96,17 @@ def git_parameters(*, source: GitSource, packages: Packages, chosen: Mapping[str
             remedy=f"Possible are {', '.join(sorted(GIT.settable))}.",
             field="parameters",
         )
+    own = {name: str(value) for name, value in chosen.items()}
+    if source.networks:
+        # What people allow besides, such as a relay of their own, stays.
+        own["AllowedIps"] = _allowed_ips(source.networks, own.get("AllowedIps", ""))
     return {
         "ProviderKind": source.provider_kind,
         "ProviderApiUrl": source.api_url,
         "ProviderCaBundle": source.ca_bundle,
         "Repository": source.repository,
         "Refs": ",".join(source.refs),
+        **_filters(source),
         "ApiSecret": source.webhook_secret,
         "ApiSecretPrevious": source.webhook_secret_previous,
         "GitToken": source.git_token,
@@ -102,4 +120,36 @@ def git_parameters(*, source: GitSource, packages: Packages, chosen: Mapping[str
         "LambdaArtifactPrefix": packages.prefix,
         "LambdaRuntime": packages.runtime,
         "LambdaArchitecture": packages.architecture,
-    } | {name: str(value) for name, value in chosen.items()}
+    } | own
+
+
+def _filters(source: GitSource) -> dict[str, str]:
+    found = {
+        "Paths": ",".join(source.paths),
+        "IgnoredPaths": ",".join(source.ignored_paths),
+        "SkipCi": str(source.skip_ci).lower(),
+        "Submodules": str(source.submodules).lower(),
+        "Lfs": str(source.lfs).lower(),
+    }
+    known = templates.parameter_names(GIT.template)
+    return {name: value for name, value in found.items() if name in known}
+
+
+def _allowed_ips(networks: Sequence[str], own: str) -> str:
+    """Both, with neighbours joined. Raises ParameterRefused if that is more than the receiver's environment holds."""
+    try:
+        wanted = [ip_network(each, strict=False) for each in (*networks, *filter(None, own.split(",")))]
+    except ValueError as error:
+        raise ParameterRefused(f"AllowedIps holds what is no network: {error}.", field="parameters") from None
+    found: list[IPv4Network | IPv6Network] = [
+        *collapse_addresses(each for each in wanted if isinstance(each, IPv4Network)),
+        *collapse_addresses(each for each in wanted if isinstance(each, IPv6Network)),
+    ]
+    text = ",".join(map(str, found))
+    if len(text) > MAX_ALLOWED_IPS:
+        raise ParameterRefused(
+            f"The provider's webhooks come from {len(found)} networks, which is more than a stack can hold.",
+            remedy="Take webhooks from any network: their signatures are verified all the same.",
+            field="restrict_source_ips",
+        )
+    return text

@@ -8,7 +8,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from integrations.errors import InvalidValue
-from integrations.models import Deployer, Integration, Method, Repository
+from integrations.models import Deployer, Integration, Method, Provider, Repository
+from integrations.services import providers
 from lambdas.common.errors import InvalidName
 from lambdas.common.refs import BRANCH_PREFIX, Ref, RefPatterns
 from teams.models import Role, Team, TeamOwned, User
@@ -19,6 +20,8 @@ NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,58}[a-z0-9])?")
 # They become values of tags: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
 LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 _.:/=+@-]{0,58}[A-Za-z0-9])?")
 REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
+
+MAX_PATHS = 1024  # characters; they travel in a Lambda's environment, which holds 4 KB in all
 
 Parameters = Mapping[str, Mapping[str, Any]]
 
@@ -31,6 +34,13 @@ def create(
     repository: Repository,
     method: str = Method.ZIP_DOWNLOAD,
     refs: Sequence[str] = ("**",),
+    paths: Sequence[str] = (),
+    ignored_paths: Sequence[str] = (),
+    skip_ci: bool = True,
+    submodules: bool = False,
+    lfs: bool = False,
+    commit_statuses: bool = False,
+    restrict_source_ips: bool = False,
     deploy_ref: str = "",
     aws_account: TeamOwned,
     region: str,
@@ -42,7 +52,8 @@ def create(
     """Add an integration; nothing exists at AWS or at the provider until it is provisioned.
 
     `aws_account` is a deployers.AwsAccount. `deploy_ref` is a branch; blank with deployers means the default branch.
-    Raises Forbidden, and InvalidValue with the field to look at.
+    `restrict_source_ips` asks the provider for its networks, unless they are known.
+    Raises Forbidden, InvalidValue with the field to look at, and ProviderError.
     """
     roles.require(Role.OPERATOR, user=actor, team=team)
     if repository.team_id != team.pk:
@@ -64,6 +75,13 @@ def create(
         name=name,
         method=method,
         refs=refs,
+        paths=paths,
+        ignored_paths=ignored_paths,
+        skip_ci=skip_ci,
+        submodules=submodules,
+        lfs=lfs,
+        commit_statuses=commit_statuses,
+        restrict_source_ips=restrict_source_ips,
         deploy_ref=deploy_ref,
         application=application,
         environment=environment,
@@ -87,6 +105,13 @@ def update(
     name: str | None = None,
     method: str | None = None,
     refs: Sequence[str] | None = None,
+    paths: Sequence[str] | None = None,
+    ignored_paths: Sequence[str] | None = None,
+    skip_ci: bool | None = None,
+    submodules: bool | None = None,
+    lfs: bool | None = None,
+    commit_statuses: bool | None = None,
+    restrict_source_ips: bool | None = None,
     deploy_ref: str | None = None,
     application: str | None = None,
     environment: str | None = None,
@@ -102,6 +127,13 @@ def update(
         "name": name,
         "method": method,
         "refs": refs,
+        "paths": paths,
+        "ignored_paths": ignored_paths,
+        "skip_ci": skip_ci,
+        "submodules": submodules,
+        "lfs": lfs,
+        "commit_statuses": commit_statuses,
+        "restrict_source_ips": restrict_source_ips,
         "deploy_ref": deploy_ref,
         "application": application,
         "environment": environment,
@@ -136,6 +168,13 @@ def _assign(
     name: str,
     method: str,
     refs: Sequence[str],
+    paths: Sequence[str],
+    ignored_paths: Sequence[str],
+    skip_ci: bool,
+    submodules: bool,
+    lfs: bool,
+    commit_statuses: bool,
+    restrict_source_ips: bool,
     deploy_ref: str,
     application: str,
     environment: str,
@@ -152,6 +191,11 @@ def _assign(
     integration.method = _choice(method, Method.values, "method", "way to get the code")
     patterns = _patterns(refs)
     integration.refs = list(patterns.globs)
+    integration.paths = _paths(paths, "paths")
+    integration.ignored_paths = _paths(ignored_paths, "ignored_paths")
+    integration.skip_ci, integration.commit_statuses = skip_ci, commit_statuses
+    integration.submodules = _with_git_pull(submodules, integration.method, "submodules", "Submodules are")
+    integration.lfs = _with_git_pull(lfs, integration.method, "lfs", "Git LFS files are")
     integration.deployers = [
         _choice(each, Deployer.values, "deployers", "deployer") for each in dict.fromkeys(deployers)
     ]
@@ -165,6 +209,9 @@ def _assign(
             remedy="Add its host keys to the provider (as ssh-keyscan prints them), or use zip download.",
             field="method",
         )
+    if restrict_source_ips and not integration.restrict_source_ips:
+        _require_networks(integration.repository.provider)
+    integration.restrict_source_ips = restrict_source_ips
 
 
 def _choice(value: str, choices: Sequence[str], field: str, noun: str) -> str:
@@ -184,6 +231,38 @@ def _patterns(refs: Sequence[str]) -> RefPatterns:
         return RefPatterns.parse(",".join(globs))
     except InvalidName as error:
         raise InvalidValue(f"{error}.", field="refs") from None
+
+
+def _paths(globs: Sequence[str], field: str) -> list[str]:
+    found = list(dict.fromkeys(glob.strip().removeprefix("/") for glob in globs if glob.strip()))
+    for glob in found:
+        if "," in glob:
+            raise InvalidValue(f"{glob[:100]} has a comma, which separates patterns.", field=field)
+        if len(glob) > 255 or not glob.isprintable() or "\\" in glob or '"' in glob:
+            raise InvalidValue(f"{glob[:100]!r} is no pattern for files, such as docs/** or *.md.", field=field)
+    if len(",".join(found)) > MAX_PATHS:
+        raise InvalidValue(f"All patterns together have more than {MAX_PATHS} characters.", field=field)
+    return found
+
+
+def _with_git_pull(wanted: bool, method: str, field: str, what: str) -> bool:
+    if wanted and method != Method.GIT_PULL:
+        raise InvalidValue(
+            f"{what} fetched by git pull only; an archive of the provider does not hold them.",
+            remedy="Choose git pull, or leave this off.",
+            field=field,
+        )
+    return wanted
+
+
+def _require_networks(provider: Provider) -> None:
+    """Raises InvalidValue for a provider that does not tell where its webhooks come from."""
+    if not provider.webhook_networks and not providers.refresh_networks(provider=provider):
+        raise InvalidValue(
+            f"{provider} does not publish where its webhooks come from.",
+            remedy="Leave this off, and set AllowedIps yourself if you know the addresses.",
+            field="restrict_source_ips",
+        )
 
 
 def _deploy_ref(integration: Integration, branch: str, patterns: RefPatterns) -> str:

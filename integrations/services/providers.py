@@ -153,6 +153,19 @@ def check_due(*, seconds: float = 45.0) -> int:
     return checked
 
 
+def refresh_networks(*, provider: Provider) -> bool:
+    """Ask the provider which networks its webhooks come from, and store them; whether it publishes any.
+
+    What was known stays when it publishes none (any more). Raises ProviderError.
+    """
+    published = client(provider).webhook_networks()
+    if published:
+        provider.webhook_networks = published
+    provider.webhook_networks_at = timezone.now()
+    provider.save(update_fields=["webhook_networks", "webhook_networks_at", "updated_at"])
+    return bool(published)
+
+
 def delete(*, provider: Provider, actor: User) -> None:
     """Forget a provider. Raises Refused while it has repositories."""
     roles.require(Role.ADMIN, user=actor, team=provider.team)

@@ -1,5 +1,6 @@
 """Requests, parameters, causes and templates: plain values in, plain values out."""
 
+import dataclasses
 import json
 import re
 import uuid
@@ -165,3 +166,43 @@ def test_a_rendered_template_is_plain_json_and_the_same_every_time() -> None:
     assert template["AWSTemplateFormatVersion"] == "2010-09-09"
     assert template["Outputs"]["PublicSSHKey"]["Value"] == {"Fn::GetAtt": ["SSHKey", "PublicKey"]}
     assert len(first) < 1_000_000
+
+
+def test_filters_and_switches_reach_the_template() -> None:
+    chosen = dataclasses.replace(
+        source(), paths=("src/**", "*.md"), ignored_paths=("docs/**",), skip_ci=False, lfs=True
+    )
+    parameters = catalog.git_parameters(source=chosen, packages=PACKAGES, chosen={})
+    wanted = {
+        "Paths": "src/**,*.md",
+        "IgnoredPaths": "docs/**",
+        "SkipCi": "false",
+        "Submodules": "false",
+        "Lfs": "true",
+    }
+    known = templates.parameter_names(catalog.GIT.template)
+    assert {name: parameters.get(name) for name in wanted} == {
+        name: value if name in known else None for name, value in wanted.items()
+    }
+
+
+def test_the_providers_networks_join_those_that_people_allow() -> None:
+    restricted = dataclasses.replace(source(), networks=("10.0.0.0/9", "10.128.0.0/9", "2a0a:a440::/29"))
+    parameters = catalog.git_parameters(
+        source=restricted, packages=PACKAGES, chosen={"AllowedIps": "192.0.2.7/32,10.1.0.0/16"}
+    )
+    assert parameters["AllowedIps"] == "10.0.0.0/8,192.0.2.7/32,2a0a:a440::/29"
+
+
+@pytest.mark.parametrize(
+    ("networks", "own", "field"),
+    [
+        (tuple(f"10.{n}.{n}.0/24" for n in range(1, 250)), "", "restrict_source_ips"),
+        (("10.0.0.0/8",), "everywhere", "parameters"),
+    ],
+)
+def test_networks_that_a_stack_cannot_take_are_refused(networks: tuple[str, ...], own: str, field: str) -> None:
+    restricted = dataclasses.replace(source(), networks=networks)
+    with pytest.raises(ParameterRefused) as refused:
+        catalog.git_parameters(source=restricted, packages=PACKAGES, chosen={"AllowedIps": own})
+    assert refused.value.field == field

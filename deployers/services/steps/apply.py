@@ -218,7 +218,8 @@ def stack_parameters(work: Work) -> dict[str, str]:
     """The template parameters as they should be, secrets included. Raises ParameterRefused."""
     integration, published = work.integration, work.options["published"]
     provider = integration.repository.provider
-    client, credentials = providers.client(provider), provider.credentials
+    client = providers.client(provider)
+    credentials = client.archive_credentials()
     source = catalog.GitSource(
         provider_kind=provider.kind,
         api_url=client.api_url,
@@ -231,9 +232,15 @@ def stack_parameters(work: Work) -> dict[str, str]:
         ssh_known_hosts=provider.ssh_known_hosts,
         webhook_secret=integration.webhook_secret,
         webhook_secret_previous=integration.webhook_secret_previous,
-        git_token=credentials.get("token", ""),
-        oauth_key=credentials.get("oauth_key", ""),
-        oauth_secret=credentials.get("oauth_secret", ""),
+        git_token=credentials["git_token"],
+        oauth_key=credentials["oauth_key"],
+        oauth_secret=credentials["oauth_secret"],
+        paths=tuple(integration.paths),
+        ignored_paths=tuple(integration.ignored_paths),
+        skip_ci=integration.skip_ci,
+        submodules=integration.submodules,
+        lfs=integration.lfs,
+        networks=tuple(provider.webhook_networks) if integration.restrict_source_ips else (),
     )
     packages = catalog.Packages(
         bucket=published["bucket"],
