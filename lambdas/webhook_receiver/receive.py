@@ -205,7 +205,7 @@ def _ignore(
 def _reject(receiver: Receiver, request: Request, error: WebhookError) -> Answer:
     """Log a request that is not accepted, under an id of ours: a forgery must not take the place of a real delivery."""
     identity, reason = f"rejected-{request.id}", str(error)
-    claimed = re.sub(r"[^A-Za-z0-9._-]", "-", request.headers.get(receiver.format.delivery_header, ""))[:100]
+    claimed = re.sub(r"[^A-Za-z0-9._-]", "-", receiver.format.delivery_id(request.headers))[:100]
     receiver.table.create(
         {
             "id": identity,

@@ -5,10 +5,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
-from lambdas.common.errors import BadPayload
+from lambdas.common.errors import BadPayload, InvalidName
+from lambdas.common.keys import check_full_name
+from lambdas.common.refs import Ref
 
 MAX_TEXT = 1000
+_SKIP_CI = re.compile(r"\[(skip ci|ci skip)\]", re.IGNORECASE)
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -29,6 +33,10 @@ class PushEvent:
     message: str = ""
     """First line of the commit's message."""
     forced: bool = False
+    skip_ci: bool = False
+    """The commit's message says [skip ci] or [ci skip]. False too if the payload does not have the message."""
+    files: tuple[str, ...] | None = None
+    """Every file that differs between `before` and `commit`; None: the payload does not say, or may not say all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,12 @@ class WebhookFormat:
     """(headers, raw body, valid secrets): raises BadSignature, always when there is no secret."""
     parse: Callable[[Mapping[str, str], bytes], WebhookRequest]
     """(headers, raw body): raises BadPayload."""
-    delivery_header: str
+    delivery_headers: tuple[str, ...]
+    """Where a delivery's id is: the first that is there."""
+
+    def delivery_id(self, headers: Mapping[str, str]) -> str:
+        """The id that the provider gave the delivery; empty if it gave none."""
+        return header(headers, self.delivery_headers)
 
 
 def load_object(text: bytes | str) -> dict[str, Any]:
@@ -88,6 +101,44 @@ def object_id_at(document: object, *path: str) -> str:
     if not _OBJECT_ID.fullmatch(value):
         raise BadPayload(f"{'.'.join(path)} is not a git object id")
     return value if value.strip("0") else ""
+
+
+def list_at(document: object, *path: str) -> list[object]:
+    """The list at a path of keys; empty if there is none."""
+    value = value_at(document, *path)
+    return value if isinstance(value, list) else []
+
+
+def header(headers: Mapping[str, str], names: Sequence[str]) -> str:
+    """The first of these headers that is there and not empty, or else empty text."""
+    return next((value for name in names if (value := headers.get(name, ""))), "")
+
+
+def says_skip_ci(message: object) -> bool:
+    """Whether a commit's message asks for no builds."""
+    return isinstance(message, str) and _SKIP_CI.search(message) is not None
+
+
+def valid_ref(repository: str, ref: str) -> Ref:
+    """The ref of a push, if its name and its repository's are names. Raises BadPayload."""
+    try:
+        check_full_name(repository)
+        return Ref.parse(ref)
+    except InvalidName as error:
+        raise BadPayload(str(error)) from None
+
+
+def json_of(headers: Mapping[str, str], body: bytes) -> bytes | str:
+    """The JSON in a body that may be a form with the field `payload`. Raises BadPayload."""
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        return body
+    try:
+        fields = parse_qs(body.decode(), max_num_fields=10)
+    except ValueError:
+        raise BadPayload("The body is not a form") from None
+    if "payload" not in fields:
+        raise BadPayload("The form has no field called payload")
+    return fields["payload"][0]
 
 
 def first_line(message: str) -> str:

@@ -1,5 +1,9 @@
 import json
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import urlencode
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,7 +11,10 @@ from lambdas.common.errors import BadPayload, InvalidName
 from lambdas.common.keys import artifact_key
 from lambdas.common.payloads import FORMATS
 from lambdas.common.refs import Ref
-from tests.lambdas import github_payloads as github
+from tests.lambdas import webhooks
+from tests.lambdas.webhooks import Webhook
+
+KINDS = sorted(FORMATS)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -16,11 +23,66 @@ json_values = st.recursive(
 )
 
 
-def _parse(kind: str, body: bytes, content_type: str = "application/json") -> None:
+@pytest.mark.parametrize("webhook", webhooks.ALL, ids=lambda webhook: f"{webhook.kind}-{webhook.name}")
+def test_every_event_is_understood(webhook: Webhook) -> None:
+    request = FORMATS[webhook.kind].parse(webhook.headers, webhook.body)
+
+    assert json.loads(json.dumps(asdict(request))) == webhook.understood
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_push_a_new_branch_a_deleted_one_and_a_tag(kind: str) -> None:
+    if kind == "github_enterprise":
+        assert FORMATS[kind] is FORMATS["github"]
+        return
+    changes = [change for webhook in webhooks.ALL if webhook.kind == kind for change in webhook.understood["changes"]]
+
+    assert any(change["commit"] and change["before"] for change in changes)
+    assert any(not change["before"] for change in changes)
+    assert any(change["commit"] is None for change in changes)
+    assert any(change["ref"].startswith("refs/tags/") for change in changes)
+    assert any(change["skip_ci"] for change in changes)
+    assert any(webhook.kind == kind and not webhook.understood["changes"] for webhook in webhooks.ALL)
+
+
+@pytest.mark.parametrize("kind", ["github", "gitea"])
+def test_a_form_holds_the_same(kind: str) -> None:
+    webhook = webhooks.push(kind).with_headers(content_type="application/x-www-form-urlencoded")
+    body = urlencode({"payload": webhook.body.decode()}).encode()
+
+    assert FORMATS[kind].parse(webhook.headers, body).changes[0].commit == webhook.understood["changes"][0]["commit"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_request_without_the_header_that_names_its_event_is_none_of_theirs(kind: str) -> None:
+    with pytest.raises(BadPayload, match="There is no X-"):
+        FORMATS[kind].parse({"content-type": "application/json"}, webhooks.push(kind).body)
+
+
+@pytest.mark.parametrize("count", [2047, 2048])
+def test_the_files_of_a_push_are_unknown_when_github_may_have_left_commits_out(count: int) -> None:
+    webhook = webhooks.push("github")
+    payload = webhook.payload
+    payload["commits"] = payload["commits"][:1] * count
+
+    [change] = FORMATS["github"].parse(webhook.headers, webhook.with_payload(payload).body).changes
+    assert (change.files is None) == (count == 2048)
+
+
+@pytest.mark.parametrize("count", [2999, 3000])
+def test_the_files_of_a_push_are_unknown_when_github_may_have_left_files_out(count: int) -> None:
+    webhook = webhooks.push("github")
+    payload = webhook.payload
+    payload["commits"] = [{"added": [f"file-{n}" for n in range(count)], "modified": [], "removed": []}]
+
+    [change] = FORMATS["github"].parse(webhook.headers, webhook.with_payload(payload).body).changes
+    assert (change.files is None) == (count == 3000)
+
+
+def _parse(webhook: Webhook) -> None:
     """Whatever the body, the answer is a payload whose keys stay in their repository's prefix, or BadPayload."""
-    headers = {"x-github-event": "push", "content-type": content_type}
     try:
-        request = FORMATS[kind].parse(headers, body)
+        request = FORMATS[webhook.kind].parse(webhook.headers, webhook.body)
     except BadPayload:
         return
     for change in request.changes:
@@ -32,23 +94,51 @@ def _parse(kind: str, body: bytes, content_type: str = "application/json") -> No
         assert ".." not in key.split("/")
 
 
-@given(st.sampled_from(sorted(FORMATS)), st.binary(max_size=300), st.booleans())
+@given(st.sampled_from(KINDS), st.binary(max_size=300), st.booleans())
 def test_no_bytes_crash_a_parser(kind: str, body: bytes, form: bool) -> None:
-    _parse(kind, body, "application/x-www-form-urlencoded" if form else "application/json")
+    webhook = webhooks.push(kind)
+    content_type = "application/x-www-form-urlencoded" if form else "application/json"
+    _parse(Webhook(kind, "", {**webhook.headers, "content-type": content_type}, body, {}))
 
 
-@given(st.sampled_from(sorted(FORMATS)), json_values)
+@given(st.sampled_from(KINDS), json_values)
 def test_no_json_crashes_a_parser(kind: str, document: object) -> None:
-    _parse(kind, json.dumps(document).encode())
+    _parse(webhooks.push(kind).with_payload(document))
 
 
-@given(st.sampled_from(sorted(FORMATS)), st.sampled_from(sorted(github.push())), json_values)
-def test_no_odd_field_crashes_a_parser(kind: str, field: str, value: object) -> None:
-    _parse(kind, json.dumps({**github.push(), field: value}).encode())
+@given(st.sampled_from(webhooks.ALL), st.data(), json_values)
+def test_no_odd_value_anywhere_crashes_a_parser(webhook: Webhook, data: st.DataObject, value: object) -> None:
+    payload = webhook.payload
+    place: Any = payload
+    while True:
+        keys: list[Any] = sorted(place) if isinstance(place, dict) else list(range(len(place)))
+        key = data.draw(st.sampled_from(keys))
+        inner = place[key]
+        if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
+            break
+        place = inner
+    place[key] = value
+    _parse(webhook.with_payload(payload))
 
 
-@given(st.text(), st.text())
-def test_no_name_in_a_payload_leads_out_of_its_prefix(ref: str, repository: str) -> None:
-    payload = github.push()
-    payload["ref"], payload["repository"]["full_name"] = "refs/heads/" + ref, repository
-    _parse("github", json.dumps(payload).encode())
+NAMES = {
+    "bitbucket_cloud": [("repository", "full_name"), ("push", "changes", 0, "new", "name")],
+    "bitbucket_server": [("repository", "project", "key"), ("repository", "slug"), ("changes", 0, "ref", "id")],
+    "gitea": [("repository", "full_name"), ("ref",)],
+    "github": [("repository", "full_name"), ("ref",)],
+    "github_enterprise": [("repository", "full_name"), ("ref",)],
+    "gitlab": [("project", "path_with_namespace"), ("ref",)],
+}
+names = st.text() | st.lists(st.sampled_from(["..", ".", "", "a", "/", "\\", "\0", "refs", "heads"])).map("/".join)
+
+
+@given(st.sampled_from(KINDS), st.data(), names, st.sampled_from(["", "refs/heads/", "refs/tags/", "acme/"]))
+def test_no_name_in_a_payload_leads_out_of_its_prefix(kind: str, data: st.DataObject, name: str, before: str) -> None:
+    webhook = webhooks.push(kind)
+    payload = webhook.payload
+    *path, last = data.draw(st.sampled_from(NAMES[kind]))
+    place: Any = payload
+    for key in path:
+        place = place[key]
+    place[last] = before + name
+    _parse(webhook.with_payload(payload))

@@ -1,0 +1,103 @@
+"""Webhooks of GitLab, gitlab.com and self-managed.
+
+https://docs.gitlab.com/user/project/integrations/webhook_events
+https://docs.gitlab.com/user/project/integrations/webhooks#signing-tokens
+
+A payload does not tell whether a push went only forward, so its list of files cannot tell what differs: a branch that
+was set back to an older commit lists none of the files that this changed. So what differs is left to be found out.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from lambdas.common.errors import BadPayload, BadSignature
+from lambdas.common.payloads.base import (
+    PushEvent,
+    WebhookFormat,
+    WebhookRequest,
+    first_line,
+    list_at,
+    load_object,
+    object_id_at,
+    says_skip_ci,
+    text_at,
+    valid_ref,
+    value_at,
+)
+from lambdas.common.refs import RefKind
+from lambdas.common.signatures import any_equal, standard_webhook_matches
+
+SIGNING_TOKEN = "whsec_"  # noqa: S105 - the mark of a signing token, not one
+"""Before the base64 of 32 bytes: https://gitlab.com/gitlab-org/gitlab/-/merge_requests/231325"""
+TOLERANCE = 300
+"""Seconds between a signature and our clock, as in the libraries of Standard Webhooks."""
+_TOKEN, _EVENT = "x-gitlab-token", "x-gitlab-event"
+_ID, _TIMESTAMP, _SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
+_PUSHES = frozenset({"Push Hook", "Tag Push Hook"})
+
+
+def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> None:
+    """Check the signature of GitLab 19.0 and later, or else the secret token. Raises BadSignature.
+
+    A secret `whsec_...` is a signing token and is never accepted as a token; a request that is signed is never accepted
+    for its token.
+    """
+    keys = [secret.removeprefix(SIGNING_TOKEN) for secret in secrets if secret.startswith(SIGNING_TOKEN)]
+    tokens = [secret for secret in secrets if not secret.startswith(SIGNING_TOKEN)]
+    if headers.get(_SIGNATURE, ""):
+        _check_signature(headers, body, keys)
+    elif keys and not tokens:
+        raise BadSignature("The request is not signed (no webhook-signature): set the webhook's signing token")
+    elif not headers.get(_TOKEN, ""):
+        raise BadSignature("The request has no X-Gitlab-Token: set the webhook's secret token")
+    elif not any_equal(tokens, headers[_TOKEN]):
+        raise BadSignature("The X-Gitlab-Token does not match: the webhook's secret token is another one")
+
+
+def _check_signature(headers: Mapping[str, str], body: bytes, keys: Sequence[str]) -> None:
+    if not keys:
+        raise BadSignature("The request is signed, and the stack has no signing token (whsec_...) to check it with")
+    identity, timestamp = headers.get(_ID, ""), headers.get(_TIMESTAMP, "")
+    message = f"{identity}.{timestamp}.".encode("utf-8", "replace") + body
+    matched = False
+    for key in keys:
+        matched |= standard_webhook_matches(key, message, headers[_SIGNATURE])
+    if not identity or not timestamp or not matched:
+        raise BadSignature("The signature does not match: the signing token is another one, or the body was changed")
+    # Only a signed timestamp is worth looking at.
+    if not timestamp.isascii() or not timestamp.isdecimal() or abs(time.time() - int(timestamp[:15])) > TOLERANCE:
+        raise BadSignature("The signature was made more than five minutes ago or ahead: see to GitLab's clock")
+
+
+def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
+    """Read any event; pushes of branches and tags have changes. GitLab has no ping. Raises BadPayload."""
+    event = headers.get(_EVENT, "")
+    if not event:
+        raise BadPayload("There is no X-Gitlab-Event header")
+    payload = load_object(body)
+    repository = text_at(payload, "project", "path_with_namespace")
+    sender = text_at(payload, "user_username") or text_at(payload, "user", "username")
+    changes = (_push(payload, repository, sender),) if event in _PUSHES else ()
+    return WebhookRequest(event, FORMAT.delivery_id(headers), repository, sender, changes=changes)
+
+
+def _push(payload: Mapping[str, object], repository: str, sender: str) -> PushEvent:
+    ref = valid_ref(repository, text_at(payload, "ref"))
+    commit = object_id_at(payload, "after") or None
+    if commit and ref.kind is RefKind.TAG and value_at(payload, "checkout_sha") is not None:
+        # `after` of an annotated tag is the tag object, `checkout_sha` the commit.
+        commit = object_id_at(payload, "checkout_sha") or commit
+    head = next((each for each in list_at(payload, "commits") if commit and value_at(each, "id") == commit), None)
+    return PushEvent(
+        repository=repository,
+        ref=ref.full,
+        commit=commit,
+        before=object_id_at(payload, "before"),
+        sender=sender,
+        author=text_at(head, "author", "name"),
+        message=first_line(text_at(head, "message")),
+        skip_ci=says_skip_ci(value_at(head, "message")),
+    )
+
+
+FORMAT = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_ID, "idempotency-key", "x-gitlab-event-uuid"))
