@@ -151,7 +151,9 @@ class Operation(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["next_at"], condition=models.Q(status__in=sorted(ACTIVE)), name="active_operations")
+            models.Index(fields=["next_at"], condition=models.Q(status__in=sorted(ACTIVE)), name="active_operations"),
+            models.Index(fields=["team", "-created_at", "-id"], name="operations_by_team"),
+            models.Index(fields=["integration", "-created_at"], name="operations_by_integration"),
         ]
 
     def __str__(self) -> str:

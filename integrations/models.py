@@ -304,6 +304,10 @@ class Delivery(models.Model):
         indexes = [
             models.Index(fields=["integration", "-received_at"], name="deliveries_by_integration"),
             models.Index(fields=["updated_at"], name="deliveries_by_update"),
+            models.Index(fields=["-received_at", "-id"], name="deliveries_newest"),
+            models.Index(fields=["status", "-received_at", "-id"], name="deliveries_by_status"),
+            models.Index(fields=["ref", "-received_at", "-id"], name="deliveries_by_ref"),
+            models.Index(fields=["commit"], opclasses=["varchar_pattern_ops"], name="deliveries_by_commit"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["integration", "delivery_id"], name="delivery_once_per_integration")
