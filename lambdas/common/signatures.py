@@ -18,7 +18,7 @@ def check_hub_signature(name: str, value: str, secrets: Sequence[str], body: byt
         raise BadSignature(f"The request is not signed (no {name}): set the webhook's secret")
     scheme, _, digest = value.partition("=")
     if scheme.lower() != "sha256":
-        raise BadSignature(f"The signature in {name} does not match: it is not an HMAC-SHA256 (sha256=...)")
+        raise BadSignature(f"The signature does not match: {name} is not an HMAC-SHA256 (sha256=...)")
     check_hmac_sha256(secrets, body, digest)
 
 

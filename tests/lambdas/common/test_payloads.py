@@ -108,8 +108,8 @@ def test_no_json_crashes_a_parser(kind: str, document: object) -> None:
 
 @given(st.sampled_from(webhooks.ALL), st.data(), json_values)
 def test_no_odd_value_anywhere_crashes_a_parser(webhook: Webhook, data: st.DataObject, value: object) -> None:
-    payload = webhook.payload
-    place: Any = payload
+    payload: Any = webhook.payload
+    place = payload
     while True:
         keys: list[Any] = sorted(place) if isinstance(place, dict) else list(range(len(place)))
         key = data.draw(st.sampled_from(keys))
@@ -121,7 +121,7 @@ def test_no_odd_value_anywhere_crashes_a_parser(webhook: Webhook, data: st.DataO
     _parse(webhook.with_payload(payload))
 
 
-NAMES = {
+NAMES: dict[str, list[tuple[Any, ...]]] = {
     "bitbucket_cloud": [("repository", "full_name"), ("push", "changes", 0, "new", "name")],
     "bitbucket_server": [("repository", "project", "key"), ("repository", "slug"), ("changes", 0, "ref", "id")],
     "gitea": [("repository", "full_name"), ("ref",)],
