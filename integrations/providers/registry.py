@@ -4,12 +4,14 @@ from integrations.errors import InvalidValue
 from integrations.providers.base import ProviderClient
 from integrations.providers.bitbucket_cloud import BitbucketCloud
 from integrations.providers.github import GitHub, GitHubEnterprise
+from integrations.providers.gitlab import GitLab
 
 PROVIDERS: dict[str, type[ProviderClient]] = {
     client.kind: client
     for client in (
         GitHub,
         GitHubEnterprise,
+        GitLab,
         BitbucketCloud,
     )
 }

@@ -8,12 +8,14 @@ from integrations.providers.registry import PROVIDERS
 from tests.integrations.providers.contract import FakeProvider, ProviderContract
 from tests.integrations.providers.fake_bitbucket_cloud import FakeBitbucketCloud
 from tests.integrations.providers.fake_github import FakeGitHub, FakeGitHubEnterprise
+from tests.integrations.providers.fake_gitlab import FakeGitLab
 
 FAKES: dict[str, type[FakeProvider]] = {
     fake.kind: fake
     for fake in (
         FakeGitHub,
         FakeGitHubEnterprise,
+        FakeGitLab,
         FakeBitbucketCloud,
     )
 }

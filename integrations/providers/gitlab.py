@@ -1,0 +1,373 @@
+"""GitLab: gitlab.com, Dedicated and self-managed, with personal, project or group access tokens.
+
+https://docs.gitlab.com/api/rest/
+"""
+
+import base64
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from integrations.errors import (
+    InvalidValue,
+    KeyInUse,
+    NotFoundAtProvider,
+    PermissionMissing,
+    ProviderRefused,
+    UnexpectedAnswer,
+)
+from integrations.http import HttpClient
+from integrations.providers.answers import Reader, are_commits, known_fingerprint, matching, page_number
+from integrations.providers.base import (
+    CommitState,
+    CredentialField,
+    Identity,
+    Page,
+    ProviderClient,
+    RemoteDelivery,
+    RemoteKey,
+    RemoteRef,
+    RemoteRepository,
+    RemoteWebhook,
+    fingerprint,
+)
+from integrations.providers.gitlab_errors import explain
+from integrations.providers.gitlab_events import deliveries
+from lambdas.common.errors import InvalidName
+from lambdas.common.keys import check_full_name
+from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX
+
+PER_PAGE = 100  # https://docs.gitlab.com/api/rest/#pagination: the most that GitLab gives
+EVENTS_PER_PAGE = 50  # each comes with its whole payload
+SIGNING = "whsec_"
+SHORTEST_SEARCH = 3  # characters; GitLab matches fewer with whole words only, so that we read on ourselves
+MAINTAINER, DEVELOPER = "Maintainer role", "Developer role"
+# https://docs.gitlab.com/user/gitlab_com/#ip-range: what webhooks of gitlab.com come from, told on that page only.
+SAAS_NETWORKS = ["34.74.90.64/28", "34.74.226.0/24"]
+STATES = {
+    CommitState.PENDING: "pending",
+    CommitState.SUCCESS: "success",
+    CommitState.FAILURE: "failed",
+    CommitState.ERROR: "failed",
+}
+_READ = Reader("GitLab")
+
+
+class GitLab(ProviderClient):
+    """GitLab at gitlab.com or at an address of its own. A full name has any number of groups: `group/subgroup/name`."""
+
+    kind = "gitlab"
+    label = "GitLab"
+    default_base_url = "https://gitlab.com"
+    credential_fields = (
+        CredentialField(
+            name="token",
+            label="Access token",
+            help="A personal, project or group access token with the scope api and, in the projects to mirror, the "
+            "role Maintainer.",
+        ),
+    )
+
+    @classmethod
+    def credentials_url(cls, base_url: str = "") -> str:
+        # https://docs.gitlab.com/user/profile/personal_access_tokens/#prefill-personal-access-token-details
+        root = (base_url or cls.default_base_url).rstrip("/")
+        query = urlencode({"name": "Sluice", "scopes": "api"})
+        return f"{root}/-/user_settings/personal_access_tokens?{query}"
+
+    @property
+    def api_url(self) -> str:
+        return f"{self.web_url}/api/v4"
+
+    @cached_property
+    def _http(self) -> HttpClient:
+        return HttpClient(
+            self.api_url,
+            # https://docs.gitlab.com/api/rest/authentication/: the same header for all three kinds of token.
+            headers={"PRIVATE-TOKEN": self.config.credentials.get("token", ""), "Accept": "application/json"},
+            ca_bundle=self.config.ca_bundle,
+            allowed_networks=self.config.allowed_networks,
+            explain=explain,
+        )
+
+    def check(self) -> Identity:
+        login = _READ.text(_READ.record(self._http.get("/user")), "username")
+        try:
+            # https://docs.gitlab.com/api/personal_access_tokens/#self-inform: of project and group tokens as well.
+            token = _READ.record(self._http.get("/personal_access_tokens/self"))
+        except (NotFoundAtProvider, PermissionMissing):
+            return Identity(login=login, note="This GitLab does not tell the token's scopes: it needs the scope api.")
+        listed = token.get("scopes")
+        scopes = tuple(scope for scope in listed if isinstance(scope, str)) if isinstance(listed, list) else ()
+        return Identity(login=login, scopes=scopes, missing=() if "api" in scopes else ("api",))
+
+    def search_repositories(self, query: str = "", page: int = 1) -> Page[RemoteRepository]:
+        # https://docs.gitlab.com/api/projects/#list-all-projects; `membership` leaves out what everybody may see.
+        params: dict[str, Any] = {"membership": "true", "order_by": "path", "sort": "asc", "per_page": PER_PAGE}
+        if len(query.strip()) >= SHORTEST_SEARCH:
+            params |= {"search": query.strip(), "search_namespaces": "true"}
+
+        def read(number: int) -> tuple[list[RemoteRepository], int | None]:
+            answer = self._http.get("/projects", params={**params, "page": number})
+            return [_described(self, item) for item in _READ.records(answer.json())], page_number(answer.next_url)
+
+        # GitLab also looks into descriptions; full names are told apart here.
+        return matching(read, query, page)
+
+    def repository(self, full_name: str) -> RemoteRepository:
+        return _described(self, self._project(full_name))
+
+    def refs(self, full_name: str) -> list[RemoteRef]:
+        path = _path(full_name)
+        return [
+            RemoteRef(name=_READ.text(item, "name"), ref=prefix + _READ.text(item, "name"), commit=_commit(item))
+            for part, prefix in (("branches", BRANCH_PREFIX), ("tags", TAG_PREFIX))
+            for body in self._http.pages(f"{path}/repository/{part}", params={"per_page": PER_PAGE})
+            for item in _READ.records(body)
+        ]
+
+    def head(self, full_name: str, ref: str) -> str | None:
+        # https://docs.gitlab.com/api/branches/#get-single-repository-branch and the same of tags
+        for prefix, part in ((BRANCH_PREFIX, "branches"), (TAG_PREFIX, "tags")):
+            if ref.startswith(prefix):
+                name = quote(ref.removeprefix(prefix), safe="")
+                try:
+                    answer = self._http.get(f"{_path(full_name)}/repository/{part}/{name}")
+                except NotFoundAtProvider:
+                    self._project(full_name)
+                    return None
+                return _commit(_READ.record(answer))
+        return None
+
+    def new_webhook_secret(self) -> str:
+        # https://docs.gitlab.com/user/project/integrations/webhooks/#signing-tokens, from 19.0 on: the secret never
+        # travels. https://docs.gitlab.com/api/metadata/
+        try:
+            version = _READ.text(_READ.record(self._http.get("/metadata")), "version")
+        except (NotFoundAtProvider, PermissionMissing):
+            return super().new_webhook_secret()
+        major = re.match(r"[0-9]{1,4}", version)
+        if major is None or int(major[0]) < 19:
+            return super().new_webhook_secret()
+        return SIGNING + base64.b64encode(secrets.token_bytes(32)).decode()
+
+    def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:
+        # https://docs.gitlab.com/api/project_webhooks/; older versions ignore the names that they don't know.
+        hooks, signing = f"{_path(full_name)}/hooks", secret.startswith(SIGNING)
+        body = {
+            "url": url,
+            "name": "Sluice",
+            "push_events": True,
+            "tag_push_events": True,
+            "enable_ssl_verification": True,
+            **({"signing_token": secret, "token": ""} if signing else {"token": secret}),
+        }
+        with self._needs(full_name, MAINTAINER):
+            ours = self._find_webhook(hooks, url)
+            if ours is not None and ours.get("signing_token_present") is True and not signing:
+                # It would go on signing with a secret that nobody knows any more.
+                self._http.delete(f"{hooks}/{_READ.text(ours, 'id')}")
+                ours = None
+            if ours is None:
+                hook = _READ.record(self._http.post(hooks, json=body))
+            else:
+                hook = _READ.record(self._http.put(f"{hooks}/{_READ.text(ours, 'id')}", json=body))
+            if signing and hook.get("signing_token_present") is not True:
+                self._http.delete(f"{hooks}/{_READ.text(hook, 'id')}")
+                raise ProviderRefused(
+                    "This GitLab did not take the signing token, and would send webhooks unsigned.",
+                    remedy="An administrator can enable the feature flag webhook_signing_token.",
+                )
+        return RemoteWebhook(
+            id=_READ.text(hook, "id"),
+            url=str(hook.get("url") or ""),
+            # https://docs.gitlab.com/user/project/integrations/webhooks/#auto-disabled-webhooks
+            active=hook.get("alert_status", "executable") == "executable",
+        )
+
+    def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
+        with suppress(NotFoundAtProvider), self._needs(full_name, MAINTAINER):
+            self._http.delete(f"{_path(full_name)}/hooks/{_READ.number(id)}")
+
+    def ping_webhook(self, full_name: str, id: str) -> bool:  # noqa: A002
+        # https://docs.gitlab.com/api/project_webhooks/#trigger-a-test-project-webhook, from 16.11 on: the last push to
+        # the default branch once more. GitLab has no ping of its own.
+        try:
+            with self._needs(full_name, MAINTAINER):
+                self._http.post(f"{_path(full_name)}/hooks/{_READ.number(id)}/test/push_events")
+        except NotFoundAtProvider:
+            return False
+        return True
+
+    def webhook_fields(self, *, url: str, secret: str) -> list[tuple[str, str]]:
+        return [
+            ("URL", url),
+            ("Signing token" if secret.startswith(SIGNING) else "Secret token", secret),
+            ("Trigger", "Push events (all branches) and Tag push events"),
+            ("SSL verification", "Enable SSL verification"),
+        ]
+
+    def webhook_page(self, full_name: str) -> str:
+        return f"{self.web_url}/{_checked(full_name)}/-/hooks"
+
+    def add_deploy_key(self, full_name: str, *, title: str, public_key: str) -> RemoteKey:
+        # https://docs.gitlab.com/api/deploy_keys/#add-deploy-key-for-a-project
+        body = {"title": title, "key": public_key, "can_push": False}
+        with self._needs(full_name, MAINTAINER):
+            try:
+                answer = self._http.post(f"{_path(full_name)}/deploy_keys", json=body)
+            except KeyInUse:
+                # Perhaps it is here already, with another comment; GitLab says the same of a key that is elsewhere.
+                ours = fingerprint(public_key)
+                for key in self.deploy_keys(full_name):
+                    if key.fingerprint == ours:
+                        return key
+                raise
+        return RemoteKey(id=_READ.text(_READ.record(answer), "id"), fingerprint=fingerprint(public_key))
+
+    def remove_deploy_key(self, full_name: str, id: str) -> None:  # noqa: A002
+        with suppress(NotFoundAtProvider), self._needs(full_name, MAINTAINER):
+            self._http.delete(f"{_path(full_name)}/deploy_keys/{_READ.number(id)}")
+
+    def deploy_keys(self, full_name: str) -> list[RemoteKey]:
+        with self._needs(full_name, MAINTAINER):
+            return [
+                RemoteKey(id=_READ.text(item, "id"), fingerprint=known_fingerprint(_READ.text(item, "key")))
+                for body in self._http.pages(f"{_path(full_name)}/deploy_keys", params={"per_page": PER_PAGE})
+                for item in _READ.records(body)
+            ]
+
+    def deploy_key_fields(self, *, title: str, public_key: str) -> list[tuple[str, str]]:
+        return [
+            ("Title", title),
+            ("Key", public_key),
+            ("Grant write permissions to this key", "No, leave it unticked"),
+            ("Expiration date (optional)", "None"),
+        ]
+
+    def deploy_key_page(self, full_name: str) -> str:
+        return f"{self.web_url}/{_checked(full_name)}/-/settings/repository#js-deploy-keys-settings"
+
+    def ssh_host_keys(self) -> list[str]:
+        # Told on a page for people only: https://docs.gitlab.com/user/gitlab_com/#ssh-host-keys-fingerprints
+        return []
+
+    def set_commit_status(
+        self, full_name: str, commit: str, *, state: CommitState, target_url: str, description: str, context: str
+    ) -> None:
+        # https://docs.gitlab.com/api/commits/#set-commit-pipeline-status
+        body = {"state": STATES[state], "name": context, "target_url": target_url, "description": description[:255]}
+        with self._needs(full_name, DEVELOPER):
+            try:
+                self._http.post(f"{_path(full_name)}/statuses/{quote(commit, safe='')}", json=body)
+            except ProviderRefused as error:
+                # Said of the state that the commit is in already, and of one that a finished one cannot go back to.
+                if "cannot transition status" not in str(error).lower():
+                    raise
+
+    def recent_deliveries(self, full_name: str, webhook_id: str) -> list[RemoteDelivery]:
+        # https://docs.gitlab.com/api/project_webhooks/#get-a-list-of-project-webhook-events, from 17.3 on
+        hook = f"{_path(full_name)}/hooks/{_READ.number(webhook_id)}"
+        with self._needs(full_name, MAINTAINER):
+            try:
+                events = self._http.get(f"{hook}/events", params={"per_page": EVENTS_PER_PAGE}).json()
+            except NotFoundAtProvider:
+                self._http.get(hook)
+                return []
+        return deliveries(_READ.records(events))
+
+    def redeliver(self, full_name: str, webhook_id: str, remote_delivery_id: str) -> bool:
+        # https://docs.gitlab.com/api/project_webhooks/#resend-a-project-webhook-event, from 17.4 on
+        hook, event = _READ.number(webhook_id), _READ.number(remote_delivery_id)
+        try:
+            with self._needs(full_name, MAINTAINER):
+                self._http.post(f"{_path(full_name)}/hooks/{hook}/events/{event}/resend")
+        except NotFoundAtProvider:
+            return False
+        return True
+
+    def changed_files(self, full_name: str, before: str, after: str) -> list[str] | None:
+        # https://docs.gitlab.com/api/repositories/#compare-branches-tags-or-commits; `straight` compares the two
+        # themselves, whatever lies between, and `compare_timeout` says that not all files are listed.
+        if not are_commits(before, after):
+            return None
+        params = {"from": before, "to": after, "straight": "true"}
+        try:
+            answer = self._http.get(f"{_path(full_name)}/repository/compare", params=params)
+        except (NotFoundAtProvider, ProviderRefused, UnexpectedAnswer):  # the last: all the text that changed is long
+            return None
+        body = _READ.record(answer)
+        if body.get("compare_timeout") is not False:
+            return None
+        files = _READ.records(body.get("diffs"))
+        return sorted({_READ.text(item, side) for item in files for side in ("old_path", "new_path")})
+
+    def webhook_networks(self) -> list[str] | None:
+        return list(SAAS_NETWORKS) if urlsplit(self.web_url).hostname == "gitlab.com" else None
+
+    def _project(self, full_name: str) -> Mapping[str, Any]:
+        path = _path(full_name)
+        try:
+            return _READ.record(self._http.get(path))
+        except NotFoundAtProvider:
+            raise NotFoundAtProvider(
+                f"GitLab has no project {full_name}, or this token may not see it.",
+                remedy="Check the name (group/subgroup/name) and that the token has access to it.",
+                field="full_name",
+            ) from None
+
+    @contextmanager
+    def _needs(self, full_name: str, role: str) -> Iterator[None]:
+        """Say which role is missing, and tell a project that is gone from a thing in it."""
+        try:
+            yield
+        except PermissionMissing as error:
+            if error.missing:
+                raise
+            raise PermissionMissing(
+                f"The token may not do this on {full_name}. {error}",
+                missing=[role],
+                remedy=f"Whoever owns it needs the {role} there; a project or group access token is made with a role. "
+                "Or do it by hand.",
+            ) from error
+        except NotFoundAtProvider:
+            self._project(full_name)
+            raise
+
+    def _find_webhook(self, hooks: str, url: str) -> dict[str, Any] | None:
+        for body in self._http.pages(hooks, params={"per_page": PER_PAGE}):
+            for hook in _READ.records(body):
+                if hook.get("url") == url:
+                    return hook
+        return None
+
+
+def _checked(full_name: str) -> str:
+    try:
+        return check_full_name(full_name)
+    except InvalidName:
+        raise InvalidValue("A project is written group/name or group/subgroup/name.", field="full_name") from None
+
+
+def _path(full_name: str) -> str:
+    # https://docs.gitlab.com/api/rest/#namespaced-paths
+    return f"/projects/{quote(_checked(full_name), safe='')}"
+
+
+def _described(remote: GitLab, body: Mapping[str, Any]) -> RemoteRepository:
+    full_name = _READ.full_name(_READ.text(body, "path_with_namespace"))
+    # The address is made here, not read: it becomes a link on our pages.
+    return RemoteRepository(
+        full_name=full_name,
+        default_branch=_READ.branch(body.get("default_branch")),
+        private=body.get("visibility") != "public",
+        web_url=f"{remote.web_url}/{full_name}",
+    )
+
+
+def _commit(item: Mapping[str, Any]) -> str:
+    return _READ.text(item, "commit", "id")
