@@ -2,10 +2,16 @@
 
 from celery import shared_task
 
-from integrations.services import providers
+from integrations.services import host_keys, providers
 
 
 @shared_task
 def check_providers() -> None:
     """Check the credentials that nobody checked for a day."""
     providers.check_due()
+
+
+@shared_task
+def check_host_keys() -> None:
+    """Look at the SSH host keys that nobody looked at for a day."""
+    host_keys.check_due()

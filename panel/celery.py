@@ -11,5 +11,6 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "tick": {"task": "deployers.tasks.tick", "schedule": 1.0, "options": {"expires": 3}},
     "check-providers": {"task": "integrations.tasks.check_providers", "schedule": 600.0},
+    "check-host-keys": {"task": "integrations.tasks.check_host_keys", "schedule": 600.0},
     "sync-deliveries": {"task": "deployers.tasks.sync_deliveries", "schedule": 5.0, "options": {"expires": 5}},
 }

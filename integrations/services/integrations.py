@@ -205,8 +205,8 @@ def _assign(
     integration.parameters = _parameters(parameters)
     if integration.method == Method.GIT_PULL and not integration.repository.provider.ssh_known_hosts:
         raise InvalidValue(
-            f"The SSH host keys of {integration.repository.provider} are not known, so git pull could not trust it.",
-            remedy="Add its host keys to the provider (as ssh-keyscan prints them), or use zip download.",
+            f"Nobody confirmed the SSH host keys of {integration.repository.provider}, so git pull could not trust it.",
+            remedy="Confirm them on the provider's page, or use zip download.",
             field="method",
         )
     if restrict_source_ips and not integration.restrict_source_ips:

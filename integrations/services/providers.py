@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, ProtectedError, Q
 from django.utils import timezone
@@ -14,26 +12,14 @@ from django.utils import timezone
 from integrations.errors import CredentialsRejected, InvalidValue, PermissionMissing, ProviderError
 from integrations.http import check_base_url, trust
 from integrations.models import Provider
-from integrations.providers.base import Identity, Page, ProviderClient, ProviderConfig, RemoteRepository
+from integrations.providers.base import Identity, Page, RemoteRepository
 from integrations.providers.registry import client_class
+from integrations.services import clients, host_keys
 from teams.errors import Refused
 from teams.models import Role, Team, User
 from teams.services import audit, roles
 
 CHECK_EVERY = timedelta(days=1)
-
-
-def client(provider: Provider) -> ProviderClient:
-    """The client that talks to this provider with its credentials; the provider may be unsaved."""
-    return client_class(provider.kind)(
-        ProviderConfig(
-            base_url=provider.base_url,
-            credentials=provider.credentials,
-            ca_bundle=provider.ca_bundle,
-            ssh_port=provider.ssh_port,
-            allowed_networks=settings.PRIVATE_NETWORKS,
-        )
-    )
 
 
 def create(
@@ -50,8 +36,9 @@ def create(
 ) -> Provider:
     """Add a provider whose credentials work.
 
-    Without `ssh_known_hosts` the host keys that the provider publishes are pinned, if it publishes any. Raises
-    Forbidden, InvalidValue and ProviderError, each with the field to look at.
+    Without `ssh_known_hosts` the host keys that the provider publishes are pinned; if it publishes none, its SSH server
+    is asked and `host_keys.confirm` pins them. Raises Forbidden, InvalidValue and ProviderError, each with the field to
+    look at.
     """
     roles.require(Role.ADMIN, user=actor, team=team)
     given = {"name": name, "base_url": base_url, "ca_bundle": ca_bundle, "ssh_known_hosts": ssh_known_hosts}
@@ -103,8 +90,10 @@ def update(
     if entered:
         provider.credentials = _cleaned(provider.kind, {**provider.credentials, **entered})
         changes["credentials"] = "changed"
-    if {"base_url", "ssh_port"} & set(changes) and "ssh_known_hosts" not in changes:
-        provider.ssh_known_hosts = ""  # they name the old host and port
+    if {"base_url", "ssh_port", "ssh_known_hosts"} & set(changes):
+        provider.ssh_scanned_keys = provider.ssh_problem = ""
+        if "ssh_known_hosts" not in changes:
+            provider.ssh_known_hosts = ""  # they name the old host and port
     _validate(provider)
     _learn(provider)
     _save(
@@ -123,7 +112,9 @@ def check(*, provider: Provider, actor: User | None = None) -> Identity:
     """
     if actor is not None:
         roles.require(Role.OPERATOR, user=actor, team=provider.team)
-    fields = ["login", "missing_scopes", "check_error", "checked_at", "ssh_known_hosts", "updated_at"]
+    fields = ["login", "missing_scopes", "check_error", "checked_at", "updated_at"]
+    if not provider.ssh_known_hosts:
+        fields += host_keys.FIELDS
     try:
         identity = _learn(provider)
     except (ProviderError, InvalidValue) as error:
@@ -158,7 +149,7 @@ def refresh_networks(*, provider: Provider) -> bool:
 
     What was known stays when it publishes none (any more). Raises ProviderError.
     """
-    published = client(provider).webhook_networks()
+    published = clients.client(provider).webhook_networks()
     if published:
         provider.webhook_networks = published
     provider.webhook_networks_at = timezone.now()
@@ -181,13 +172,7 @@ def delete(*, provider: Provider, actor: User) -> None:
 
 def search_repositories(*, provider: Provider, query: str = "", page: int = 1) -> Page[RemoteRepository]:
     """Repositories at the provider whose name contains `query`. Raises ProviderError."""
-    return client(provider).search_repositories(query, max(1, page))
-
-
-def known_hosts_lines(host: str, port: int, keys: list[str]) -> str:
-    """The lines of a known_hosts file (sshd(8)) for a host with these keys, each `<type> <base64>`."""
-    name = host if port == 22 else f"[{host}]:{port}"
-    return "\n".join(f"{name} {key}" for key in keys)
+    return clients.client(provider).search_repositories(query, max(1, page))
 
 
 def _tidy(field: str, value: str) -> str:
@@ -236,8 +221,8 @@ def _validate(provider: Provider) -> None:
 
 
 def _learn(provider: Provider) -> Identity:
-    """Ask the provider who we are and, the first time, for its host keys. Sets the fields, saves nothing."""
-    remote = client(provider)
+    """Ask the provider who we are and, until some are known, for its host keys. Sets the fields, saves nothing."""
+    remote = clients.client(provider)
     try:
         identity = remote.check()
     except ProviderError as error:
@@ -246,9 +231,11 @@ def _learn(provider: Provider) -> Identity:
         elif not remote.default_base_url:
             error.field = error.field or "base_url"
         raise
-    if not provider.ssh_known_hosts:
-        with suppress(ProviderError):  # not published, or not now: the next check asks again
-            provider.ssh_known_hosts = known_hosts_lines(remote.ssh_host, provider.ssh_port, remote.ssh_host_keys())
+    if not provider.ssh_known_hosts and not provider.ssh_scanned_keys:
+        try:
+            host_keys.look(provider, remote)
+        except ProviderError as error:  # not now: the check of host keys asks again
+            provider.ssh_problem = str(error)
     provider.login = identity.login[:120]
     provider.missing_scopes = [scope[:60] for scope in identity.missing]
     provider.check_error, provider.checked_at = "", timezone.now()

@@ -5,7 +5,7 @@ from django.db.models import ProtectedError
 
 from integrations.errors import InvalidValue, ProviderError
 from integrations.models import Provider, Repository
-from integrations.services import providers
+from integrations.services import clients
 from teams.errors import Refused
 from teams.models import Role, Team, User
 from teams.services import audit, roles
@@ -21,7 +21,7 @@ def add(*, team: Team, actor: User, provider: Provider, full_name: str) -> Repos
     if provider.team_id != team.pk:
         raise InvalidValue("That provider belongs to another team.", field="provider")
     try:
-        remote = providers.client(provider).repository(full_name.strip())
+        remote = clients.client(provider).repository(full_name.strip())
     except ProviderError as error:
         error.field = error.field if error.field in {"full_name", "provider"} else "full_name"
         raise

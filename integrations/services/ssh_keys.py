@@ -5,7 +5,7 @@ from django.db import transaction
 from integrations.errors import InvalidValue, ProviderError
 from integrations.models import Integration, RemoteState, SSHKey, SSHKeyState
 from integrations.providers.base import fingerprint as fingerprint_of
-from integrations.services import providers
+from integrations.services import clients
 from integrations.services.webhooks import ManualSteps
 
 
@@ -39,7 +39,7 @@ def install(*, key: SSHKey) -> RemoteState:
     Raises ProviderError only for what may pass by itself (`retryable`).
     """
     repository = key.integration.repository
-    remote = providers.client(repository.provider)
+    remote = clients.client(repository.provider)
     try:
         added = remote.add_deploy_key(repository.full_name, title=_title(key), public_key=key.public_key)
     except ProviderError as error:
@@ -52,7 +52,7 @@ def install(*, key: SSHKey) -> RemoteState:
 def remove(*, key: SSHKey) -> None:
     """Remove the key from the provider, also one that a person added; gone already is fine. Raises ProviderError."""
     repository = key.integration.repository
-    remote = providers.client(repository.provider)
+    remote = clients.client(repository.provider)
     remote_id = key.remote_id
     if not remote_id and key.remote_state != RemoteState.MISSING:
         same = (each.id for each in remote.deploy_keys(repository.full_name) if each.fingerprint == key.fingerprint)
@@ -65,7 +65,7 @@ def remove(*, key: SSHKey) -> None:
 def instructions(*, key: SSHKey) -> ManualSteps:
     """How to add the key by hand."""
     repository = key.integration.repository
-    remote = providers.client(repository.provider)
+    remote = clients.client(repository.provider)
     fields = remote.deploy_key_fields(title=_title(key), public_key=key.public_key)
     return ManualSteps(remote.deploy_key_page(repository.full_name), fields)
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from integrations.errors import ProviderError
 from integrations.models import Integration, WebhookState
-from integrations.services import providers
+from integrations.services import clients
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def install(*, integration: Integration, url: str) -> WebhookState:
     only for what may pass by itself (`retryable`).
     """
     repository, previous = integration.repository, integration.webhook_remote_id
-    remote = providers.client(repository.provider)
+    remote = clients.client(repository.provider)
     try:
         webhook = remote.install_webhook(repository.full_name, url=url, secret=integration.webhook_secret)
     except ProviderError as error:
@@ -56,7 +56,7 @@ def ping(*, integration: Integration) -> bool:
     if not integration.webhook_remote_id:
         return False
     repository = integration.repository
-    sent = providers.client(repository.provider).ping_webhook(repository.full_name, integration.webhook_remote_id)
+    sent = clients.client(repository.provider).ping_webhook(repository.full_name, integration.webhook_remote_id)
     if sent:
         integration.webhook_pinged_at = timezone.now()
         integration.save(update_fields=["webhook_pinged_at", "updated_at"])
@@ -67,7 +67,7 @@ def remove(*, integration: Integration) -> None:
     """Remove our webhook; one that is gone already is fine. One added by hand stays. Raises ProviderError."""
     if integration.webhook_remote_id:
         repository = integration.repository
-        providers.client(repository.provider).remove_webhook(repository.full_name, integration.webhook_remote_id)
+        clients.client(repository.provider).remove_webhook(repository.full_name, integration.webhook_remote_id)
     _store(integration, WebhookState.ABSENT)
 
 
@@ -87,7 +87,7 @@ def mark_verified(*, integration: Integration) -> None:
 def instructions(*, integration: Integration, url: str) -> ManualSteps:
     """How to install the webhook by hand. The fields hold the webhook's secret."""
     repository = integration.repository
-    remote = providers.client(repository.provider)
+    remote = clients.client(repository.provider)
     fields = remote.webhook_fields(url=url, secret=integration.webhook_secret)
     concealed = frozenset(label for label, value in fields if value == integration.webhook_secret)
     return ManualSteps(remote.webhook_page(repository.full_name), fields, concealed)

@@ -12,7 +12,7 @@ from deployers.errors import AlreadyExistsAtAws, AwsError, NotFoundAtAws, Reques
 from deployers.services import history, publish
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work, set_stack
 from deployers.states import OperationStatus, Step, in_progress
-from integrations.services import providers
+from integrations.services import clients
 
 # How long AWS may take to show that it began what it was asked to.
 GRACE = timedelta(seconds=30)
@@ -218,7 +218,7 @@ def stack_parameters(work: Work) -> dict[str, str]:
     """The template parameters as they should be, secrets included. Raises ParameterRefused."""
     integration, published = work.integration, work.options["published"]
     provider = integration.repository.provider
-    client = providers.client(provider)
+    client = clients.client(provider)
     credentials = client.archive_credentials()
     source = catalog.GitSource(
         provider_kind=provider.kind,

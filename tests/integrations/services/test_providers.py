@@ -48,10 +48,6 @@ def test_published_host_keys_are_pinned(team: Team, admin: User, github: FakeGit
     assert create(team, admin).ssh_known_hosts.splitlines() == [f"github.com {key}" for key in HOST_KEYS]
 
 
-def test_host_keys_of_an_odd_port_are_written_as_openssh_does():
-    assert providers.known_hosts_lines("git.test", 2222, ["ssh-ed25519 AAAA"]) == "[git.test]:2222 ssh-ed25519 AAAA"
-
-
 def test_pinned_host_keys_are_never_replaced_by_themselves(provider: Provider, github: FakeGitHub):
     providers.check(provider=provider)
     provider.refresh_from_db()

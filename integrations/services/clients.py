@@ -1,0 +1,20 @@
+"""From a provider's row to the client that talks to it."""
+
+from django.conf import settings
+
+from integrations.models import Provider
+from integrations.providers.base import ProviderClient, ProviderConfig
+from integrations.providers.registry import client_class
+
+
+def client(provider: Provider) -> ProviderClient:
+    """The client that talks to this provider with its credentials; the provider may be unsaved."""
+    return client_class(provider.kind)(
+        ProviderConfig(
+            base_url=provider.base_url,
+            credentials=provider.credentials,
+            ca_bundle=provider.ca_bundle,
+            ssh_port=provider.ssh_port,
+            allowed_networks=settings.PRIVATE_NETWORKS,
+        )
+    )
