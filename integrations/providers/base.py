@@ -276,10 +276,10 @@ class ProviderClient(ABC):
         return False
 
     def changed_files(self, full_name: str, before: str, after: str) -> list[str] | None:  # noqa: ARG002
-        """The files that differ between two commits, both names of a renamed one; None if that is not surely all.
+        """The files that changed between two commits, both names of a renamed one; None if that is not surely all.
 
-        It cannot be told when a commit is not there (any more), when the history was rewritten, or when there are more
-        files than the provider lists.
+        One that was changed and changed back may be among them. It cannot be told when a commit is not there (any
+        more), when the history was rewritten, or when there are more files than the provider lists.
         """
         return None
 
