@@ -190,8 +190,8 @@ def explain(answer: Answer) -> ProviderError | None:
         case 401:
             return CredentialsRejected(
                 f"Bitbucket does not accept the credentials: {said or 'no reason given'}.",
-                remedy="They may be mistyped, expired or revoked. An API token needs the email of its Atlassian "
-                "account; app passwords ended in 2026. Make a new token and enter it in the provider.",
+                remedy="They may be mistyped, expired or revoked. An API token needs scopes for Bitbucket, and the "
+                "email of its account beside it; app passwords ended in 2026. Enter new credentials in the provider.",
                 field="token",
             )
         case 403:
