@@ -239,7 +239,7 @@ class BitbucketServer(ProviderClient):
             return None
         params = {"since": before, "until": after}
         try:
-            changes = list(self._values(f"{_path(full_name)}/changes", params))
+            changes = list(self._values(f"{_path(full_name)}/changes", params, complete=True))
         except (NotFoundAtProvider, ProviderRefused):
             return None
         if len(changes) >= MOST:
@@ -260,8 +260,13 @@ class BitbucketServer(ProviderClient):
         name = content.decode("utf-8", "replace").strip()
         return name if name.isprintable() and len(name) <= 255 and "<" not in name else ""
 
-    def _values(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        """What a list has, as far as it is read. https://developer.atlassian.com/server/bitbucket/rest/ (paged APIs)"""
+    def _values(
+        self, path: str, params: Mapping[str, Any] | None = None, *, complete: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """What a list has, as far as it is read; with `complete`, raises ProviderRefused if there is more.
+
+        https://developer.atlassian.com/server/bitbucket/rest/ (paged APIs)
+        """
         start: int | None = 0
         for _ in range(MOST // LIMIT):
             body = _READ.record(self._http.get(path, params={**(params or {}), "limit": LIMIT, "start": start}))
@@ -269,6 +274,8 @@ class BitbucketServer(ProviderClient):
             start = _next_start(body)
             if start is None:
                 return
+        if complete:
+            raise ProviderRefused(f"The list has more than {MOST} entries, or too many pages.")
 
     def _keys(self, full_name: str) -> str:
         return f"{self.web_url}/rest/keys/1.0{_path(full_name)}/ssh"

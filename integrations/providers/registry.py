@@ -3,6 +3,7 @@
 from integrations.errors import InvalidValue
 from integrations.providers.base import ProviderClient
 from integrations.providers.bitbucket_cloud import BitbucketCloud
+from integrations.providers.bitbucket_server import BitbucketServer
 from integrations.providers.gitea import Gitea
 from integrations.providers.github import GitHub, GitHubEnterprise
 from integrations.providers.gitlab import GitLab
@@ -14,6 +15,7 @@ PROVIDERS: dict[str, type[ProviderClient]] = {
         GitHubEnterprise,
         GitLab,
         BitbucketCloud,
+        BitbucketServer,
         Gitea,
     )
 }

@@ -55,6 +55,50 @@ def test_all_the_reasons_of_a_validation_are_quoted(http: HttpClient):
         http.post("/things")
 
 
+@pytest.mark.parametrize(
+    ("body", "quoted"),
+    [
+        ({"type": "error", "error": {"message": "Bad request", "detail": {"key": ["x"]}}}, "Bad request"),
+        ({"error": "invalid_client", "error_description": "No such client"}, "No such client"),
+        ({"error": "insufficient_scope"}, "insufficient_scope"),
+        ({"error": {"code": 7}}, r"\(400\)"),
+        ({"error": ["x"]}, r"\(400\)"),
+    ],
+)
+@responses.activate
+def test_errors_are_quoted_in_the_forms_they_come_in(http: HttpClient, body: dict, quoted: str):
+    responses.get(f"{BASE}/things", status=400, json=body)
+    with pytest.raises(ProviderRefused, match=quoted):
+        http.get("/things")
+
+
+@responses.activate
+def test_a_form_is_sent_as_one(http: HttpClient):
+    sent = [
+        responses.matchers.urlencoded_params_matcher({"grant_type": "client_credentials", "scope": "a b&c"}),
+        responses.matchers.header_matcher({"Content-Type": "application/x-www-form-urlencoded"}),
+    ]
+    responses.post(f"{BASE}/token", json={"access_token": "t"}, match=sent)
+    assert http.post_form("/token", {"grant_type": "client_credentials", "scope": "a b&c"}).json() == {
+        "access_token": "t"
+    }
+
+
+@responses.activate
+def test_a_form_does_not_follow_to_another_host(http: HttpClient):
+    responses.post(f"{BASE}/token", status=307, headers={"Location": "https://evil.example/token"})
+    with pytest.raises(ProviderRefused, match=r"evil\.example"):
+        http.post_form("/token", {"grant_type": "client_credentials"})
+
+
+@responses.activate
+def test_secrets_that_are_in_no_header_are_taken_out_too():
+    http = HttpClient(BASE, headers={"Authorization": "Basic YTpi"}, secrets=["", "the-password"])
+    responses.get(f"{BASE}/user", status=400, json={"message": "YTpi is a:the-password"})
+    with pytest.raises(ProviderRefused, match=r"\*\*\* is a:\*\*\*"):
+        http.get("/user")
+
+
 @responses.activate
 def test_our_credentials_are_taken_out_of_what_the_provider_says(http: HttpClient):
     responses.get(f"{BASE}/user", status=401, json={"message": "bad token s3cr3t-token"})

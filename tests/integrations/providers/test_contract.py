@@ -7,6 +7,7 @@ from integrations.providers.base import ProviderClient
 from integrations.providers.registry import PROVIDERS
 from tests.integrations.providers.contract import FakeProvider, ProviderContract
 from tests.integrations.providers.fake_bitbucket_cloud import FakeBitbucketCloud
+from tests.integrations.providers.fake_bitbucket_server import FakeBitbucketServer
 from tests.integrations.providers.fake_gitea import FakeGitea
 from tests.integrations.providers.fake_github import FakeGitHub, FakeGitHubEnterprise
 from tests.integrations.providers.fake_gitlab import FakeGitLab
@@ -18,6 +19,7 @@ FAKES: dict[str, type[FakeProvider]] = {
         FakeGitHubEnterprise,
         FakeGitLab,
         FakeBitbucketCloud,
+        FakeBitbucketServer,
         FakeGitea,
     )
 }
