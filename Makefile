@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := panel deployers integrations teams lambdas sandbox
 UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 export PYTHONUNBUFFERED = 1
 
@@ -56,6 +55,7 @@ bench: $(VENV)/.installed  ## Measure what docs promise about speed
 lock: $(VENV)/.installed  ## Compile the hashed requirements from pyproject.toml
 	$(UV_COMPILE) --group dev pyproject.toml -o requirements-dev.txt $(ARGS)
 	$(UV_COMPILE) --constraint requirements-dev.txt pyproject.toml -o requirements.txt $(ARGS)
+	printf 'isal\npygit2\n' | $(UV_COMPILE) --constraint requirements-dev.txt - -o lambdas/git_pull/requirements.txt $(ARGS)
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
