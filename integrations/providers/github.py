@@ -136,7 +136,10 @@ class GitHub(ProviderClient):
             return None
         except ProviderRefused:  # 422: no such commit; 409: the repository is empty
             return None
-        return answer.content.decode("ascii", "replace").strip()
+        commit = answer.content.decode("ascii", "replace").strip()
+        if not are_commits(commit):
+            raise _READ.unexpected("the id of a commit was expected")
+        return commit
 
     def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:
         hooks = f"{_path(full_name)}/hooks"

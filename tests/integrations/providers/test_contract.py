@@ -6,6 +6,7 @@ import responses
 from integrations.providers.base import ProviderClient
 from integrations.providers.registry import PROVIDERS
 from tests.integrations.providers.contract import FakeProvider, ProviderContract
+from tests.integrations.providers.failures import FailureContract
 from tests.integrations.providers.fake_bitbucket_cloud import FakeBitbucketCloud
 from tests.integrations.providers.fake_bitbucket_server import FakeBitbucketServer
 from tests.integrations.providers.fake_gitea import FakeGitea
@@ -36,4 +37,8 @@ def remote(fake: FakeProvider) -> ProviderClient:
 
 
 class TestEveryKind(ProviderContract):
+    pass
+
+
+class TestEveryKindWhenItFails(FailureContract):
     pass
