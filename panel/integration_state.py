@@ -47,6 +47,15 @@ def with_newest_operation(rows: QuerySet[Integration]) -> QuerySet[Integration]:
     )
 
 
+def state_of(integration: Integration) -> IntegrationState:
+    """The state of a row that came through `with_newest_operation`, with its stacks."""
+    return integration_state(
+        stacks=integration.stacks.all(),
+        operation_kind=getattr(integration, "operation_kind", None),
+        operation_status=getattr(integration, "operation_status", None),
+    )
+
+
 def integration_state(
     *, stacks: Iterable[Stack], operation_kind: str | None, operation_status: str | None
 ) -> IntegrationState:

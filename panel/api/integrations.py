@@ -21,7 +21,7 @@ from panel.api.base import Noun
 from panel.api.deliveries import DeliveriesOfIntegration, DeliverySerializer, lines
 from panel.api.operations import OperationSerializer
 from panel.api.shapes import Filters, OfTeam, Strict, read_body, read_query
-from panel.integration_state import IntegrationState, integration_state, with_newest_operation
+from panel.integration_state import IntegrationState, state_of, with_newest_operation
 from teams.models import Role
 from teams.services import roles
 
@@ -99,11 +99,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
 
     @extend_schema_field(serializers.ChoiceField(choices=[state.value for state in IntegrationState]))
     def get_status(self, integration: Integration) -> str:
-        return integration_state(
-            stacks=integration.stacks.all(),
-            operation_kind=getattr(integration, "operation_kind", None),
-            operation_status=getattr(integration, "operation_status", None),
-        )
+        return state_of(integration)
 
     @extend_schema_field(OpenApiTypes.STR)
     def get_webhook_url(self, integration: Integration) -> str:

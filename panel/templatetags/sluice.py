@@ -15,7 +15,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from deployers.models import Operation
 from deployers.states import STEP_LABELS
-from panel.web.statuses import Status, status_of
+from integrations.models import Integration
+from panel.integration_state import state_of
+from panel.web.statuses import status_of
 
 register = template.Library()
 
@@ -53,9 +55,10 @@ def status(thing: object, element_id: str = "") -> dict[str, Any]:
     return {"status": status_of(thing), "element_id": element_id}
 
 
-@register.simple_tag
-def status_of_row(thing: object) -> Status:
-    return status_of(thing)
+@register.filter
+def state(integration: Integration) -> str:
+    """Where an integration stands, as `panel.integration_state` names it."""
+    return state_of(integration)
 
 
 @register.inclusion_tag("components/time.html")

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from django.shortcuts import render
 
-from integrations.models import Delivery, DeliveryStatus
+from integrations.models import Delivery, DeliveryStatus, Integration
 from panel.web import live, paging, parameters
 from panel.web.access import PageRequest
 
@@ -24,6 +24,11 @@ def filtered(request: PageRequest, rows: QuerySet[Delivery]) -> QuerySet[Deliver
     if integration := parameters.text(request, "integration"):
         rows = rows.filter(integration__name=integration)
     return rows
+
+
+def latest(integration: Integration) -> list[Delivery]:
+    """The few that the overview of an integration shows, newest first."""
+    return list(integration.deliveries.order_by("-received_at", "-pk").defer(*UNREAD)[:LATEST])
 
 
 def tag(rows: Sequence[Delivery]) -> str:

@@ -4,8 +4,9 @@ from typing import Any
 
 from deployers.models import StackKind
 from deployers.services import deliveries as delivery_services
-from integrations.models import Integration, Method, RemoteState, SSHKey, SSHKeyState, WebhookState
+from integrations.models import Delivery, Integration, Method, RemoteState, SSHKey, SSHKeyState, WebhookState
 from integrations.services import ssh_keys
+from panel.web.delivery_list import UNREAD
 from panel.web.statuses import WEBHOOK
 
 
@@ -14,8 +15,12 @@ def webhook_url(integration: Integration) -> str:
     return delivery_services.webhook_urls(integration).get(Method(integration.method), "")
 
 
-def side(integration: Integration) -> dict[str, Any]:
-    """The cards beside the progress: webhook, SSH key, details."""
+def newest_delivery(integration: Integration) -> Delivery | None:
+    return integration.deliveries.order_by("-received_at", "-pk").defer(*UNREAD).first()
+
+
+def side(integration: Integration, newest: Delivery | None) -> dict[str, Any]:
+    """The cards beside the progress: webhook, SSH key, missed pushes, details."""
     key: SSHKey | None = None
     if integration.method == Method.GIT_PULL:
         key = integration.ssh_keys.filter(state=SSHKeyState.CURRENT).first()
@@ -31,4 +36,5 @@ def side(integration: Integration) -> dict[str, Any]:
         "key_steps": ssh_keys.instructions(key=key) if key and by_hand else None,
         "outputs": git.outputs if git else {},
         "git_stack": git,
+        "newest_delivery": newest,
     }

@@ -69,14 +69,14 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
     integration = _find(request, pk)
     existing = list(integration.stacks.all())
     operation = progress.newest_operation(integration.operations.all())
-    latest = list(integration.deliveries.order_by("-received_at", "-pk")[: delivery_list.LATEST])
+    latest = delivery_list.latest(integration)
     return render(
         request,
         "integrations/detail.html",
         {
             "tab": "overview",
             **progress.context(integration, existing, operation),
-            **integration_detail.side(integration),
+            **integration_detail.side(integration, latest[0] if latest else None),
             "tag": progress.tag(operation, existing),
             "rows": latest,
             "rows_tag": delivery_list.tag(latest),
@@ -90,8 +90,7 @@ def deliveries(request: PageRequest, pk: UUID) -> HttpResponseBase:
     integration = _find(request, pk)
     rows = integration.deliveries.all()
     if request.htmx and "latest" in request.GET:
-        latest = list(rows.order_by("-received_at", "-pk")[: delivery_list.LATEST])
-        return delivery_list.answer(request, latest, show_integration=False)
+        return delivery_list.answer(request, delivery_list.latest(integration), show_integration=False)
     context = {"tab": "deliveries", "integration": integration, "show_integration": False}
     return delivery_list.show(request, rows, "integrations/deliveries.html", context)
 

@@ -1,5 +1,6 @@
 """How far an operation and its stacks are: what the set-up card and the page of an operation show."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -140,7 +141,7 @@ def answer(
     integration: Integration | None,
     stacks: list[Stack],
     operation: Operation | None,
-    more: dict[str, Any] | None = None,
+    more: Callable[[], dict[str, Any]] = dict,
 ) -> HttpResponseBase:
     """Answer a poll of the region."""
     finished = not (operation and operation.active)
@@ -150,7 +151,7 @@ def answer(
         template,
         lambda: {
             **context(integration, stacks, operation, cursor=cursor or "0"),
-            **(more or {}),
+            **more(),
             "finished": finished,
             "poll": True,
         },

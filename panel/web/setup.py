@@ -54,7 +54,7 @@ def live(request: PageRequest, pk: UUID) -> HttpResponseBase:
         integration=integration,
         stacks=list(integration.stacks.all()),
         operation=progress.newest_operation(integration.operations.all()),
-        more=integration_detail.side(integration),
+        more=lambda: integration_detail.side(integration, integration_detail.newest_delivery(integration)),
     )
 
 

@@ -3,13 +3,12 @@
 Tones: `ok` green, `run` blue and pulsing, `warn` amber, `bad` red, `mute` grey.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Literal
 
-from deployers.models import AwsAccount, Operation, OperationKind, Stack
-from deployers.states import ACTIVE, OperationStatus, StackState
+from deployers.models import AwsAccount, Operation, Stack
+from deployers.states import OperationStatus, StackState
 from integrations.models import (
     Delivery,
     DeliveryStatus,
@@ -19,6 +18,7 @@ from integrations.models import (
     SSHKey,
     WebhookState,
 )
+from panel.integration_state import IntegrationState, state_of
 
 Tone = Literal["ok", "run", "warn", "bad", "mute"]
 
@@ -73,36 +73,20 @@ REMOTE_KEY: dict[RemoteState, Status] = {
     RemoteState.MISSING: Status("Missing", "bad"),
     RemoteState.MANUAL: Status("Add by hand", "warn"),
 }
-UNDER_WAY: dict[OperationKind, Status] = {
-    OperationKind.CREATE: Status("Setting up", "run"),
-    OperationKind.UPDATE: Status("Updating", "run"),
-    OperationKind.DELETE: Status("Deleting", "run"),
+INTEGRATION: dict[IntegrationState, Status] = {
+    IntegrationState.NOT_PROVISIONED: Status("Not provisioned", "mute"),
+    IntegrationState.PROVISIONING: Status("Setting up", "run"),
+    IntegrationState.UPDATING: Status("Updating", "run"),
+    IntegrationState.DELETING: Status("Deleting", "run"),
+    IntegrationState.WAITING: Status("Waiting for a person", "warn"),
+    IntegrationState.READY: Status("Ready", "ok"),
+    IntegrationState.ROLLED_BACK: Status("Rolled back", "warn"),
+    IntegrationState.FAILED: Status("Failed", "bad"),
 }
-NOT_PROVISIONED = Status("Not provisioned", "mute")
 FAILED = Status("Failed", "bad")
-READY = Status("Ready", "ok")
-WAITING = Status("Waiting for a person", "warn")
-
 NOT_CHECKED = Status("Not checked", "mute")
 CONNECTED = Status("Connected", "ok")
 LIMITED = Status("Limited access", "warn")
-
-
-def of_integration(*, stacks: Iterable[Stack], operation_kind: str | None, operation_status: str | None) -> Status:
-    """An integration as a whole, from its stacks and its newest operation (None: there was none)."""
-    if operation_kind and operation_status == OperationStatus.WAITING:
-        return WAITING
-    if operation_kind and operation_status in ACTIVE:
-        return UNDER_WAY[OperationKind(operation_kind)]
-    if operation_status == OperationStatus.FAILED:
-        return FAILED
-    states = {stack.state for stack in stacks} - {StackState.ABSENT, StackState.DELETED}
-    if not states:
-        return NOT_PROVISIONED
-    for state in (StackState.FAILED, StackState.ROLLED_BACK, StackState.DELETING, StackState.CREATING):
-        if state in states:
-            return STACK[state]
-    return STACK[StackState.UPDATING] if states != {StackState.READY} else READY
 
 
 @singledispatch
@@ -138,11 +122,7 @@ def _(thing: SSHKey) -> Status:
 
 @status_of.register
 def _(thing: Integration) -> Status:
-    return of_integration(
-        stacks=thing.stacks.all(),
-        operation_kind=getattr(thing, "operation_kind", None),
-        operation_status=getattr(thing, "operation_status", None),
-    )
+    return INTEGRATION[state_of(thing)]
 
 
 @status_of.register

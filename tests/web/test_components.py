@@ -7,9 +7,10 @@ from django.template import Context, Template
 from django.test import RequestFactory
 from django.utils import timezone
 
-from deployers.models import OperationKind, Stack
+from deployers.models import Stack
 from deployers.states import STEP_LABELS, OperationStatus, StackState, Step
 from integrations.models import DeliveryStatus, RemoteState, WebhookState
+from panel.integration_state import IntegrationState, integration_state
 from panel.templatetags import sluice
 from panel.web import statuses
 
@@ -22,7 +23,7 @@ from panel.web import statuses
         (statuses.STACK, StackState),
         (statuses.WEBHOOK, WebhookState),
         (statuses.REMOTE_KEY, RemoteState),
-        (statuses.UNDER_WAY, OperationKind),
+        (statuses.INTEGRATION, IntegrationState),
         (STEP_LABELS, Step),
     ],
 )
@@ -52,8 +53,8 @@ def test_an_integration_is_as_its_stacks_and_its_newest_operation(
     aws: list[str], kind: str | None, status: str | None, label: str
 ) -> None:
     stacks = [Stack(aws_status=each) for each in aws]
-    found = statuses.of_integration(stacks=stacks, operation_kind=kind, operation_status=status)
-    assert found.label == label
+    state = integration_state(stacks=stacks, operation_kind=kind, operation_status=status)
+    assert statuses.INTEGRATION[state].label == label
 
 
 @pytest.mark.parametrize(
