@@ -5,6 +5,7 @@ A change of an adapter shows there as what it is, a change of the calls it makes
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from tests.integrations.providers.test_contract import FAKES
 
 SHAPES = Path(__file__).parent / "shapes"
 SHOWN = ("Accept", "Content-Type", "X-GitHub-Api-Version", "X-Atlassian-Token")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SIGN_IN = ("Authorization", "PRIVATE-TOKEN")
 
 
@@ -67,7 +69,7 @@ def _exchanges(remote: ProviderClient, fake: FakeProvider) -> list[str]:
 
 def _exchange(call: Any) -> str:
     request, answer = call.request, call.response
-    lines = [f"{request.method} {request.url}"]
+    lines = [f"{request.method} {_UUID.sub('<uuid>', request.url)}"]
     lines += [f"{name}: ***" for name in SIGN_IN if name in request.headers]
     lines += [f"{name}: {request.headers[name]}" for name in SHOWN if name in request.headers]
     if request.body:
