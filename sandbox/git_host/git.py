@@ -156,6 +156,15 @@ class GitRepository:
                 kinds.get(token[0], current.modified).append(path)
         return found
 
+    async def differences(self, older: str, newer: str) -> list[tuple[str | None, str | None]]:
+        """The paths that differ between two commits, as (path then, path now), None where there is none."""
+        output = await self.run("diff-tree", "-r", "-z", "--no-renames", "--name-status", older, newer)
+        tokens = output.split("\0")
+        return [
+            (None if kind == "A" else path, None if kind == "D" else path)
+            for kind, path in zip(tokens[::2], tokens[1::2], strict=False)
+        ]
+
     async def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether one commit is reached from the other."""
         try:
@@ -163,6 +172,10 @@ class GitRepository:
         except GitFailed:
             return False
         return True
+
+    async def peel(self, name: str) -> str:
+        """The commit that an object stands for. Raises GitFailed if it stands for none."""
+        return (await self.run("rev-parse", "--verify", f"{name}^{{commit}}")).strip()
 
     async def tag_message(self, sha: str) -> str:
         """What an annotated tag says."""

@@ -17,6 +17,7 @@ class RefChange:
         ref: its full name.
         before: the object that it pointed to; `ZEROS` for none.
         after: the object that it points to, maybe a tag; `ZEROS` for none.
+        old_tip: the commit that it stood for; None where it is new.
         tip: the commit that it stands for now; None where it is gone.
         commits: what it has got to reach, oldest first.
         new: ids of the commits that no other branch reaches.
@@ -28,6 +29,7 @@ class RefChange:
     ref: str
     before: str
     after: str
+    old_tip: Commit | None = None
     tip: Commit | None = None
     commits: list[Commit] = field(default_factory=list)
     new: set[str] = field(default_factory=set)
@@ -68,9 +70,10 @@ class Push:
 
 async def read_change(git: GitRepository, update: RefUpdate) -> RefChange:
     """Look up what providers tell of an updated ref. Raises GitFailed."""
+    old_tip = None if update.before == ZEROS else await git.commit(await git.peel(update.before))
     if update.after == ZEROS:
-        return RefChange(update.ref, update.before, update.after)
-    sha = (await git.run("rev-parse", "--verify", f"{update.after}^{{commit}}")).strip()
+        return RefChange(update.ref, update.before, update.after, old_tip)
+    sha = await git.peel(update.after)
     is_branch = update.ref.startswith("refs/heads/")
     created = update.before == ZEROS
     new = await git.missing_from_others(sha, update.ref) if is_branch else set()
@@ -83,6 +86,7 @@ async def read_change(git: GitRepository, update: RefUpdate) -> RefChange:
         ref=update.ref,
         before=update.before,
         after=update.after,
+        old_tip=old_tip,
         tip=await git.commit(sha),
         commits=commits,
         new=new,

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from sandbox.git_host.access import ApiError, Context
+from sandbox.git_host.dialects.archives import send_archive
 from sandbox.git_host.git import GitRepository
 from sandbox.git_host.records import Repository, User
 
@@ -61,19 +62,7 @@ class SmartHttp:
             raise web.HTTPNotFound
         git: GitRepository = self._context.git(repository)
         folder = f"{repository.owner}-{repository.name}-{sha[:7]}"
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "application/zip",
-                "Content-Disposition": f"attachment; filename={folder}.zip",
-                "ETag": f'"{sha}"',
-            }
-        )
-        async with git.archive(sha, folder) as chunks:
-            await response.prepare(request)
-            async for chunk in chunks:
-                await response.write(chunk)
-        await response.write_eof()
-        return response
+        return await send_archive(request, git, sha, folder)
 
     async def git(self, request: web.Request) -> web.StreamResponse:
         """A request of git's smart protocol."""

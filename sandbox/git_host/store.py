@@ -82,6 +82,18 @@ class Store(Database):
         )
         return token
 
+    def create_oauth_consumer(self, login: str) -> tuple[str, str]:
+        """Make an OAuth consumer that acts as the user; returns its key and secret."""
+        user = self.create_user(login)
+        key, secret = secrets.token_hex(9), secrets.token_hex(16)
+        self.run("INSERT INTO oauth_consumers VALUES (?, ?, ?)", (key, _digest(secret), user.id))
+        return key, secret
+
+    def oauth_user(self, key: str, secret: str) -> User | None:
+        """For whom the consumer acts; None where there is none of this key and secret."""
+        sql = "SELECT users.* FROM users JOIN oauth_consumers ON user_id = users.id WHERE key = ? AND digest = ?"
+        return self.one(User, sql, (key, _digest(secret)))
+
     def revoke_token(self, token: str) -> None:
         """Make the token worthless."""
         self.run("DELETE FROM tokens WHERE digest = ?", (_digest(token),))
@@ -126,6 +138,10 @@ class Store(Database):
     def repository(self, owner: str, name: str) -> Repository | None:
         """The repository, case aside."""
         return self.one(Repository, "SELECT * FROM repositories WHERE owner = ? AND name = ?", (owner, name))
+
+    def repository_by_id(self, repository_id: int) -> Repository | None:
+        """The repository with this id."""
+        return self.one(Repository, "SELECT * FROM repositories WHERE id = ?", (repository_id,))
 
     def repositories(self, user: User | None = None) -> list[Repository]:
         """Every repository, or those that the user owns or collaborates on, the last pushed first."""

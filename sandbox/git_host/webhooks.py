@@ -63,7 +63,7 @@ class Webhooks:
     def __init__(self, store: Store, trust: ssl.SSLContext) -> None:
         self._store = store
         self._trust = trust
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[int]] = set()
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -85,21 +85,28 @@ class Webhooks:
 
     def send(self, repository: Repository, hook: Hook, message: Message, writer: Writer) -> None:
         """Send something to one webhook."""
-        guid = str(uuid.uuid4())
-        envelope = Envelope(repository, hook, message.event, guid, message.payload)
-        self._in_background(self._deliver(envelope, writer, redelivery=False))
+        self._in_background(self.send_now(repository, hook, message, writer))
+
+    async def send_now(self, repository: Repository, hook: Hook, message: Message, writer: Writer) -> int:
+        """Send something to one webhook, and return the status that was answered, 0 for none."""
+        envelope = Envelope(repository, hook, message.event, str(uuid.uuid4()), message.payload)
+        return await self._deliver(envelope, writer, redelivery=False)
 
     def send_again(self, repository: Repository, hook: Hook, delivery: HookDelivery, writer: Writer) -> None:
         """Send the delivery's event again, under the same id, signed with the secret of now."""
-        envelope = Envelope(repository, hook, delivery.event, delivery.guid, delivery.request_payload)
-        self._in_background(self._deliver(envelope, writer, redelivery=True))
+        self._in_background(self.send_again_now(repository, hook, delivery, writer))
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    async def send_again_now(self, repository: Repository, hook: Hook, delivery: HookDelivery, writer: Writer) -> int:
+        """As `send_again`, and return the status that was answered, 0 for none."""
+        envelope = Envelope(repository, hook, delivery.event, delivery.guid, delivery.request_payload)
+        return await self._deliver(envelope, writer, redelivery=True)
+
+    def _in_background(self, work: Coroutine[Any, Any, int]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _deliver(self, envelope: Envelope, writer: Writer, *, redelivery: bool) -> None:
+    async def _deliver(self, envelope: Envelope, writer: Writer, *, redelivery: bool) -> int:
         hook = envelope.hook
         body = writer.encode(envelope)
         headers = {"Accept": "*/*", "Content-Type": "application/json"} | writer.sign(envelope, body)
@@ -124,6 +131,7 @@ class Webhooks:
             response_body=answer,
             url=hook.url,
         )
+        return code
 
     async def _post(self, hook: Hook, body: bytes, headers: dict[str, str]) -> tuple[int, str, dict[str, str], str]:
         """Returns the status code (0 when none came), GitHub's word for it, the headers and the body."""
