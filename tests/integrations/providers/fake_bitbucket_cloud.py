@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import uuid
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -196,7 +195,7 @@ class FakeBitbucketCloud(FakeProvider):
     def _add_hook(self, request: Any) -> Result:
         if len(self.hooks) >= self.hook_limit:
             return error(400, f"Webhook limit reached: at most {self.hook_limit} are allowed.")
-        id_ = str(uuid.uuid4())
+        id_ = f"4b3e6d1c-6f3f-4a54-9d0c-{len(self.hooks) + 1:012x}"
         self.hooks[id_] = json.loads(request.body)
         return reply(201, self._hook(id_))
 
