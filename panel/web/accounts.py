@@ -89,6 +89,9 @@ def add(request: PageRequest) -> HttpResponseBase:
         with errors_on(form):
             account = accounts.create(team=request.team, actor=request.user, method=method, **form.cleaned_data)
             messages.success(request, f"{account} added.")
+            if method != AccessMethod.ROLE:  # a role lets nobody in before it has the trust policy of the next page
+                with errors_as_messages(request):
+                    accounts.check(account=account, actor=request.user)
             return redirect("account-detail", account.pk)
     return render(request, "accounts/form.html", {"form": form, "method": method})
 

@@ -6,6 +6,7 @@ import pytest
 import responses
 from django.test import Client
 from django.urls import reverse
+from moto import mock_aws
 
 from deployers.models import AwsAccount, Operation, OperationKind
 from deployers.states import OperationStatus
@@ -136,6 +137,7 @@ def test_an_account_with_a_role_shows_the_trust_policy_to_paste(signed_in: Clien
     assert account.external_id in page
 
 
+@mock_aws
 def test_a_secret_access_key_is_only_ever_written(signed_in: Client, team: Team) -> None:
     fields = {"name": "prod", "access_key_id": "AKIAEXAMPLE", "default_region": "us-east-1"}
     signed_in.post(f"{reverse('account-add')}?method=keys", {**fields, "secret_access_key": "canary"})
@@ -147,7 +149,14 @@ def test_a_secret_access_key_is_only_ever_written(signed_in: Client, team: Team)
     assert (account.name, account.secret_access_key) == ("renamed", "canary")
 
 
+@mock_aws
+def test_the_panels_own_credentials_are_tried_at_once(signed_in: Client, team: Team) -> None:
+    signed_in.post(f"{reverse('account-add')}?method=ambient", {"name": "here", "default_region": "us-east-1"})
+    assert AwsAccount.objects.get(team=team).account_id == "123456789012"
+
+
 @pytest.mark.parametrize("region", ["", "Ireland", "eu-west-1; rm", "eu-west-1\n"])
+@mock_aws
 def test_a_region_that_cannot_be_is_refused_at_its_field(region: str, signed_in: Client) -> None:
     page = signed_in.post(f"{reverse('account-add')}?method=ambient", {"name": "prod", "default_region": region})
     found = AwsAccount.objects.all()
