@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from deployers.services import deliveries, refresh, ticks
+from deployers.services import catch_up, deliveries, refresh, ticks
 
 
 @shared_task
@@ -28,3 +28,9 @@ def sync_deliveries() -> None:
 def sync_integration(integration_id: str) -> None:
     """Read the deliveries of one integration now."""
     ticks.sync_one(integration_id)
+
+
+@shared_task
+def catch_up_missed_pushes() -> None:
+    """Compare the refs of integrations that are due with what came."""
+    catch_up.check_due()

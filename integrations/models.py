@@ -158,10 +158,10 @@ class Integration(TeamOwned):
         editable=False,
         help_text="The provider's networks that the stack knows.",
     )
-    known_heads = models.JSONField(
-        default=dict, editable=False, help_text="Full ref to its commit at the provider, as the last check saw it."
+    heads_checked_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the provider's refs were last compared; null: never yet."
     )
-    heads_checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    heads_due_at = models.DateTimeField(null=True, blank=True, editable=False)
     heads_problem = models.TextField(blank=True, editable=False)
     deploy_ref = models.CharField(max_length=255, blank=True, help_text="The one branch that is deployed.")
     aws_account = models.ForeignKey("deployers.AwsAccount", on_delete=models.PROTECT, related_name="integrations")
@@ -190,6 +190,27 @@ class Integration(TeamOwned):
 
     def __str__(self) -> str:
         return self.name
+
+
+class KnownHead(models.Model):
+    """The commit of a mirrored ref at the provider, as the last check for missed pushes saw it."""
+
+    TEAM_PATH = "integration__team"
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="known_heads")
+    ref = models.CharField(max_length=1024, help_text="In full: refs/heads/main.")
+    commit = models.CharField(max_length=64, blank=True, help_text="Accounted for: delivered, or there from the start.")
+    missing = models.CharField(max_length=64, blank=True, help_text="Seen at the provider, while no webhook came.")
+    missing_since = models.DateTimeField(null=True, blank=True)
+
+    objects = TeamQuerySet["KnownHead"].as_manager()
+
+    class Meta:
+        ordering = ["ref"]
+        constraints = [models.UniqueConstraint(fields=["integration", "ref"], name="head_once_per_ref")]
+
+    def __str__(self) -> str:
+        return self.ref
 
 
 class SSHKeyState(models.TextChoices):

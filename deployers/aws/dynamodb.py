@@ -7,7 +7,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from deployers.aws.faults import aws_faults
 from deployers.aws.session import Access, client
-from lambdas.common.deliveries import FEED, DeliveryTable
+from lambdas.common.deliveries import FEED, DeliveryTable, Head, Item
 from lambdas.common.statuses import DeliveryStatus
 
 if TYPE_CHECKING:
@@ -48,3 +48,22 @@ def move(
     """Change a delivery's status if it is one of `when`; False if it is not (any more)."""
     with aws_faults():
         return DeliveryTable(_client(access), table).move(delivery_id, to, when=when, reason=reason)
+
+
+def create(access: Access, *, table: str, item: Item) -> bool:
+    """Write a new delivery, as a receiver does; False if there is one with its id already, which stays as it is."""
+    with aws_faults():
+        return DeliveryTable(_client(access), table).create(item)
+
+
+def status(access: Access, *, table: str, delivery_id: str) -> DeliveryStatus | None:
+    """How a delivery stands now; None if there is none."""
+    with aws_faults():
+        item = DeliveryTable(_client(access), table).get(delivery_id)
+    return None if item is None else DeliveryStatus(item["status"])
+
+
+def advance_head(access: Access, *, table: str, repository: str, ref: str, head: Head) -> None:
+    """Make `head` the newest delivery of its ref, unless a later one already is."""
+    with aws_faults():
+        DeliveryTable(_client(access), table).advance_head(repository, ref, head)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from deployers.aws import dynamodb, sqs
 from deployers.errors import AwsError
 from deployers.models import Artifact, Operation, OperationKind, Stack, StackKind
-from deployers.services import accounts
+from deployers.services import accounts, outputs
 from deployers.states import ACTIVE
 from integrations.errors import InvalidValue
 from integrations.models import Delivery, DeliveryStatus, Integration, Method
@@ -35,17 +35,11 @@ RECENT = timedelta(minutes=30)
 RESTING = timedelta(seconds=15)
 STUCK = timedelta(minutes=15)
 _OUTPUTS = {Method.GIT_PULL: "GitPullWebHookApi", Method.ZIP_DOWNLOAD: "ZipDownloadWebHookApi"}
-_QUEUES = {Method.GIT_PULL: "GitPullQueueUrl", Method.ZIP_DOWNLOAD: "ZipDownloadQueueUrl"}
-
-
-def _outputs(integration: Integration) -> dict[str, str]:
-    stack = Stack.objects.filter(integration=integration, kind=StackKind.GIT).only("outputs").first()
-    return dict(stack.outputs) if stack else {}
 
 
 def webhook_urls(integration: Integration) -> dict[str, str]:
     """Webhook address by method; empty before the stack is there."""
-    found = _outputs(integration)
+    found = outputs.of(integration)
     return {method.value: found[name] for method, name in _OUTPUTS.items() if name in found}
 
 
@@ -54,7 +48,7 @@ def sync(*, integration: Integration, force: bool = False) -> int:
 
     Without `force` nothing is asked when the last answer is a moment old. Raises the errors of AWS.
     """
-    table = _outputs(integration).get("DeliveriesTableName")
+    table = outputs.of(integration).get("DeliveriesTableName")
     last = integration.deliveries_synced_at
     if not table or (not force and last is not None and timezone.now() - last < FRESH):
         return 0
@@ -179,10 +173,9 @@ def redeliver(*, delivery: Delivery, actor: User) -> None:
             f"This delivery is {delivery.get_status_display().lower()}; only one that failed can be sent again.",
             remedy="Push again, or redeliver the webhook at the provider.",
         )
-    found, method = _outputs(integration), delivery.method or integration.method
-    table, queue_url = found.get("DeliveriesTableName"), found.get(_QUEUES[Method(method)])
-    if not table or not queue_url:
-        raise Refused("The stack is not there.", remedy="Provision the integration first.")
+    found, method = outputs.of(integration), delivery.method or integration.method
+    table = outputs.required(found, "DeliveriesTableName")
+    queue_url = outputs.required(found, outputs.queue(method))
     access = accounts.access(integration.aws_account, integration.region)
     # The message first: a worker takes up a failed delivery, but none that waits for a message that was never sent.
     sqs.send_again(

@@ -150,9 +150,12 @@ def update(
     }
     if not changes:
         return integration
+    if "refs" in changes:
+        # What was outside of the mirror until now was not missed: the next check only notes where it stands.
+        integration.heads_checked_at = integration.heads_due_at = None
     try:
         with transaction.atomic():
-            integration.save(update_fields=[*changes, "updated_at"])
+            integration.save(update_fields=[*changes, "heads_checked_at", "heads_due_at", "updated_at"])
             audit.record(
                 actor=actor, team=integration.team, action="integration.update", target=integration, changes=changes
             )

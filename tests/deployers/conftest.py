@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 from moto import mock_aws
 from pytest_django.fixtures import Settings
@@ -12,9 +13,11 @@ from pytest_django.fixtures import Settings
 from deployers.aws import session
 from deployers.services import accounts
 from lambdas import package
+from lambdas.common.deliveries import DeliveryTable
 from sandbox.aws import Aws
 from sandbox.git_host import GitHost
 
+TABLE = "deliveries"
 _ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -81,3 +84,32 @@ def real_aws(local_aws: Aws, built_packages: tuple[Path, package.Target], settin
     settings.LAMBDA_PACKAGES, target = built_packages
     settings.LAMBDA_RUNTIME, settings.LAMBDA_ARCHITECTURE = target.runtime, target.architecture
     return local_aws
+
+
+@pytest.fixture
+def table(moto: None) -> DeliveryTable:
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    client.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "feed", "updated_at")],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_update",
+                "KeySchema": [
+                    {"AttributeName": "feed", "KeyType": "HASH"},
+                    {"AttributeName": "updated_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    return DeliveryTable(client, TABLE)
+
+
+@pytest.fixture
+def queue_url(moto: None) -> str:
+    client = boto3.client("sqs", region_name="us-east-1")
+    url: str = client.create_queue(QueueName="zip.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    return url

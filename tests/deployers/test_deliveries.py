@@ -15,40 +15,10 @@ from integrations.models import Delivery, DeliveryStatus, Integration, WebhookSt
 from lambdas.common.deliveries import DeliveryTable, timestamp
 from teams.errors import Forbidden, Refused
 from teams.models import Role
+from tests.deployers.conftest import TABLE
 from tests.factories import COMMIT, make_delivery, make_integration, make_operation, make_stack, make_team, make_user
 
 pytestmark = pytest.mark.django_db
-
-TABLE = "deliveries"
-
-
-@pytest.fixture
-def table(moto: None) -> DeliveryTable:
-    client = boto3.client("dynamodb", region_name="us-east-1")
-    client.create_table(
-        TableName=TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "feed", "updated_at")],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "by_update",
-                "KeySchema": [
-                    {"AttributeName": "feed", "KeyType": "HASH"},
-                    {"AttributeName": "updated_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
-    return DeliveryTable(client, TABLE)
-
-
-@pytest.fixture
-def queue_url(moto: None) -> str:
-    client = boto3.client("sqs", region_name="us-east-1")
-    url: str = client.create_queue(QueueName="zip.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
-    return url
 
 
 @pytest.fixture
