@@ -56,6 +56,11 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
     """An integration; what its stacks made is empty until they are there."""
 
     refs = serializers.ListField(child=serializers.CharField(), read_only=True)
+    paths = serializers.ListField(child=serializers.CharField(), read_only=True)
+    ignored_paths = serializers.ListField(child=serializers.CharField(), read_only=True)
+    applied_networks = serializers.ListField(
+        child=serializers.CharField(), read_only=True, help_text="The provider's networks that the stack lets in."
+    )
     deployers = serializers.ListField(child=serializers.ChoiceField(choices=Deployer.choices), read_only=True)
     parameters = serializers.DictField(child=serializers.DictField(child=serializers.CharField()), read_only=True)
     status = serializers.SerializerMethodField(help_text="As a whole: the newest operation, then the stacks.")
@@ -75,6 +80,15 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "repository",
             "method",
             "refs",
+            "paths",
+            "ignored_paths",
+            "skip_ci",
+            "submodules",
+            "lfs",
+            "commit_statuses",
+            "commit_status_problem",
+            "restrict_source_ips",
+            "applied_networks",
             "deploy_ref",
             "aws_account",
             "region",
@@ -91,6 +105,8 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "ssh_key_state",
             "ssh_key_problem",
             "output_bucket",
+            "heads_checked_at",
+            "heads_problem",
             "stacks",
             "created_at",
             "updated_at",
@@ -138,6 +154,21 @@ class IntegrationUpdateSerializer(Strict):
         child=serializers.CharField(max_length=255),
         help_text="Globs of what to mirror: `main`, `release/*`, `tags:v*`.",
     )
+    paths = serializers.ListField(
+        child=serializers.CharField(max_length=255),
+        help_text="Globs of files: a push that changes none of them is ignored. Empty: any file counts.",
+    )
+    ignored_paths = serializers.ListField(
+        child=serializers.CharField(max_length=255),
+        help_text="Globs of files that do not count, also where they match `paths`.",
+    )
+    skip_ci = serializers.BooleanField(help_text="Ignore commits that say [skip ci] or [ci skip].")
+    submodules = serializers.BooleanField(help_text="Git pull only: fetch submodules too.")
+    lfs = serializers.BooleanField(help_text="Git pull only: fetch Git LFS files instead of their pointers.")
+    commit_statuses = serializers.BooleanField(help_text="Show each delivery's state beside its commit.")
+    restrict_source_ips = serializers.BooleanField(
+        help_text="Take webhooks only from the networks that the provider publishes."
+    )
     deploy_ref = serializers.CharField(max_length=255, allow_blank=True)
     application = serializers.CharField(max_length=60)
     environment = serializers.CharField(max_length=60)
@@ -154,6 +185,13 @@ class IntegrationCreateSerializer(IntegrationUpdateSerializer):
     region = serializers.CharField(max_length=32)
     method = serializers.ChoiceField(choices=Method.choices, default=Method.ZIP_DOWNLOAD)
     refs = serializers.ListField(child=serializers.CharField(max_length=255), default=lambda: ["**"])
+    paths = serializers.ListField(child=serializers.CharField(max_length=255), default=list)
+    ignored_paths = serializers.ListField(child=serializers.CharField(max_length=255), default=list)
+    skip_ci = serializers.BooleanField(default=True)
+    submodules = serializers.BooleanField(default=False)
+    lfs = serializers.BooleanField(default=False)
+    commit_statuses = serializers.BooleanField(default=False)
+    restrict_source_ips = serializers.BooleanField(default=False)
     deploy_ref = serializers.CharField(max_length=255, allow_blank=True, default="")
     deployers = serializers.ListField(child=serializers.ChoiceField(choices=Deployer.choices), default=list)
     parameters = serializers.DictField(

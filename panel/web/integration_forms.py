@@ -17,6 +17,23 @@ METHOD_LABELS = (
 )
 
 
+CHANGEABLE = (
+    "method",
+    "refs",
+    "paths",
+    "ignored_paths",
+    "skip_ci",
+    "submodules",
+    "lfs",
+    "commit_statuses",
+    "restrict_source_ips",
+    "application",
+    "environment",
+    "deploy_ref",
+    "parameters",
+)
+
+
 class RepositoryField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: Repository) -> str:
         return f"{obj.full_name} ({obj.provider})"
@@ -27,6 +44,19 @@ class AccountField(forms.ModelChoiceField):  # type: ignore[type-arg]
         return f"{obj.name} ({obj.account_id})" if obj.account_id else obj.name
 
 
+class GlobsField(forms.CharField):
+    """Patterns separated by commas; cleans to a list."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list | tuple) else value
+
+    def clean(self, value: Any) -> list[str]:
+        return [glob.strip() for glob in super().clean(value).split(",") if glob.strip()]
+
+
 class IntegrationForm(forms.Form):
     """What the services take. What is fixed once a stack exists is left out when editing."""
 
@@ -34,11 +64,10 @@ class IntegrationForm(forms.Form):
     method = forms.ChoiceField(
         label="How a commit becomes a zip", choices=METHOD_LABELS, widget=forms.RadioSelect, initial=Method.ZIP_DOWNLOAD
     )
-    refs = forms.CharField(
+    refs = GlobsField(
         label="Branches and tags to mirror",
-        initial="**",
+        initial=("**",),
         help_text="Separated by commas: main, release/*, tags:v*. One * stays within a slash, ** does not.",
-        widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}),
     )
     aws_account = AccountField(label="AWS account", queryset=AwsAccount.objects.none())
     region = RegionField()
@@ -49,6 +78,43 @@ class IntegrationForm(forms.Form):
     )
     application = forms.CharField(max_length=60, help_text="What this is a part of, such as shop.")
     environment = forms.CharField(max_length=60, initial="production", help_text="Such as production or staging.")
+    paths = GlobsField(
+        label="Only pushes that change",
+        required=False,
+        help_text="Files, separated by commas: services/shop/**, *.lock. Empty: any file counts.",
+    )
+    ignored_paths = GlobsField(
+        label="Files that never count",
+        required=False,
+        help_text="Such as docs/**, *.md. They win over the files above.",
+    )
+    skip_ci = forms.BooleanField(
+        label="Skip commits that say [skip ci] or [ci skip]",
+        required=False,
+        initial=True,
+        help_text="The delivery is logged as ignored, with this reason.",
+    )
+    submodules = forms.BooleanField(
+        label="Fetch submodules too",
+        required=False,
+        help_text="They must be readable with this integration's deploy key, or by everybody.",
+    )
+    lfs = forms.BooleanField(
+        label="Fetch Git LFS files instead of their pointers",
+        required=False,
+        help_text="They are downloaded over HTTPS with the provider's token, which must be able to read them.",
+    )
+    commit_statuses = forms.BooleanField(
+        label="Show commit statuses at the provider",
+        required=False,
+        help_text="Each commit shows whether its artifact is stored, with a link to the delivery. "
+        "The token must be able to write statuses.",
+    )
+    restrict_source_ips = forms.BooleanField(
+        label="Take webhooks only from the provider's published addresses",
+        required=False,
+        help_text="On top of the signature, which is always checked. Kept up to date. Not all publish them.",
+    )
     deploy_ref = forms.CharField(
         label="Branch to deploy",
         max_length=255,
@@ -65,7 +131,11 @@ class IntegrationForm(forms.Form):
     SOURCE = ("repository", "method", "refs")
     TARGET = ("aws_account", "region")
     NAMES = ("name", "application", "environment")
-    ADVANCED = ("deploy_ref", "parameters")
+    FILTERS = ("paths", "ignored_paths", "skip_ci")
+    GIT_PULL = ("submodules", "lfs")
+    AT_PROVIDER = ("commit_statuses", "restrict_source_ips")
+    REST = ("deploy_ref", "parameters")
+    ADVANCED = (*FILTERS, *GIT_PULL, *AT_PROVIDER, *REST)
     FIXED = ("name", "repository", "aws_account", "region")
 
     def __init__(
@@ -101,29 +171,26 @@ class IntegrationForm(forms.Form):
             "aws_account": account,
             "region": account.default_region if account else "us-east-1",
             "environment": "production",
-            "refs": "**",
+            "refs": ["**"],
             "method": Method.ZIP_DOWNLOAD,
         }
 
     @staticmethod
     def _present(integration: Integration) -> dict[str, Any]:
-        return {
-            "method": integration.method,
-            "refs": ", ".join(integration.refs),
-            "application": integration.application,
-            "environment": integration.environment,
-            "deploy_ref": integration.deploy_ref,
-            "parameters": integration.parameters,
-        }
-
-    def clean_refs(self) -> list[str]:
-        return [ref.strip() for ref in self.cleaned_data["refs"].split(",") if ref.strip()]
+        return {name: getattr(integration, name) for name in CHANGEABLE}
 
     def clean_parameters(self) -> dict[str, Any]:
         parameters = self.cleaned_data["parameters"] or {}
         if not isinstance(parameters, dict):
             raise forms.ValidationError("Write an object: kind of stack to parameters.")
         return parameters
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("method") == Method.ZIP_DOWNLOAD:
+            # The page hides these while the other method is chosen, so nobody could untick them.
+            cleaned |= dict.fromkeys(self.GIT_PULL, False)
+        return cleaned
 
     def changes(self) -> dict[str, Any]:
         """The fields that may change later."""
@@ -145,8 +212,14 @@ class IntegrationForm(forms.Form):
         return self._fields(self.NAMES)
 
     @property
-    def advanced(self) -> list[forms.BoundField]:
-        return self._fields(self.ADVANCED)
+    def advanced(self) -> list[tuple[str, str, list[forms.BoundField]]]:
+        """Folded groups: CSS class, title and fields."""
+        return [
+            ("", "Which pushes count", self._fields(self.FILTERS)),
+            ("git-pull-only", "Git pull", self._fields(self.GIT_PULL)),
+            ("", "At the provider", self._fields(self.AT_PROVIDER)),
+            ("", "Deployment and template", self._fields(self.REST)),
+        ]
 
     @property
     def advanced_open(self) -> bool:

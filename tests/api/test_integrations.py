@@ -49,6 +49,11 @@ def test_integration_needs_only_what_cannot_be_guessed(api, body):
         ({"name": "Not A Name"}, "#/name"),
         ({"refs": []}, "#/refs"),
         ({"refs": "main"}, "#/refs"),
+        ({"paths": ["a,b"]}, "#/paths"),
+        ({"ignored_paths": "docs/**"}, "#/ignored_paths"),
+        ({"submodules": True}, "#/submodules"),
+        ({"lfs": True}, "#/lfs"),
+        ({"skip_ci": "perhaps"}, "#/skip_ci"),
         ({"method": "carrier_pigeon"}, "#/method"),
         ({"region": "mars"}, "#/region"),
         ({"deployers": ["ftp"]}, "#/deployers/0"),
@@ -63,6 +68,40 @@ def test_field_that_does_not_fit_is_pointed_at(api, body, change, pointer):
     assert response.status_code == 400
     assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
     assert not Integration.objects.exists()
+
+
+def test_filters_and_what_the_provider_is_told_are_kept_and_shown(api, body, team):
+    chosen = {
+        "paths": ["services/shop/**"],
+        "ignored_paths": ["docs/**"],
+        "skip_ci": False,
+        "submodules": False,
+        "lfs": False,
+        "commit_statuses": True,
+    }
+    shown = api.post("/api/v1/integrations/", {**body, **chosen}).json()
+    assert {**shown, **chosen} == shown
+    changed = api.patch(f"/api/v1/integrations/{shown['id']}/", {"paths": [], "skip_ci": True}).json()
+    assert (changed["paths"], changed["ignored_paths"], changed["skip_ci"]) == ([], ["docs/**"], True)
+
+
+def test_source_addresses_can_be_restricted_where_the_provider_publishes_them(api, body, team):
+    integration = make_integration(team=team, applied_networks=["192.30.252.0/22"])
+    provider = integration.repository.provider
+    provider.webhook_networks = ["192.30.252.0/22", "2606:50c0::/32"]
+    provider.save()
+    url = f"/api/v1/integrations/{integration.pk}/"
+    shown = api.patch(url, {"restrict_source_ips": True}).json()
+    assert (shown["restrict_source_ips"], shown["applied_networks"]) == (True, ["192.30.252.0/22"])
+
+
+def test_what_the_background_checks_stumble_over_is_shown(api, team):
+    integration = make_integration(
+        team=team, heads_problem="GitHub does not answer.", commit_status_problem="The token may not write statuses."
+    )
+    shown = api.get(f"/api/v1/integrations/{integration.pk}/").json()
+    assert (shown["heads_problem"], shown["heads_checked_at"]) == ("GitHub does not answer.", None)
+    assert shown["commit_status_problem"] == "The token may not write statuses."
 
 
 def test_what_the_stack_made_is_shown(api, team):

@@ -1,5 +1,6 @@
 """Forms: read, one service, a page. The provider answers at the socket."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -218,6 +219,63 @@ def test_settings_change_what_may_change(operator: Client, team: Team) -> None:
     scene.integration.refresh_from_db()
     assert (scene.integration.environment, scene.integration.refs) == ("staging", ["main"])
     assert (scene.integration.name, scene.integration.region) == ("shop", "us-east-1")
+
+
+def test_what_counts_as_a_push_and_what_the_provider_is_told_can_be_chosen(signed_in: Client, team: Team) -> None:
+    provider = factories.make_provider(team=team, webhook_networks=["192.30.252.0/22"])
+    fields = {
+        **INTEGRATION,
+        "repository": factories.make_repository(provider=provider).pk,
+        "aws_account": factories.make_account(team=team).pk,
+        "paths": "services/shop/**, *.lock",
+        "ignored_paths": "docs/**",
+        "commit_statuses": "on",
+        "restrict_source_ips": "on",
+    }
+    assert signed_in.post(reverse("integration-add"), fields).status_code == 302
+    integration = Integration.objects.get()
+    assert (integration.paths, integration.ignored_paths) == (["services/shop/**", "*.lock"], ["docs/**"])
+    assert (integration.skip_ci, integration.commit_statuses, integration.restrict_source_ips) == (False, True, True)
+    page = signed_in.get(reverse("integration-edit", args=[integration.pk])).content.decode()
+    assert 'value="services/shop/**, *.lock"' in page
+    assert 'name="skip_ci"' in page
+
+
+def test_a_new_integration_skips_ci_unless_told_otherwise(signed_in: Client, team: Team) -> None:
+    factories.make_repository(team=team)
+    factories.make_account(team=team)
+    page = signed_in.get(reverse("integration-add")).content.decode()
+    boxes = dict(re.findall(r'<input type="checkbox" name="(\w+)"([^>]*)>', page))
+    assert {name: "checked" in rest for name, rest in boxes.items()} == {
+        "skip_ci": True,
+        "submodules": False,
+        "lfs": False,
+        "commit_statuses": False,
+        "restrict_source_ips": False,
+    }
+
+
+@pytest.mark.parametrize(("method", "kept"), [(Method.GIT_PULL, True), (Method.ZIP_DOWNLOAD, False)])
+def test_only_git_pull_fetches_submodules_and_lfs(method: Method, kept: bool, operator: Client, team: Team) -> None:
+    scene = make_scene(team)
+    Provider.objects.update(ssh_known_hosts=f"github.com {factories.PUBLIC_KEY}")
+    url = reverse("integration-edit", args=[scene.integration.pk])
+    fields = {**INTEGRATION, "method": method, "refs": "main", "submodules": "on", "lfs": "on"}
+    assert operator.post(url, fields).status_code == 302
+    scene.integration.refresh_from_db()
+    assert (scene.integration.submodules, scene.integration.lfs) == (kept, kept)
+
+
+def test_what_is_wrong_with_an_advanced_field_opens_the_fold(signed_in: Client, team: Team) -> None:
+    fields = {
+        **INTEGRATION,
+        "repository": factories.make_repository(team=team).pk,
+        "aws_account": factories.make_account(team=team).pk,
+        "ignored_paths": 'a"b',
+    }
+    page = signed_in.post(reverse("integration-add"), fields).content.decode()
+    assert 'id="id_ignored_paths_error"' in page
+    assert "<details open>" in page
 
 
 def test_provisioning_twice_says_that_one_is_active(signed_in: Client, team: Team) -> None:
