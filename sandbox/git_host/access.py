@@ -98,6 +98,8 @@ class Context:
     ssh_host_key: str
     token_header: str = ""
     """Where a token may come beside Authorization."""
+    groups_nest: bool = False
+    """Whether repositories of groups within groups are there; not every provider has such names."""
 
     def identify(self, request: web.Request) -> Token | None:
         """The token of the request, or None where there is none.
@@ -162,6 +164,8 @@ class Context:
 
     def may_see(self, token: Token | None, repository: Repository) -> bool:
         """Whether the caller may know that the repository exists."""
+        if "/" in repository.owner and not self.groups_nest:
+            return False
         if not self.store.permission(repository, token.user if token else None):
             return False
         if not repository.private or token is None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -31,7 +32,7 @@ class SmartHttp:
     """
 
     def __init__(self, context: Context, run_backend: RunBackend) -> None:
-        self._context = context
+        self._context = replace(context, groups_nest=True)
         self._run_backend = run_backend
 
     def routes(self) -> list[web.RouteDef]:

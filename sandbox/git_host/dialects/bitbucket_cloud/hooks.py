@@ -53,9 +53,9 @@ class HooksApi:
         return [
             web.get(one + "/hooks", self.hooks),
             web.post(one + "/hooks", self.create),
-            web.get(one + "/hooks/{uid}", self.get),
-            web.put(one + "/hooks/{uid}", self.update),
-            web.delete(one + "/hooks/{uid}", self.delete),
+            web.get(one + "/hooks/{uid:[^/]+}", self.get),
+            web.put(one + "/hooks/{uid:[^/]+}", self.update),
+            web.delete(one + "/hooks/{uid:[^/]+}", self.delete),
             web.get(one + "/deploy-keys", self.deploy_keys),
             web.post(one + "/deploy-keys", self.add_deploy_key),
             web.get(one + "/deploy-keys/{id}", self.deploy_key),

@@ -56,6 +56,7 @@ class RepositoriesApi:
             web.get(repo + "/git/matching-refs/{ref:.*}", self.matching_refs),
             web.get(repo + "/commits", self.commits),
             web.get(repo + "/commits/{ref:.+}", self.commit),
+            web.get(repo + "/compare/{span:.+}", self.compare),
             web.get(repo + "/zipball", self.zipball),
             web.get(repo + "/zipball/{ref:.*}", self.zipball),
         ]
@@ -228,6 +229,33 @@ class RepositoriesApi:
         if _ACCEPT_SHA in request.headers.get("Accept", ""):
             return web.Response(text=sha, content_type=_ACCEPT_SHA)
         return answer(self._shapes.commit(repository, await self._context.git(repository).commit(sha)))
+
+    async def compare(self, request: web.Request) -> web.Response:
+        """https://docs.github.com/en/rest/commits/commits#compare-two-commits"""
+        _token, repository = self._context.open(request, CONTENTS)
+        git = self._context.git(repository)
+        first, _, second = request.match_info["span"].partition("...")
+        base, head = await self._resolve(repository, first), await self._resolve(repository, second)
+        ahead, behind = await git.commits("--reverse", f"{base}..{head}"), await git.commits(f"{head}..{base}")
+        parted = (await git.run("merge-base", base, head)).strip()
+        status = {(True, True): "diverged", (True, False): "ahead", (False, True): "behind"}
+        return answer(
+            {
+                "status": status.get((bool(ahead), bool(behind)), "identical"),
+                "ahead_by": len(ahead),
+                "behind_by": len(behind),
+                "total_commits": len(ahead),
+                "merge_base_commit": self._shapes.commit(repository, await git.commit(parted)),
+                "commits": [self._shapes.commit(repository, one) for one in ahead[:250]],
+                "files": [
+                    {
+                        "filename": new or old,
+                        "status": "added" if old is None else "removed" if new is None else "modified",
+                    }
+                    for old, new in (await git.differences(parted, head))[:300]
+                ],
+            }
+        )
 
     async def zipball(self, request: web.Request) -> web.Response:
         _token, repository = self._context.open(request, CONTENTS)

@@ -35,7 +35,7 @@ class GitLab(Dialect):
 
     def __init__(self, context: Context) -> None:
         # https://docs.gitlab.com/api/rest/authentication/
-        super().__init__(replace(context, token_header="PRIVATE-TOKEN"))
+        super().__init__(replace(context, token_header="PRIVATE-TOKEN", groups_nest=True))
         self.shapes = Shapes(context.address)
 
     def routes(self) -> list[web.RouteDef]:
