@@ -121,7 +121,7 @@ class BitbucketCloud(ProviderClient):
             if index >= len(workspaces):
                 return [], None
             path = f"/repositories/{quote(workspaces[index], safe='')}"
-            params = {"pagelen": api.PAGE_LENGTH, "page": before + 1, "sort": "full_name"}
+            params = {"pagelen": api.PAGE_LENGTH, "page": before + 1}
             body = READ.record(self._http.get(path, params=params))
             following = page_number(api.next_url(body))
             if following is not None:
