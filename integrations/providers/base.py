@@ -16,6 +16,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from integrations.errors import PermissionMissing, ProviderError
+
 T = TypeVar("T")
 
 
@@ -215,6 +217,13 @@ class ProviderClient(ABC):
     def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:
         """Have pushes sent to `url`, signed with `secret`; updates the webhook that already has this URL."""
 
+    def webhooks(self, full_name: str) -> list[RemoteWebhook]:  # noqa: ARG002
+        """The repository's webhooks, ours and others'; empty for a kind that does not list them here.
+
+        Raises PermissionMissing.
+        """
+        return []
+
     @abstractmethod
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
         """Remove a webhook. Raises PermissionMissing when it may be there and the credentials may not touch it."""
@@ -242,6 +251,20 @@ class ProviderClient(ABC):
     @abstractmethod
     def deploy_keys(self, full_name: str) -> list[RemoteKey]:
         """The repository's deploy keys, ours and others'."""
+
+    def obstacles(self, full_name: str, *, deploy_key: bool) -> list[ProviderError]:
+        """What stands in the way of a webhook and, with `deploy_key`, of a deploy key, as far as it shows beforehand.
+
+        Each says in words what is missing and what to do about it. Nothing is changed at the provider. Raises
+        ProviderError for what is about neither, such as a repository that is not there.
+        """
+        found: list[ProviderError] = []
+        for look in (self.webhooks, self.deploy_keys) if deploy_key else (self.webhooks,):
+            try:
+                look(full_name)
+            except PermissionMissing as error:
+                found.append(error)
+        return found
 
     @abstractmethod
     def deploy_key_fields(self, *, title: str, public_key: str) -> list[tuple[str, str]]:

@@ -132,14 +132,16 @@ class Gitea(ProviderClient):
             "active": True,
         }
         with self._needs(full_name, ADMIN):
-            for hook in self._all(hooks):
-                if _target(hook) == url:
-                    answer = self._http.patch(f"{hooks}/{_READ.text(hook, 'id')}", json=body)
-                    break
-            else:
+            ours = next((hook.id for hook in self.webhooks(full_name) if hook.url == url), None)
+            if ours is None:
                 answer = self._http.post(hooks, json={"type": "gitea", **body})
-        made = _READ.record(answer)
-        return RemoteWebhook(id=_READ.text(made, "id"), url=_target(made), active=made.get("active") is True)
+            else:
+                answer = self._http.patch(f"{hooks}/{ours}", json=body)
+        return _webhook(_READ.record(answer))
+
+    def webhooks(self, full_name: str) -> list[RemoteWebhook]:
+        with self._needs(full_name, ADMIN):
+            return [_webhook(item) for item in self._all(f"{_path(full_name)}/hooks")]
 
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
         with suppress(NotFoundAtProvider), self._needs(full_name, ADMIN):
@@ -312,9 +314,13 @@ def _commit(item: Mapping[str, Any], key: str) -> str:
     return _READ.text(item, "commit", key)
 
 
-def _target(hook: Mapping[str, Any]) -> str:
+def _webhook(hook: Mapping[str, Any]) -> RemoteWebhook:
     config = hook.get("config")
-    return str(config.get("url") or "") if isinstance(config, dict) else ""
+    return RemoteWebhook(
+        id=_READ.text(hook, "id"),
+        url=str(config.get("url") or "") if isinstance(config, dict) else "",
+        active=hook.get("active") is True,
+    )
 
 
 def _name_is_taken(error: ProviderRefused) -> bool:

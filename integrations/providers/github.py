@@ -14,10 +14,11 @@ from integrations.errors import (
     KeyInUse,
     NotFoundAtProvider,
     PermissionMissing,
+    ProviderError,
     ProviderRefused,
     WebhookLimitReached,
 )
-from integrations.http import Answer, HttpClient
+from integrations.http import HttpClient
 from integrations.providers.answers import Reader, are_commits, known_fingerprint, matching, page_number
 from integrations.providers.base import (
     CommitState,
@@ -33,7 +34,7 @@ from integrations.providers.base import (
     fingerprint,
     networks,
 )
-from integrations.providers.github_errors import explain
+from integrations.providers.github_errors import deploy_keys_disabled, explain
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import check_full_name
 
@@ -146,18 +147,23 @@ class GitHub(ProviderClient):
         config = {"url": url, "content_type": "json", "secret": secret, "insecure_ssl": "0"}
         body = {"config": config, "events": EVENTS, "active": True}
         with self._needs(full_name, WEBHOOKS):
-            ours = self._find_webhook(hooks, url)
+            ours = self._find_webhook(full_name, url)
             if ours is None:
                 try:
-                    return _webhook(self._http.post(hooks, json={"name": "web", **body}))
+                    return _webhook(_READ.record(self._http.post(hooks, json={"name": "web", **body})))
                 except WebhookLimitReached:
                     raise
                 except ProviderRefused:
                     # An earlier call may have made it and died before it could say so.
-                    ours = self._find_webhook(hooks, url)
+                    ours = self._find_webhook(full_name, url)
                     if ours is None:
                         raise
-            return _webhook(self._http.patch(f"{hooks}/{ours}", json=body))
+            return _webhook(_READ.record(self._http.patch(f"{hooks}/{ours}", json=body)))
+
+    def webhooks(self, full_name: str) -> list[RemoteWebhook]:
+        with self._needs(full_name, WEBHOOKS):
+            pages = self._http.pages(f"{_path(full_name)}/hooks", params={"per_page": PER_PAGE})
+            return [_webhook(item) for body in pages for item in _READ.records(body)]
 
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
         self._remove(full_name, f"{_path(full_name)}/hooks/{_READ.number(id)}", WEBHOOKS)
@@ -204,6 +210,16 @@ class GitHub(ProviderClient):
                 for body in self._http.pages(f"{_path(full_name)}/keys", params={"per_page": PER_PAGE})
                 for item in _READ.records(body)
             ]
+
+    def obstacles(self, full_name: str, *, deploy_key: bool) -> list[ProviderError]:
+        found = super().obstacles(full_name, deploy_key=deploy_key)
+        if deploy_key:
+            # https://docs.github.com/en/rest/orgs/orgs#get-an-organization; GitHub tells it to some members only.
+            with suppress(NotFoundAtProvider, PermissionMissing):  # a person's repository has no organization
+                owner = _READ.record(self._http.get(f"/orgs/{quote(full_name.partition('/')[0], safe='')}"))
+                if owner.get("deploy_keys_enabled_for_repositories") is False:
+                    found.append(deploy_keys_disabled())
+        return found
 
     def deploy_key_fields(self, *, title: str, public_key: str) -> list[tuple[str, str]]:
         return [("Title", title), ("Key", public_key), ("Allow write access", "No, leave it unticked")]
@@ -316,17 +332,13 @@ class GitHub(ProviderClient):
                 self._http.get(listing, params={"per_page": 1})
             raise
 
+    def _find_webhook(self, full_name: str, url: str) -> str | None:
+        return next((hook.id for hook in self.webhooks(full_name) if hook.url == url), None)
+
     def _remove(self, full_name: str, path: str, permission: str) -> None:
         # Gone with its repository is gone as well.
         with suppress(NotFoundAtProvider), self._one_of(full_name, path.rpartition("/")[0], permission):
             self._http.delete(path)
-
-    def _find_webhook(self, hooks: str, url: str) -> str | None:
-        for body in self._http.pages(hooks, params={"per_page": PER_PAGE}):
-            for hook in _READ.records(body):
-                if isinstance(hook.get("config"), dict) and hook["config"].get("url") == url:
-                    return _READ.text(hook, "id")
-        return None
 
 
 class GitHubEnterprise(GitHub):
@@ -368,8 +380,7 @@ def _path(full_name: str) -> str:
     return f"/repos/{quote(_checked(full_name), safe='/')}"
 
 
-def _webhook(answer: Answer) -> RemoteWebhook:
-    hook = _READ.record(answer)
+def _webhook(hook: Mapping[str, Any]) -> RemoteWebhook:
     config = hook.get("config")
     return RemoteWebhook(
         id=_READ.text(hook, "id"),

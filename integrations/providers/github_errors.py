@@ -40,6 +40,18 @@ def explain(answer: Answer) -> ProviderError | None:
     return None
 
 
+def deploy_keys_disabled() -> PermissionMissing:
+    """The organization forbids deploy keys, as new ones do until an owner allows them.
+
+    https://docs.github.com/en/organizations/managing-organization-settings/restricting-deploy-keys-in-your-organization
+    """
+    return PermissionMissing(
+        "The organization does not allow deploy keys.",
+        missing=["Deploy keys in the organization's settings"],
+        remedy="An owner of the organization can allow them under Settings > Deploy keys; or use zip download.",
+    )
+
+
 def _limit(answer: Answer, words: str) -> ProviderRateLimited | None:
     exhausted = answer.headers.get("X-RateLimit-Remaining") == "0"
     told = retry_after(answer)
@@ -104,13 +116,7 @@ def _validation(words: str) -> ProviderError | None:
             remedy="A deploy key belongs to one repository only: remove it there, or rotate this integration's key.",
         )
     if "deploy keys are disabled" in words:
-        # New organizations disallow deploy keys: https://docs.github.com/en/organizations/
-        # managing-organization-settings/restricting-deploy-keys-in-your-organization
-        return PermissionMissing(
-            "The organization does not allow deploy keys.",
-            missing=["Deploy keys in the organization's settings"],
-            remedy="An owner of the organization can allow them under Settings > Deploy keys; or use zip download.",
-        )
+        return deploy_keys_disabled()
     if "cannot have more than" in words and "hooks" in words:
         return WebhookLimitReached(
             "The repository has as many webhooks for pushes as GitHub allows (20).",

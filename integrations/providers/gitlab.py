@@ -167,7 +167,7 @@ class GitLab(ProviderClient):
             **({"signing_token": secret, "token": ""} if signing else {"token": secret}),
         }
         with self._needs(full_name, MAINTAINER):
-            ours = self._find_webhook(hooks, url)
+            ours = next((hook for hook in self._listed_webhooks(hooks) if hook.get("url") == url), None)
             if ours is not None and ours.get("signing_token_present") is True and not signing:
                 # It would go on signing with a secret that nobody knows any more.
                 self._http.delete(f"{hooks}/{_READ.text(ours, 'id')}")
@@ -182,12 +182,11 @@ class GitLab(ProviderClient):
                     "This GitLab did not take the signing token, and would send webhooks unsigned.",
                     remedy="An administrator can enable the feature flag webhook_signing_token.",
                 )
-        return RemoteWebhook(
-            id=_READ.text(hook, "id"),
-            url=str(hook.get("url") or ""),
-            # https://docs.gitlab.com/user/project/integrations/webhooks/#auto-disabled-webhooks
-            active=hook.get("alert_status", "executable") == "executable",
-        )
+        return _webhook(hook)
+
+    def webhooks(self, full_name: str) -> list[RemoteWebhook]:
+        with self._needs(full_name, MAINTAINER):
+            return [_webhook(item) for item in self._listed_webhooks(f"{_path(full_name)}/hooks")]
 
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
         with suppress(NotFoundAtProvider), self._needs(full_name, MAINTAINER):
@@ -338,12 +337,9 @@ class GitLab(ProviderClient):
             self._project(full_name)
             raise
 
-    def _find_webhook(self, hooks: str, url: str) -> dict[str, Any] | None:
+    def _listed_webhooks(self, hooks: str) -> Iterator[dict[str, Any]]:
         for body in self._http.pages(hooks, params={"per_page": PER_PAGE}):
-            for hook in _READ.records(body):
-                if hook.get("url") == url:
-                    return hook
-        return None
+            yield from _READ.records(body)
 
 
 def _checked(full_name: str) -> str:
@@ -371,3 +367,12 @@ def _described(remote: GitLab, body: Mapping[str, Any]) -> RemoteRepository:
 
 def _commit(item: Mapping[str, Any]) -> str:
     return _READ.text(item, "commit", "id")
+
+
+def _webhook(hook: Mapping[str, Any]) -> RemoteWebhook:
+    return RemoteWebhook(
+        id=_READ.text(hook, "id"),
+        url=str(hook.get("url") or ""),
+        # https://docs.gitlab.com/user/project/integrations/webhooks/#auto-disabled-webhooks
+        active=hook.get("alert_status", "executable") == "executable",
+    )

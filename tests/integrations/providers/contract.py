@@ -154,6 +154,25 @@ class ProviderContract:
         remote.remove_webhook(REPOSITORY, hook.id)
         assert not fake.hooks
 
+    def test_webhooks_are_listed_where_they_are_at_all(self, remote: ProviderClient):
+        hook = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
+        assert remote.webhooks(REPOSITORY) in ([hook], [])
+
+    def test_nothing_stands_in_the_way_of_an_administrator(self, remote: ProviderClient, fake: FakeProvider):
+        assert remote.obstacles(REPOSITORY, deploy_key=True) == []
+        assert {call.request.method for call in fake.mock.calls} == {"GET"}
+
+    def test_what_stands_in_the_way_is_told_beforehand(self, remote: ProviderClient, fake: FakeProvider):
+        fake.forbid_administration()
+        found = remote.obstacles(REPOSITORY, deploy_key=True)
+        assert found
+        assert all(str(each) and each.remedy for each in found)
+        assert {call.request.method for call in fake.mock.calls} == {"GET"}
+
+    def test_obstacles_of_a_repository_that_is_not_there_are_none_of_permissions(self, remote: ProviderClient):
+        with pytest.raises(NotFoundAtProvider):
+            remote.obstacles("acme/nothing", deploy_key=True)
+
     def test_a_ping_is_sent_where_the_provider_has_one(self, remote: ProviderClient, fake: FakeProvider):
         hook = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
         assert remote.ping_webhook(REPOSITORY, hook.id) is fake.sends_pings

@@ -30,6 +30,7 @@ READS: dict[str, Call] = {
     "repository": lambda remote, hook, key: remote.repository(REPOSITORY),
     "refs": lambda remote, hook, key: remote.refs(REPOSITORY),
     "head": lambda remote, hook, key: remote.head(REPOSITORY, "refs/heads/main"),
+    "webhooks": lambda remote, hook, key: remote.webhooks(REPOSITORY),
     "deploy_keys": lambda remote, hook, key: remote.deploy_keys(REPOSITORY),
     "recent_deliveries": lambda remote, hook, key: remote.recent_deliveries(REPOSITORY, hook),
     "changed_files": lambda remote, hook, key: remote.changed_files(REPOSITORY, BEFORE, COMMIT),

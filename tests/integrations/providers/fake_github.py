@@ -39,6 +39,7 @@ class FakeGitHub(FakeProvider):
     web = "https://github.com"
     scopes: str | None = "repo"
     """The X-OAuth-Scopes header; None for a fine-grained token."""
+    organization: dict[str, Any] = {"login": "acme", "deploy_keys_enabled_for_repositories": True}
     may_administrate = True
     admin = True
     hook_limit = 20
@@ -56,6 +57,7 @@ class FakeGitHub(FakeProvider):
         )
         self._serve("GET", re.escape(f"{self.api}/user/repos"), lambda _: reply(200, [self.repository()]))
         self._serve("GET", re.escape(f"{self.api}/meta"), lambda _: reply(200, self.meta))
+        self._serve("GET", re.escape(f"{self.api}/orgs/acme"), lambda _: reply(200, self.organization))
         self._serve("GET", repo, lambda _: reply(200, self.repository()))
         self._serve("GET", f"{repo}/branches", lambda _: reply(200, [self._ref("main"), self._ref("release/1")]))
         self._serve("GET", f"{repo}/tags", lambda _: reply(200, [self._ref("v1")]))

@@ -1,3 +1,4 @@
+import re
 import time
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -132,6 +133,46 @@ def test_an_organization_without_deploy_keys_says_who_can_change_it(remote: GitH
     with pytest.raises(PermissionMissing, match="does not allow deploy keys") as caught:
         remote.add_deploy_key(REPOSITORY, title="Sluice", public_key=PUBLIC_KEY)
     assert "owner of the organization" in caught.value.remedy
+
+
+def test_an_organization_without_deploy_keys_is_told_before_anything_is_tried(remote: GitHub, fake: FakeGitHub):
+    fake.organization = {"login": "acme", "deploy_keys_enabled_for_repositories": False}
+    (obstacle,) = remote.obstacles(REPOSITORY, deploy_key=True)
+    assert "owner of the organization" in obstacle.remedy
+    assert remote.obstacles(REPOSITORY, deploy_key=False) == []
+
+
+@pytest.mark.parametrize("answer", [reply(200, {"login": "acme"}), reply(404, {}), reply(403, {"message": "No"})])
+def test_an_organization_that_does_not_tell_is_no_obstacle(remote: GitHub, fake: FakeGitHub, answer):
+    fake.mock.replace(
+        responses.CallbackResponse("GET", re.compile(r"^https://api\.github\.com/orgs/acme(\?.*)?$"), lambda _: answer)
+    )
+    assert remote.obstacles(REPOSITORY, deploy_key=True) == []
+
+
+def test_both_obstacles_of_a_token_that_may_only_read_are_told(remote: GitHub, fake: FakeGitHub):
+    fake.forbid_administration()
+    found = [
+        each.missing for each in remote.obstacles(REPOSITORY, deploy_key=True) if isinstance(each, PermissionMissing)
+    ]
+    assert found == [("Webhooks: read and write",), ("Administration: read and write",)]
+
+
+def test_all_pages_of_branches_are_read(remote: GitHub, fake: FakeGitHub):
+    url = f"{fake.api}/repos/{REPOSITORY}/branches"
+    fake.mock.reset()
+    fake.mock.get(f"{fake.api}/repos/{REPOSITORY}/tags", json=[])
+    for page in (1, 2, 3):
+        link = {"Link": f'<{url}?per_page=100&page={page + 1}>; rel="next"'} if page < 3 else {}
+        match = [responses.matchers.query_param_matcher({"per_page": "100", **({"page": page} if page > 1 else {})})]
+        fake.mock.get(url, json=[fake._ref(f"b{page}")], headers=link, match=match)
+    assert [ref.name for ref in remote.refs(REPOSITORY)] == ["b1", "b2", "b3"]
+
+
+def test_what_is_no_commit_is_not_taken_for_the_head(remote: GitHub, fake: FakeGitHub):
+    fake._always((200, {}, "main"))
+    with pytest.raises(UnexpectedAnswer):
+        remote.head(REPOSITORY, "refs/heads/main")
 
 
 def test_a_token_whose_owner_is_no_admin_is_told_so(remote: GitHub, fake: FakeGitHub):
