@@ -19,3 +19,11 @@ def optional(name: str, default: str = "") -> str:
 def integer(name: str, default: int) -> int:
     """The variable as a number, or the default if it is missing or empty. Raises ValueError for anything else."""
     return int(optional(name, str(default)))
+
+
+def boolean(name: str, *, default: bool) -> bool:
+    """The variable as true or false, or the default if it is missing or empty. Raises ValueError for anything else."""
+    value = optional(name, str(default)).lower()
+    if value not in ("true", "false"):
+        raise ValueError(f"The environment variable {name} is neither true nor false")
+    return value == "true"

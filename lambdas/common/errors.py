@@ -9,6 +9,7 @@
     ├── TemporaryFailure          trying again may help; may say when
     └── PermanentFailure          only a person can help; the message says how
         └── BadCredentials        the provider does not take our token (any more)
+    NotWanted                     an accepted delivery changes nothing that counts, as turned out on the way
     InvalidName                   a name that must not become a path or an object key
 
 Messages are for people and are shown in the panel: they carry no secrets.
@@ -65,6 +66,10 @@ class PermanentFailure(FetchError):
 
 class BadCredentials(PermanentFailure):
     """The provider does not accept the token. A newer one may have been stored since ours was read."""
+
+
+class NotWanted(Exception):
+    """The commit is not stored, as it changes no file that counts. The message says which would."""
 
 
 class InvalidName(ValueError):

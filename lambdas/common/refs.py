@@ -1,8 +1,8 @@
 """Git refs, and the globs that say which of them are mirrored.
 
-A glob matches the short names of branches, or, with the prefix `tags:`, of tags. `*` matches any characters but `/`,
-`**` matches any characters, `?` matches one character but `/`; everything else stands for itself. So `release/*` takes
-`release/1` and not `release/1/hotfix`, `**` takes every branch and `tags:v*` the tags that start with a v.
+A glob (see `lambdas.common.globs`) matches the short names of branches, or, with the prefix `tags:`, of tags. So
+`release/*` takes `release/1` and not `release/1/hotfix`, `**` takes every branch and `tags:v*` the tags that start with
+a v.
 """
 
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lambdas.common.errors import InvalidName
+from lambdas.common.globs import compile_glob, quoted
 
 BRANCH_PREFIX, TAG_PREFIX = "refs/heads/", "refs/tags/"
 MAX_REF_BYTES = 512
@@ -63,12 +64,6 @@ def _check(full: str, name: str) -> None:
         raise InvalidName(f"{full[:100]!r} is not a valid ref name")
 
 
-def _compile(glob: str) -> re.Pattern[str]:
-    pieces = re.split(r"(\*\*+|\*|\?)", glob)
-    wild = {"*": "[^/]*", "?": "[^/]", "": ""}
-    return re.compile("".join(".*" if p.startswith("**") else wild.get(p, re.escape(p)) for p in pieces))
-
-
 @dataclass(frozen=True)
 class RefPatterns:
     """The refs that an integration mirrors. Make one with `parse`."""
@@ -91,10 +86,10 @@ class RefPatterns:
             return False
         tags = ref.kind is RefKind.TAG
         return any(
-            _compile(glob.removeprefix(_TAGS)).fullmatch(ref.name)
+            compile_glob(glob.removeprefix(_TAGS)).fullmatch(ref.name)
             for glob in self.globs
             if glob.startswith(_TAGS) == tags
         )
 
     def __str__(self) -> str:
-        return ", ".join(self.globs)
+        return quoted(self.globs)

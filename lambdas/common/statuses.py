@@ -4,7 +4,10 @@ from enum import StrEnum
 
 
 class DeliveryStatus(StrEnum):
-    """received -> queued -> fetching -> stored | failed | superseded; `retrying` between two attempts."""
+    """received -> queued -> fetching -> stored | failed | superseded | ignored; `retrying` between two attempts.
+
+    What is not wanted is `ignored` at once, or by the worker where only a look at the files can tell.
+    """
 
     RECEIVED = "received"
     QUEUED = "queued"

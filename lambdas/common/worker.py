@@ -1,4 +1,4 @@
-"""A batch of messages from a FIFO queue: each ends as stored, superseded, failed, or is tried again later.
+"""A batch of messages from a FIFO queue: each ends as stored, superseded, ignored, failed, or is tried again later.
 
 Only the newest push of a ref is fetched. Messages of one group stay in order: once one of them fails, those behind it
 are handed back too. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lambdas.common import log
 from lambdas.common.artifacts import Artifact, StoredArtifact
 from lambdas.common.deliveries import DeliveryTable, Head, Item, timestamp
-from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
+from lambdas.common.errors import FetchError, NotWanted, PermanentFailure, TemporaryFailure
 from lambdas.common.keys import artifact_key
 from lambdas.common.queue import FetchRequest
 from lambdas.common.refs import Ref
@@ -46,6 +46,8 @@ class Job:
     artifact: Artifact
     deadline: float
     """On time.monotonic(): stop before it, so that the failure can still be written down."""
+    check_paths: bool = False
+    """Whether the receiver could not tell which files the push changes, and so left it to the worker to look."""
 
     def check_time(self) -> None:
         """Raise TemporaryFailure once the deadline has passed."""
@@ -54,7 +56,7 @@ class Job:
 
 
 Fetch = Callable[[Job], StoredArtifact]
-"""Fetches a job's commit and stores it. Raises FetchError, or botocore's errors."""
+"""Fetches a job's commit and stores it. Raises FetchError, NotWanted, or botocore's errors."""
 
 
 @dataclass(frozen=True)
@@ -151,10 +153,15 @@ def _attempt(
     worker.table.advance_head(request.repository, request.ref, mine)
     started, at = time.monotonic(), timestamp()
     try:
-        stored = worker.fetch(Job(request, _artifact(worker, request, item, head), deadline))
+        artifact = _artifact(worker, request, item, head)
+        stored = worker.fetch(Job(request, artifact, deadline, check_paths=item.get("check_paths") is True))
         worker.table.remember_artifact(
             request.repository, request.ref, version_id=stored.version_id, content_digest=stored.content_digest
         )
+    except NotWanted as decision:
+        attempt = {"at": at, "duration_ms": _since(started), "error": ""}
+        _ignored(worker, request, str(decision), attempt)
+        return True
     except Exception as error:  # noqa: BLE001 - written down as this delivery's failure, and tried again
         failure = _as_failure(error)
         attempt = {"at": at, "duration_ms": _since(started), "error": str(failure)}
@@ -204,6 +211,13 @@ def _stored(worker: Worker, request: FetchRequest, stored: StoredArtifact, attem
         content_digest=stored.content_digest,
     )
     log.info("delivery_stored", delivery=request.delivery, key=stored.key, version=stored.version_id, **attempt)
+
+
+def _ignored(worker: Worker, request: FetchRequest, reason: str, attempt: Mapping[str, object]) -> None:
+    worker.table.move(
+        request.delivery, DeliveryStatus.IGNORED, when={DeliveryStatus.FETCHING}, attempt=attempt, reason=reason
+    )
+    log.info("delivery_ignored", delivery=request.delivery, reason=reason)
 
 
 def _failed(

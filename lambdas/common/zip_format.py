@@ -1,7 +1,7 @@
 """Records of the zip format, as bytes. APPNOTE.TXT 6.3: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT"""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 LOCAL, CENTRAL, DESCRIPTOR = b"PK\x03\x04", b"PK\x01\x02", b"PK\x07\x08"
@@ -38,6 +38,40 @@ class CentralEntry:
     name: bytes
     extra: bytes = b""
     comment: bytes = b""
+
+    @classmethod
+    def read(cls, take: Callable[[int], bytes]) -> "CentralEntry":
+        """Read one from `take`, which returns as many bytes as it is asked for. Raises ValueError."""
+        values = CENTRAL_HEADER.unpack(take(CENTRAL_HEADER.size))
+        (signature, made_by, needed, flags, method, time, date, crc, packed, size, name_length, extra_length) = values[
+            :12
+        ]
+        comment_length, _, internal, external, offset = values[12:]
+        if signature != CENTRAL:
+            raise ValueError("a header of the directory is missing")
+        name = take(name_length)
+        extra, wide = without_zip64(take(extra_length))
+        comment = take(comment_length)
+        # The zip64 extra holds, in this order, only the values that do not fit.
+        numbers = iter(struct.unpack(f"<{len(wide) // 8}Q", wide[: len(wide) // 8 * 8]))
+        size, packed, offset = (next(numbers, -1) if value == MAX32 else value for value in (size, packed, offset))
+        return cls(
+            made_by,
+            needed,
+            flags,
+            method,
+            time,
+            date,
+            crc,
+            packed,
+            size,
+            internal,
+            external,
+            offset,
+            name,
+            extra,
+            comment,
+        )
 
     @property
     def unix_mode(self) -> int:

@@ -96,7 +96,7 @@ def write_zip(
         record = entry.pack()
         write(record)
         position += len(record)
-    write(end_records(directory, size=position - start, offset=start, comment=commit.encode()))
+    write(end_records(directory, size=position - start, offset=start, comment=b""))
     return Written([ContentEntry(e.name, e.unix_mode, e.crc, e.size) for e in directory], submodules)
 
 

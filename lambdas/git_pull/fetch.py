@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from lambdas.common import log
 from lambdas.common.artifacts import ArtifactWriter, StoredArtifact, content_digest
+from lambdas.common.changes import require_wanted
 from lambdas.common.worker import Job
 from lambdas.git_pull import ssh
 from lambdas.git_pull.archive import write_zip
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def fetch(job: Job, *, settings: Settings, key: str, root: Path, s3: "S3Client", history: History) -> StoredArtifact:
     """Fetch the commit into a repository under `root`, and its tree into the output bucket.
 
-    Raises FetchError, or botocore's errors.
+    Raises FetchError, NotWanted, or botocore's errors.
     """
     ssh.trust_only(settings.ssh_known_hosts, root / "home")
     request = job.request
@@ -36,4 +37,5 @@ def fetch(job: Job, *, settings: Settings, key: str, root: Path, s3: "S3Client",
         written = write_zip(repository, request.commit, writer.write, check_time=job.check_time)
         if written.submodules:
             log.info("submodules_left_out", delivery=request.delivery, paths=written.submodules[:20])
+        require_wanted(job, settings.paths, s3, written.entries)
         return writer.finish(content_digest(written.entries))

@@ -1,8 +1,9 @@
 """The git pull's environment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lambdas.common.environment import integer, optional, required
+from lambdas.common.paths import PathFilter
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Settings:
     """Lines of a known_hosts file: the only host keys that are accepted."""
     queue_url: str
     max_receive_count: int
+    paths: PathFilter = field(default_factory=PathFilter)
+    """Asked where the webhook did not say which files the push changes."""
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -36,6 +39,7 @@ class Settings:
             ssh_known_hosts=optional("SSH_KNOWN_HOSTS"),
             queue_url=required("QUEUE_URL"),
             max_receive_count=integer("MAX_RECEIVE_COUNT", 5),
+            paths=PathFilter.parse(optional("PATHS"), optional("IGNORED_PATHS")),
         )
 
     def url(self, repository: str) -> str:

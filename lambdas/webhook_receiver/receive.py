@@ -8,7 +8,7 @@ import hashlib
 import ipaddress
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lambdas.common import log, queue
@@ -17,7 +17,7 @@ from lambdas.common.errors import BadSignature, BadSource, BodyTooLarge, Invalid
 from lambdas.common.keys import artifact_key
 from lambdas.common.payloads import FORMATS, PushEvent, WebhookFormat, WebhookRequest
 from lambdas.common.provider_secret import SecretReader
-from lambdas.common.refs import Ref
+from lambdas.common.refs import Ref, RefKind
 from lambdas.common.statuses import DeliveryStatus
 from lambdas.webhook_receiver.request import Request
 from lambdas.webhook_receiver.settings import Network, Settings
@@ -31,6 +31,8 @@ MAX_REJECTED_BODY = 2 * 1024
 REJECTED_RETENTION_DAYS = 7
 ASKED_AGAIN = frozenset({DeliveryStatus.FAILED, DeliveryStatus.IGNORED})
 """A delivery that ended so and is sent again was sent by a person, who has changed something since."""
+MAX_IGNORED = 50
+"""Changes of one push that are logged as ignored; who pushes thousands of refs is answered in time nevertheless."""
 METHODS = {"zipdl": "zip_download", "gitpull": "git_pull"}
 
 
@@ -72,10 +74,7 @@ def receive(receiver: Receiver, request: Request) -> Answer:
     if not webhook.changes:
         identity, reason = delivery_id(webhook, request), _why_nothing(webhook)
         return _ignore(receiver, request, webhook, None, identity=identity, reason=reason)
-    answers = [
-        _change(receiver, request, webhook, change, delivery_id(webhook, request, number))
-        for number, change in enumerate(webhook.changes, start=1)
-    ]
+    answers = _changes(receiver, request, webhook)
     return next((answer for answer in answers if answer.code == 202), answers[0])
 
 
@@ -128,21 +127,55 @@ def _why_not(settings: Settings, change: PushEvent, ref: Ref) -> str:
     if settings.repository and change.repository.lower() != settings.repository.lower():
         return f"This stack mirrors {settings.repository}, not {change.repository}"
     if not settings.refs.matches(ref):
-        return f"The {ref} is not among the mirrored refs: {settings.refs}"
+        return f"{ref.kind} `{ref.name}` matches none of {settings.refs}"
     if change.commit is None:
         return f"The {ref} was deleted; its artifacts are kept"
     try:
         artifact_key(change.repository, ref)
     except InvalidName as error:
         return str(error)
-    return ""
+    return _why_unneeded(settings, change, ref)
 
 
-def _change(receiver: Receiver, request: Request, webhook: WebhookRequest, change: PushEvent, identity: str) -> Answer:
-    reason = _why_not(receiver.settings, change, Ref.parse(change.ref))
-    if reason:
-        return _ignore(receiver, request, webhook, change, identity=identity, reason=reason)
-    item = _item(receiver, request, webhook, change) | {"id": identity, "status": DeliveryStatus.RECEIVED, "reason": ""}
+def _why_unneeded(settings: Settings, change: PushEvent, ref: Ref) -> str:
+    if ref.kind is RefKind.TAG:  # made on purpose, and often on a commit whose message a release tool wrote
+        return ""
+    if settings.skip_ci and change.skip_ci:
+        return "the commit's message says [skip ci] or [ci skip]"
+    return settings.paths.why_not(change.files) if change.files is not None else ""
+
+
+def _changes(receiver: Receiver, request: Request, webhook: WebhookRequest) -> list[Answer]:
+    settings, answers, ignored = receiver.settings, list[Answer](), 0
+    for number, change in enumerate(webhook.changes, start=1):
+        identity, ref = delivery_id(webhook, request, number), Ref.parse(change.ref)
+        reason = _why_not(settings, change, ref)
+        if not reason:
+            # Providers differ in how they write a name's case; an artifact has one key.
+            named = replace(change, repository=settings.repository or change.repository)
+            check_paths = bool(settings.paths) and change.files is None and ref.kind is RefKind.BRANCH
+            answers.append(_accept(receiver, request, webhook, named, identity, check_paths=check_paths))
+        elif ignored < MAX_IGNORED:
+            ignored += 1
+            answers.append(_ignore(receiver, request, webhook, change, identity=identity, reason=reason))
+    return answers
+
+
+def _accept(
+    receiver: Receiver,
+    request: Request,
+    webhook: WebhookRequest,
+    change: PushEvent,
+    identity: str,
+    *,
+    check_paths: bool,
+) -> Answer:
+    item = _item(receiver, request, webhook, change) | {
+        "id": identity,
+        "status": DeliveryStatus.RECEIVED,
+        "reason": "",
+        "check_paths": check_paths,
+    }
     if not receiver.table.create(item):
         known = receiver.table.get(identity) or item
         if known["status"] in ASKED_AGAIN and known.get("commit") == change.commit:

@@ -3,7 +3,8 @@
 import ipaddress
 from dataclasses import dataclass
 
-from lambdas.common.environment import integer, optional, required
+from lambdas.common.environment import boolean, integer, optional, required
+from lambdas.common.paths import PathFilter
 from lambdas.common.refs import RefPatterns
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -24,6 +25,9 @@ class Settings:
     """By the last part of the path: gitpull, zipdl."""
     allowed_ips: tuple[Network, ...]
     """Where requests may come from; empty: anywhere."""
+    paths: PathFilter
+    skip_ci: bool
+    """Whether commits that say [skip ci] or [ci skip] are ignored."""
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -41,4 +45,6 @@ class Settings:
                 for part in optional("ALLOWED_IPS").split(",")
                 if part.strip()
             ),
+            paths=PathFilter.parse(optional("PATHS"), optional("IGNORED_PATHS")),
+            skip_ci=boolean("SKIP_CI", default=True),
         )

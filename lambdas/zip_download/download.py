@@ -1,17 +1,20 @@
 """One HTTPS download: verified, bounded in time, and with credentials for the first host only."""
 
 import http.client
+import json
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from lambdas.common.errors import BadCredentials, FetchError, PermanentFailure, TemporaryFailure
-from lambdas.zip_download.sources import ArchiveRequest
+from lambdas.zip_download.sources import ArchiveRequest, basic
 
 TIMEOUT = 30
 """Seconds to connect, and between two reads."""
 MAX_REDIRECTS = 5
+MAX_TOKEN_ANSWER = 64 * 1024
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -26,6 +29,30 @@ def tls_context(ca_bundle: str) -> ssl.SSLContext:
     return context
 
 
+def authorized(request: ArchiveRequest, context: ssl.SSLContext) -> ArchiveRequest:
+    """The request with an access token in place of its OAuth consumer, if it has one.
+
+    Raises TemporaryFailure or PermanentFailure. A redirect is not followed: the consumer's secret is in the request.
+    """
+    consumer = request.consumer
+    if consumer is None:
+        return request
+    host = urlsplit(consumer.token_url).hostname or ""
+    headers = {"Content-Type": "application/x-www-form-urlencoded", **basic(consumer.key, consumer.secret)}
+    connection, response = _send("POST", consumer.token_url, headers, context, b"grant_type=client_credentials")
+    try:
+        if response.status in (400, 401, 403):
+            raise BadCredentials(f"{host} answered {response.status}: the OAuth consumer's key or secret is not valid")
+        _check_status(response, host, had_token=True)
+        with reading(host):
+            token = json.loads(response.read(MAX_TOKEN_ANSWER))["access_token"]
+    except (ValueError, KeyError, TypeError):
+        raise TemporaryFailure(f"{host} did not answer with an access token") from None
+    finally:
+        connection.close()
+    return replace(request, credentials={"Authorization": f"Bearer {token}"}, consumer=None)
+
+
 @contextmanager
 def open_archive(request: ArchiveRequest, context: ssl.SSLContext) -> Iterator[http.client.HTTPResponse]:
     """The response with the archive as its body, after redirects.
@@ -34,10 +61,10 @@ def open_archive(request: ArchiveRequest, context: ssl.SSLContext) -> Iterator[h
     """
     url, origin = request.url, _origin(request.url)
     for _ in range(MAX_REDIRECTS + 1):
-        headers = {"User-Agent": "sluice", **request.headers}
+        headers = dict(request.headers)
         if _origin(url) == origin:
             headers |= request.credentials
-        connection, response = _get(url, headers, context)
+        connection, response = _send("GET", url, headers, context)
         try:
             if response.status not in _REDIRECTS:
                 _check_status(response, urlsplit(url).hostname or "", had_token=bool(request.credentials))
@@ -63,8 +90,8 @@ def reading(host: str) -> Iterator[None]:
         raise TemporaryFailure(f"The connection to {host} failed ({type(error).__name__})") from error
 
 
-def _get(
-    url: str, headers: Mapping[str, str], context: ssl.SSLContext
+def _send(
+    method: str, url: str, headers: Mapping[str, str], context: ssl.SSLContext, body: bytes | None = None
 ) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
@@ -73,7 +100,7 @@ def _get(
     try:
         with reading(parts.hostname):
             target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
-            connection.request("GET", target, headers=dict(headers))
+            connection.request(method, target, body, headers={"User-Agent": "sluice", **headers})
             return connection, connection.getresponse()
     except FetchError:
         connection.close()

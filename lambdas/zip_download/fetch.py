@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lambdas.common.artifacts import ArtifactWriter, StoredArtifact, content_digest
+from lambdas.common.changes import require_wanted
 from lambdas.common.errors import PermanentFailure
 from lambdas.common.provider_secret import ProviderSecret
+from lambdas.common.refs import TAG_PREFIX
 from lambdas.common.worker import Job
-from lambdas.zip_download.download import open_archive, reading
+from lambdas.zip_download.download import authorized, open_archive, reading
 from lambdas.zip_download.rewrite import strip_leading_folder
 from lambdas.zip_download.settings import Settings
 from lambdas.zip_download.sources import SOURCES
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 def fetch(
     job: Job, *, settings: Settings, secret: ProviderSecret, tls: ssl.SSLContext, s3: "S3Client"
 ) -> StoredArtifact:
-    """Stream the commit's zip into the output bucket. Raises FetchError, or botocore's errors."""
+    """Stream the commit's zip into the output bucket. Raises FetchError, NotWanted, or botocore's errors."""
     commit = job.request.commit
-    request = SOURCES[settings.provider_kind](settings.api_url, job.request.repository, commit, secret)
+    source = SOURCES[settings.provider_kind]
+    request = authorized(source(settings.api_url, job.request.repository, commit, secret), tls)
     host = urlsplit(request.url).hostname or ""
     with open_archive(request, tls) as response, ArtifactWriter(s3, job.artifact) as writer:
 
@@ -33,6 +36,9 @@ def fetch(
                 return response.read(size)
 
         rewritten = strip_leading_folder(read, writer.write)
-        if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", rewritten.comment) and rewritten.comment != commit:
-            raise PermanentFailure(f"{host} sent commit {rewritten.comment[:12]} in place of {commit[:12]}")
+        # Not every provider has git name the commit there; and an annotated tag's own id stands for another one's.
+        named = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", rewritten.comment)
+        if named and named[0] != commit and not job.request.ref.startswith(TAG_PREFIX):
+            raise PermanentFailure(f"{host} sent commit {named[0][:12]} in place of {commit[:12]}")
+        require_wanted(job, settings.paths, s3, rewritten.entries)
         return writer.finish(content_digest(rewritten.entries))

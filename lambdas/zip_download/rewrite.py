@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lambdas.common.artifacts import ContentEntry
+from lambdas.common.changes import content_of
 from lambdas.common.errors import PermanentFailure, TemporaryFailure
 from lambdas.common.zip_format import (
     CENTRAL,
-    CENTRAL_HEADER,
     DEFLATED,
     DESCRIPTOR,
     END,
@@ -36,7 +36,6 @@ from lambdas.common.zip_format import (
 )
 
 CHUNK = 256 * 1024
-_REGULAR = 0o100644
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +229,7 @@ class _Rewriter:
         entries: list[CentralEntry] = []
         self._directory_start = self._position
         while self._source.peek(4) == CENTRAL:
-            entry = self._central()
+            entry = CentralEntry.read(self._take)
             local = self._locals.pop(entry.offset, None)
             if local is None or local.name != entry.name:
                 raise PermanentFailure("The archive is damaged: its directory does not match its entries")
@@ -242,34 +241,6 @@ class _Rewriter:
         if self._locals:
             raise PermanentFailure("The archive is damaged: entries are missing from its directory")
         return entries
-
-    def _central(self) -> CentralEntry:
-        values = CENTRAL_HEADER.unpack(self._take(CENTRAL_HEADER.size))
-        (_, made_by, needed, flags, method, time, date, crc, packed, size, name_length, extra_length) = values[:12]
-        comment_length, _, internal, external, offset = values[12:]
-        name = self._take(name_length)
-        extra, wide = without_zip64(self._take(extra_length))
-        comment = self._take(comment_length)
-        # The zip64 extra holds, in this order, only the values that do not fit.
-        numbers = iter(struct.unpack(f"<{len(wide) // 8}Q", wide[: len(wide) // 8 * 8]))
-        size, packed, offset = (next(numbers, -1) if value == MAX32 else value for value in (size, packed, offset))
-        return CentralEntry(
-            made_by,
-            needed,
-            flags,
-            method,
-            time,
-            date,
-            crc,
-            packed,
-            size,
-            internal,
-            external,
-            offset,
-            name,
-            extra,
-            comment,
-        )
 
     def _end(self, entries: list[CentralEntry]) -> str:
         if self._source.peek(4) == END64:
@@ -291,11 +262,7 @@ class _Rewriter:
         packed = max(1, sum(entry.compressed for entry in entries))
         if unpacked > self._limits.unpacked_bytes or (unpacked > 1024**3 and unpacked / packed > self._limits.ratio):
             raise PermanentFailure(f"The archive unpacks to {unpacked // 1024**2} MB, which is more than is allowed")
-        return [
-            ContentEntry(entry.name, entry.unix_mode or _REGULAR, entry.crc, entry.size)
-            for entry in entries
-            if not entry.is_directory
-        ]
+        return content_of(entries)
 
 
 def strip_leading_folder(

@@ -1,8 +1,9 @@
 """The zip download's environment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lambdas.common.environment import integer, optional, required
+from lambdas.common.paths import PathFilter
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Settings:
     output_bucket: str
     queue_url: str
     max_receive_count: int
+    paths: PathFilter = field(default_factory=PathFilter)
+    """Asked where the webhook did not say which files the push changes."""
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -32,4 +35,5 @@ class Settings:
             output_bucket=required("OUTPUT_BUCKET"),
             queue_url=required("QUEUE_URL"),
             max_receive_count=integer("MAX_RECEIVE_COUNT", 5),
+            paths=PathFilter.parse(optional("PATHS"), optional("IGNORED_PATHS")),
         )

@@ -157,14 +157,14 @@ def test_workers_know_which_attempt_is_the_last(template: dict[str, Any]) -> Non
 
 
 def environment_names(folder: Path) -> set[str]:
-    """What `required`, `optional` and `integer` are asked for below a folder."""
+    """What `required`, `optional`, `integer` and `boolean` are asked for below a folder."""
     names: set[str] = set()
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
-                and node.func.id in ("required", "optional", "integer")
+                and node.func.id in ("required", "optional", "integer", "boolean")
                 and isinstance(node.args[0], ast.Constant)
             ):
                 names.add(str(node.args[0].value))

@@ -15,7 +15,7 @@ from tests.lambdas.conftest import BUCKET, HostedRepository, make_job
 
 
 @pytest.fixture
-def settings(hosted: HostedRepository) -> Settings:
+def stack_settings(hosted: HostedRepository) -> Settings:
     return Settings(
         deliveries_table="deliveries",
         output_bucket=BUCKET,
@@ -35,13 +35,13 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "sluice"
 
 
-def history_of(settings: Settings, root: Path) -> History:
-    return History(boto3.client("s3"), settings.cache_bucket, root / "git")
+def history_of(stack_settings: Settings, root: Path) -> History:
+    return History(boto3.client("s3"), stack_settings.cache_bucket, root / "git")
 
 
 def fetch(
     hosted: HostedRepository,
-    settings: Settings,
+    stack_settings: Settings,
     root: Path,
     *,
     commit: str = "",
@@ -51,11 +51,11 @@ def fetch(
     job = make_job(hosted.full_name, commit or hosted.work.head(), ref=ref)
     return git_pull.fetch(
         job,
-        settings=settings,
+        settings=stack_settings,
         key=key or hosted.key.private_key,
         root=root,
         s3=boto3.client("s3"),
-        history=history_of(settings, root),
+        history=history_of(stack_settings, root),
     )
 
 

@@ -16,9 +16,9 @@ CACHE = "histories-of-acme"
 
 
 @pytest.fixture
-def cached(settings: Settings) -> Settings:
+def cached(stack_settings: Settings) -> Settings:
     boto3.client("s3").create_bucket(Bucket=CACHE, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    return replace(settings, cache_bucket=CACHE)
+    return replace(stack_settings, cache_bucket=CACHE)
 
 
 def test_a_cold_start_fetches_only_what_changed(
@@ -55,11 +55,11 @@ def test_a_damaged_copy_does_no_harm(
     assert unzipped(stored_object(stored.key)[0]) == tree_of(hosted)
 
 
-def test_a_bucket_that_is_gone_does_no_harm(hosted: HostedRepository, settings: Settings, root: Path) -> None:
-    settings = replace(settings, cache_bucket="gone-long-ago")
+def test_a_bucket_that_is_gone_does_no_harm(hosted: HostedRepository, stack_settings: Settings, root: Path) -> None:
+    stack_settings = replace(stack_settings, cache_bucket="gone-long-ago")
 
-    assert fetch(hosted, settings, root).reason == "Stored"
-    history_of(settings, root).keep()
+    assert fetch(hosted, stack_settings, root).reason == "Stored"
+    history_of(stack_settings, root).keep()
 
 
 def test_a_copy_is_written_again_only_after_it_has_grown(

@@ -111,17 +111,17 @@ def test_bodies_in_every_wrapping_are_read(post: Post, options: dict[str, bool])
         (
             github.push(ref="refs/heads/dev"),
             "push",
-            "The branch dev is not among the mirrored refs: main, release/*, tags:v*",
+            "branch `dev` matches none of `main`, `release/*`, `tags:v*`",
         ),
         (
             github.push(ref="refs/tags/1.0"),
             "push",
-            "The tag 1.0 is not among the mirrored refs: main, release/*, tags:v*",
+            "tag `1.0` matches none of `main`, `release/*`, `tags:v*`",
         ),
         (
             github.push(ref="refs/notes/x"),
             "push",
-            "The ref notes/x is not among the mirrored refs: main, release/*, tags:v*",
+            "ref `notes/x` matches none of `main`, `release/*`, `tags:v*`",
         ),
         (github.push(after=github.ZERO), "push", "The branch main was deleted; its artifacts are kept"),
         (github.push(repository="acme/other"), "push", "This stack mirrors acme/site, not acme/other"),
