@@ -10,7 +10,12 @@ from django.db.models import CharField
 
 from integrations.errors import InvalidValue
 from integrations.models import Delivery, DeliveryStatus, Integration, Method
-from integrations.services import webhooks
+from integrations.providers.base import ProviderClient
+from integrations.providers.registry import PROVIDERS
+from integrations.services import clients, webhooks
+from teams.errors import Refused
+from teams.models import Role, User
+from teams.services import audit, roles
 
 TEXTS = (
     "provider_delivery_id",
@@ -27,6 +32,8 @@ TEXTS = (
     "artifact_key",
     "artifact_version_id",
 )
+ANSWERED_ANEW = frozenset({DeliveryStatus.FAILED, DeliveryStatus.IGNORED, DeliveryStatus.REJECTED})
+"""What a receiver decides about once more when the provider sends it again."""
 
 
 def upsert_from_item(*, integration: Integration, item: Mapping[str, Any]) -> Delivery:
@@ -44,6 +51,46 @@ def upsert_from_item(*, integration: Integration, item: Mapping[str, Any]) -> De
     if delivery.status != DeliveryStatus.REJECTED:
         webhooks.mark_verified(integration=integration)
     return delivery
+
+
+def can_ask_provider(delivery: Delivery) -> bool:
+    """Whether `ask_provider` may succeed, as far as can be told without asking."""
+    return not _why_not_asked(delivery)
+
+
+def ask_provider(*, delivery: Delivery, actor: User) -> None:
+    """Have the provider send a delivery again; it comes through the webhook, and is decided about anew.
+
+    Raises Forbidden, Refused where the provider cannot, or does not have it any more, and ProviderError.
+    """
+    integration = delivery.integration
+    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    if reason := _why_not_asked(delivery):
+        raise Refused(reason, remedy="Push again, or send it again from the provider's own page.")
+    name, webhook = integration.repository.full_name, integration.webhook_remote_id
+    remote = clients.client(integration.repository.provider)
+    theirs = [
+        each for each in remote.recent_deliveries(name, webhook) if each.delivery_id == delivery.provider_delivery_id
+    ]
+    if not theirs or not remote.redeliver(name, webhook, theirs[0].id):
+        raise Refused(
+            f"{remote.label} does not have this delivery any more.", remedy="Push again, or check for pushes."
+        )
+    audit.record(actor=actor, team=integration.team, action="delivery.ask_provider", target=delivery)
+
+
+def _why_not_asked(delivery: Delivery) -> str:
+    integration = delivery.integration
+    kind = PROVIDERS.get(integration.repository.provider.kind)
+    if kind is None or kind.redeliver is ProviderClient.redeliver:
+        return "This provider sends nothing again when asked over its API."
+    if not integration.webhook_remote_id:
+        return "Sluice did not install this webhook, so it cannot ask for its deliveries."
+    if not delivery.provider_delivery_id:
+        return "The provider gave this delivery no id."
+    if delivery.status not in ANSWERED_ANEW:
+        return f"This delivery is {delivery.get_status_display().lower()}: sending it again would change nothing."
+    return ""
 
 
 def _store(integration: Integration, delivery_id: str, fields: dict[str, Any]) -> Delivery:

@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from integrations.errors import InvalidValue
 from integrations.models import Delivery, DeliveryStatus, Integration, WebhookState
 from integrations.services import deliveries
+from teams.errors import Forbidden, Refused
+from teams.models import AuditEntry, Role, Team, User
+from tests import factories
 from tests.factories import COMMIT
+from tests.integrations.providers.fake_github import FakeGitHub
 
 
 def item(**fields) -> dict:
@@ -146,3 +150,57 @@ def test_whatever_a_webhook_carries_can_be_stored(integration: Integration, text
     )
     row.refresh_from_db()
     assert "\x00" not in row.request_body
+
+
+THEIRS = "0b989ba4-242f-11e5-81e1-c7b6966d2516"
+
+
+@pytest.fixture
+def hooked(integration: Integration, github: FakeGitHub) -> Integration:
+    """Its webhook is at the provider, which still has two deliveries of it."""
+    github.hooks["7"] = {"url": "https://hook.example/zipdl"}
+    integration.webhook_remote_id = "7"
+    integration.save()
+    return integration
+
+
+@pytest.mark.parametrize("status", [DeliveryStatus.FAILED, DeliveryStatus.IGNORED, DeliveryStatus.REJECTED])
+def test_the_provider_is_asked_to_send_a_delivery_again(
+    hooked: Integration, github: FakeGitHub, admin: User, status: DeliveryStatus
+):
+    delivery = factories.make_delivery(integration=hooked, provider_delivery_id=THEIRS, status=status)
+    assert deliveries.can_ask_provider(delivery)
+    deliveries.ask_provider(delivery=delivery, actor=admin)
+    assert github.redelivered == ["12345678"]
+    assert AuditEntry.objects.get().action == "delivery.ask_provider"
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"status": DeliveryStatus.STORED}, "is stored"),
+        ({"provider_delivery_id": ""}, "no id"),
+        ({"provider_delivery_id": "of-last-month"}, "any more"),
+    ],
+)
+def test_what_the_provider_cannot_send_again_is_told(
+    hooked: Integration, github: FakeGitHub, admin: User, fields: dict, why: str
+):
+    fields = {"provider_delivery_id": THEIRS, "status": DeliveryStatus.FAILED, **fields}
+    delivery = factories.make_delivery(integration=hooked, **fields)
+    with pytest.raises(Refused, match=why):
+        deliveries.ask_provider(delivery=delivery, actor=admin)
+    assert github.redelivered == []
+
+
+def test_deliveries_of_a_webhook_added_by_hand_cannot_be_asked_for(integration: Integration, admin: User):
+    delivery = factories.make_delivery(integration=integration, status=DeliveryStatus.FAILED)
+    assert not deliveries.can_ask_provider(delivery)
+    with pytest.raises(Refused, match="did not install"):
+        deliveries.ask_provider(delivery=delivery, actor=admin)
+
+
+def test_a_viewer_asks_the_provider_for_nothing(hooked: Integration, team: Team):
+    delivery = factories.make_delivery(integration=hooked, provider_delivery_id=THEIRS, status=DeliveryStatus.FAILED)
+    with pytest.raises(Forbidden):
+        deliveries.ask_provider(delivery=delivery, actor=factories.make_user(team=team, role=Role.VIEWER))
