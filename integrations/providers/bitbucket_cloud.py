@@ -166,7 +166,7 @@ class BitbucketCloud(ProviderClient):
         hooks = f"{api.path(full_name)}/hooks"
         body = {"description": "Sluice", "url": url, "active": True, "secret": secret, "events": EVENTS}
         with self._needs(full_name, WEBHOOKS):
-            ours = self._find_webhook(hooks, url)
+            ours = self._find_webhook(full_name, url)
             if ours is None:
                 try:
                     return api.webhook(READ.record(self._http.post(hooks, json=body)))
@@ -174,10 +174,14 @@ class BitbucketCloud(ProviderClient):
                     raise
                 except ProviderRefused:
                     # An earlier call may have made it and died before it could say so.
-                    ours = self._find_webhook(hooks, url)
+                    ours = self._find_webhook(full_name, url)
                     if ours is None:
                         raise
             return api.webhook(READ.record(self._http.put(f"{hooks}/{api.uid(ours)}", json=body)))
+
+    def webhooks(self, full_name: str) -> list[RemoteWebhook]:
+        with self._needs(full_name, WEBHOOKS):
+            return [api.webhook(hook) for hook in api.values(self._http, f"{api.path(full_name)}/hooks")]
 
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
         self._remove(full_name, f"{api.path(full_name)}/hooks", api.uid(id), WEBHOOKS)
@@ -339,11 +343,8 @@ class BitbucketCloud(ProviderClient):
                 with self._needs(full_name, scope):
                     self._http.get(listing, params={"pagelen": 1})
 
-    def _find_webhook(self, hooks: str, url: str) -> str | None:
-        for hook in api.values(self._http, hooks):
-            if hook.get("url") == url:
-                return api.webhook(hook).id
-        return None
+    def _find_webhook(self, full_name: str, url: str) -> str | None:
+        return next((hook.id for hook in self.webhooks(full_name) if hook.url == url), None)
 
 
 def _lacking(full_name: str, scope: str) -> PermissionMissing:

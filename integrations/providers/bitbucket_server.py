@@ -160,9 +160,15 @@ class BitbucketServer(ProviderClient):
             "sslVerificationRequired": True,
         }
         with self._needs(full_name):
-            ours = self._find_webhook(hooks, url)
+            ours = next((hook.id for hook in self.webhooks(full_name) if hook.url == url), None)
             answer = self._http.post(hooks, json=body) if ours is None else self._http.put(f"{hooks}/{ours}", json=body)
         return _webhook(_READ.record(answer))
+
+    def webhooks(self, full_name: str) -> list[RemoteWebhook]:
+        # Those of the project are listed too, and cannot be changed from here.
+        with self._needs(full_name):
+            found = list(self._values(f"{_path(full_name)}/webhooks"))
+        return [_webhook(hook) for hook in found if hook.get("scopeType") != "project"]
 
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
         self._remove(full_name, f"{_path(full_name)}/webhooks", id)
@@ -314,13 +320,6 @@ class BitbucketServer(ProviderClient):
         # Gone with its repository is gone as well.
         with suppress(NotFoundAtProvider), self._needs(full_name):
             self._http.delete(f"{listing}/{_READ.number(id)}")
-
-    def _find_webhook(self, hooks: str, url: str) -> str | None:
-        for hook in self._values(hooks):
-            # Those of the project are listed too, and cannot be changed from here.
-            if hook.get("url") == url and hook.get("scopeType") != "project":
-                return _webhook(hook).id
-        return None
 
 
 def _parts(full_name: str) -> tuple[str, str]:
