@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from integrations.services import host_keys, providers
+from integrations.services import commit_statuses, host_keys, providers
 
 
 @shared_task
@@ -15,3 +15,9 @@ def check_providers() -> None:
 def check_host_keys() -> None:
     """Look at the SSH host keys that nobody looked at for a day."""
     host_keys.check_due()
+
+
+@shared_task
+def tell_commit_statuses() -> None:
+    """Show beside commits what became of them."""
+    commit_statuses.tell_due()

@@ -13,5 +13,10 @@ app.conf.beat_schedule = {
     "check-providers": {"task": "integrations.tasks.check_providers", "schedule": 600.0},
     "check-host-keys": {"task": "integrations.tasks.check_host_keys", "schedule": 600.0},
     "sync-deliveries": {"task": "deployers.tasks.sync_deliveries", "schedule": 5.0, "options": {"expires": 5}},
+    "commit-statuses": {
+        "task": "integrations.tasks.tell_commit_statuses",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "catch-up": {"task": "deployers.tasks.catch_up_missed_pushes", "schedule": 30.0, "options": {"expires": 30}},
 }
