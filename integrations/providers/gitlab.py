@@ -42,6 +42,7 @@ from lambdas.common.keys import check_full_name
 from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX
 
 PER_PAGE = 100  # https://docs.gitlab.com/api/rest/#pagination: the most that GitLab gives
+MOST_PAGES = 10
 EVENTS_PER_PAGE = 50  # each comes with its whole payload
 SIGNING = "whsec_"
 SHORTEST_SEARCH = 3  # characters; GitLab matches fewer with whole words only, so that we read on ourselves
@@ -126,8 +127,7 @@ class GitLab(ProviderClient):
         return [
             RemoteRef(name=_READ.text(item, "name"), ref=prefix + _READ.text(item, "name"), commit=_commit(item))
             for part, prefix in (("branches", BRANCH_PREFIX), ("tags", TAG_PREFIX))
-            for body in self._http.pages(f"{path}/repository/{part}", params={"per_page": PER_PAGE})
-            for item in _READ.records(body)
+            for item in self._all(f"{path}/repository/{part}")
         ]
 
     def head(self, full_name: str, ref: str) -> str | None:
@@ -167,7 +167,7 @@ class GitLab(ProviderClient):
             **({"signing_token": secret, "token": ""} if signing else {"token": secret}),
         }
         with self._needs(full_name, MAINTAINER):
-            ours = next((hook for hook in self._listed_webhooks(hooks) if hook.get("url") == url), None)
+            ours = next((hook for hook in self._all(hooks) if hook.get("url") == url), None)
             if ours is not None and ours.get("signing_token_present") is True and not signing:
                 # It would go on signing with a secret that nobody knows any more.
                 self._http.delete(f"{hooks}/{_READ.text(ours, 'id')}")
@@ -186,7 +186,7 @@ class GitLab(ProviderClient):
 
     def webhooks(self, full_name: str) -> list[RemoteWebhook]:
         with self._needs(full_name, MAINTAINER):
-            return [_webhook(item) for item in self._listed_webhooks(f"{_path(full_name)}/hooks")]
+            return [_webhook(item) for item in self._all(f"{_path(full_name)}/hooks")]
 
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
         with suppress(NotFoundAtProvider), self._needs(full_name, MAINTAINER):
@@ -236,8 +236,7 @@ class GitLab(ProviderClient):
         with self._needs(full_name, MAINTAINER):
             return [
                 RemoteKey(id=_READ.text(item, "id"), fingerprint=known_fingerprint(_READ.text(item, "key")))
-                for body in self._http.pages(f"{_path(full_name)}/deploy_keys", params={"per_page": PER_PAGE})
-                for item in _READ.records(body)
+                for item in self._all(f"{_path(full_name)}/deploy_keys")
             ]
 
     def deploy_key_fields(self, *, title: str, public_key: str) -> list[tuple[str, str]]:
@@ -308,6 +307,19 @@ class GitLab(ProviderClient):
     def webhook_networks(self) -> list[str] | None:
         return list(SAAS_NETWORKS) if urlsplit(self.web_url).hostname == "gitlab.com" else None
 
+    def _all(self, path: str) -> Iterator[dict[str, Any]]:
+        """A list's items, of at most MOST_PAGES pages.
+
+        Only the number of the next page is read from the Link header: behind a proxy its address may be another.
+        """
+        page: int | None = 1
+        for _ in range(MOST_PAGES):
+            answer = self._http.get(path, params={"per_page": PER_PAGE, "page": page})
+            yield from _READ.records(answer.json())
+            page = page_number(answer.next_url)
+            if page is None:
+                return
+
     def _project(self, full_name: str) -> Mapping[str, Any]:
         path = _path(full_name)
         try:
@@ -336,10 +348,6 @@ class GitLab(ProviderClient):
         except NotFoundAtProvider:
             self._project(full_name)
             raise
-
-    def _listed_webhooks(self, hooks: str) -> Iterator[dict[str, Any]]:
-        for body in self._http.pages(hooks, params={"per_page": PER_PAGE}):
-            yield from _READ.records(body)
 
 
 def _checked(full_name: str) -> str:

@@ -119,7 +119,10 @@ class FakeGitLab(FakeProvider):
         size, page = min(int(query.get("per_page", 20)), 100), int(query.get("page", 1))
         headers = {"X_Page": str(page), "X_Per_Page": str(size)}
         if page * size < len(items):
-            url = f"{request.url.partition('?')[0]}?{urlencode({**query, 'page': page + 1})}"
+            # As a server behind a proxy that ends TLS may write it.
+            url = (
+                request.url.partition("?")[0].replace("https:", "http:") + f"?{urlencode({**query, 'page': page + 1})}"
+            )
             headers |= {"X_Next_Page": str(page + 1), "Link": f'<{url}>; rel="next", <{url}>; rel="last"'}
         return reply(200, items[(page - 1) * size : page * size], **headers)
 

@@ -127,8 +127,14 @@ def test_a_limit_without_a_time_waits_a_minute(remote: GitLab, fake: FakeGitLab)
 def test_all_pages_of_branches_are_read(remote: GitLab, fake: FakeGitLab):
     fake.branches = [f"b{number}" for number in range(250)]
     assert [ref.name for ref in remote.refs(REPOSITORY)] == [*fake.branches, "v1"]
-    pages = [parse_qs(urlsplit(call.request.url).query).get("page", ["1"]) for call in fake.mock.calls]
+    pages = [parse_qs(urlsplit(call.request.url).query)["page"] for call in fake.mock.calls]
     assert pages == [["1"], ["2"], ["3"], ["1"]]
+    assert all(call.request.url.startswith("https://gitlab.com/") for call in fake.mock.calls)
+
+
+def test_a_list_without_end_is_read_for_a_thousand(remote: GitLab, fake: FakeGitLab):
+    fake.branches = [f"b{number}" for number in range(1100)]
+    assert len(remote.refs(REPOSITORY)) == 1001
 
 
 def test_all_pages_of_webhooks_are_searched_for_ours(remote: GitLab, fake: FakeGitLab):
