@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from deployers.services import catch_up, deliveries, refresh, ticks
+from deployers.services import allowlists, catch_up, deliveries, refresh, ticks
 
 
 @shared_task
@@ -34,3 +34,9 @@ def sync_integration(integration_id: str) -> None:
 def catch_up_missed_pushes() -> None:
     """Compare the refs of integrations that are due with what came."""
     catch_up.check_due()
+
+
+@shared_task
+def refresh_allowlists() -> None:
+    """Follow the networks that providers publish."""
+    allowlists.refresh_due()

@@ -13,6 +13,7 @@ app.conf.beat_schedule = {
     "check-providers": {"task": "integrations.tasks.check_providers", "schedule": 600.0},
     "check-host-keys": {"task": "integrations.tasks.check_host_keys", "schedule": 600.0},
     "sync-deliveries": {"task": "deployers.tasks.sync_deliveries", "schedule": 5.0, "options": {"expires": 5}},
+    "allowlists": {"task": "deployers.tasks.refresh_allowlists", "schedule": 300.0},
     "commit-statuses": {
         "task": "integrations.tasks.tell_commit_statuses",
         "schedule": 5.0,

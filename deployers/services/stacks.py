@@ -15,7 +15,7 @@ from teams.errors import Refused
 from teams.models import Role, User
 from teams.services import audit, roles
 
-__all__ = ["advance", "cancel", "delete", "provision", "retry"]
+__all__ = ["advance", "cancel", "delete", "follow_up", "provision", "retry"]
 
 BUCKET_CHOICES = ("keep", "purge")
 
@@ -26,7 +26,15 @@ def provision(*, integration: Integration, actor: User) -> Operation:
     return _apply(integration, actor, repair=False)
 
 
-def _apply(integration: Integration, actor: User, *, repair: bool) -> Operation:
+def follow_up(*, integration: Integration, reason: str) -> Operation:
+    """Bring the stack up to date because something changed that nobody here did; `reason` goes into the audit log.
+
+    Raises StackBusy.
+    """
+    return _apply(integration, None, repair=False, reason=reason)
+
+
+def _apply(integration: Integration, actor: User | None, *, repair: bool, reason: str = "") -> Operation:
     kind = catalog.KINDS[StackKind.GIT]
     with transaction.atomic():
         _lock(integration)
@@ -52,7 +60,7 @@ def _apply(integration: Integration, actor: User, *, repair: bool) -> Operation:
             team=integration.team,
             action="integration.provision",
             target=integration,
-            changes={"operation": str(operation.pk), "kind": operation.kind},
+            changes={"operation": str(operation.pk), "kind": operation.kind} | ({"reason": reason} if reason else {}),
         )
     return operation
 
@@ -101,7 +109,7 @@ def _busy(active: Operation | None) -> StackBusy:
 
 
 def _start(
-    integration: Integration, actor: User, *, stack: Stack | None, kind: OperationKind, options: dict[str, Any]
+    integration: Integration, actor: User | None, *, stack: Stack | None, kind: OperationKind, options: dict[str, Any]
 ) -> Operation:
     try:
         with transaction.atomic():

@@ -220,6 +220,8 @@ def stack_parameters(work: Work) -> dict[str, str]:
     provider = integration.repository.provider
     client = clients.client(provider)
     credentials = client.archive_credentials()
+    networks = provider.webhook_networks if integration.restrict_source_ips else []
+    work.options["networks"] = networks
     source = catalog.GitSource(
         provider_kind=provider.kind,
         api_url=client.api_url,
@@ -240,7 +242,7 @@ def stack_parameters(work: Work) -> dict[str, str]:
         skip_ci=integration.skip_ci,
         submodules=integration.submodules,
         lfs=integration.lfs,
-        networks=tuple(provider.webhook_networks) if integration.restrict_source_ips else (),
+        networks=tuple(networks),
     )
     packages = catalog.Packages(
         bucket=published["bucket"],
