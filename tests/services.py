@@ -1,7 +1,7 @@
 """A pytest plugin that starts PostgreSQL and Valkey before Django reads its settings.
 
 Loaded by `-p tests.services` (pyproject.toml), as a conftest comes too late. With xdist the first process starts the
-servers and the workers inherit their addresses.
+servers and the workers inherit their addresses; each has a database of either server to itself.
 """
 
 import base64
@@ -53,3 +53,7 @@ if "SLUICE_TEST_SERVICES" not in os.environ:
         AWS_SHARED_CREDENTIALS_FILE="/dev/null",
     )
     _start()
+
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    address, _, _ = os.environ["REDIS_URL"].rpartition("/")
+    os.environ["REDIS_URL"] = f"{address}/{int(worker.removeprefix('gw')) + 1}"

@@ -11,7 +11,7 @@ from tests.e2e.fixtures import clone, repository, world
 from tests.e2e.world import Clone, World
 
 __all__ = ["clone", "repository", "world"]
-pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
+pytestmark = [pytest.mark.browser, pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
 PROVISIONED_WITHIN, STORED_WITHIN = 120_000, 60_000  # milliseconds
 
