@@ -217,12 +217,9 @@ class ProviderClient(ABC):
     def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:
         """Have pushes sent to `url`, signed with `secret`; updates the webhook that already has this URL."""
 
-    def webhooks(self, full_name: str) -> list[RemoteWebhook]:  # noqa: ARG002
-        """The repository's webhooks, ours and others'; empty for a kind that does not list them here.
-
-        Raises PermissionMissing.
-        """
-        return []
+    @abstractmethod
+    def webhooks(self, full_name: str) -> list[RemoteWebhook]:
+        """The repository's webhooks, ours and others'. Raises PermissionMissing."""
 
     @abstractmethod
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002

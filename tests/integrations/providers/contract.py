@@ -154,9 +154,11 @@ class ProviderContract:
         remote.remove_webhook(REPOSITORY, hook.id)
         assert not fake.hooks
 
-    def test_webhooks_are_listed_where_they_are_at_all(self, remote: ProviderClient):
-        hook = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
-        assert remote.webhooks(REPOSITORY) in ([hook], [])
+    def test_webhooks_are_listed(self, remote: ProviderClient):
+        assert remote.webhooks(REPOSITORY) == []
+        other = remote.install_webhook(REPOSITORY, url="https://ci.example.com/hook", secret="theirs" * 5)
+        ours = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
+        assert {hook.id: hook for hook in remote.webhooks(REPOSITORY)} == {other.id: other, ours.id: ours}
 
     def test_nothing_stands_in_the_way_of_an_administrator(self, remote: ProviderClient, fake: FakeProvider):
         assert remote.obstacles(REPOSITORY, deploy_key=True) == []
@@ -165,8 +167,9 @@ class ProviderContract:
     def test_what_stands_in_the_way_is_told_beforehand(self, remote: ProviderClient, fake: FakeProvider):
         fake.forbid_administration()
         found = remote.obstacles(REPOSITORY, deploy_key=True)
-        assert found
+        assert len(found) == 2
         assert all(str(each) and each.remedy for each in found)
+        assert len(remote.obstacles(REPOSITORY, deploy_key=False)) == 1
         assert {call.request.method for call in fake.mock.calls} == {"GET"}
 
     def test_obstacles_of_a_repository_that_is_not_there_are_none_of_permissions(self, remote: ProviderClient):
