@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from deployers.models import Artifact, AwsAccount, Operation, Stack, StackEvent
-from integrations.models import Delivery, Integration, Provider, Repository, SSHKey
+from integrations.models import Delivery, Integration, KnownHead, Provider, Repository, SSHKey
 from teams.models import ApiToken, AuditEntry, Membership, Team, User
 
 # Django's classes take no type arguments at run time, its stubs ask for them.
@@ -108,6 +108,13 @@ class IntegrationAdmin(ReadOnly):
     list_filter = ["method", "webhook_state"]
     list_select_related = ["team", "repository", "aws_account"]
     search_fields = ["name", "repository__full_name"]
+
+
+@admin.register(KnownHead)
+class KnownHeadAdmin(ReadOnly):
+    list_display = ["ref", "integration", "commit", "missing", "missing_since"]
+    list_select_related = ["integration"]
+    search_fields = ["ref", "commit"]
 
 
 @admin.register(SSHKey)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from integrations.models import Provider, ProviderKind
 from integrations.providers.registry import PROVIDERS
-from integrations.services import providers
+from integrations.services import host_keys, providers
 from panel.api.base import Noun
 from panel.api.shapes import Filters, Strict, read_body, read_query
 from teams.errors import SluiceError
@@ -20,6 +20,12 @@ from teams.errors import SluiceError
 
 class ProviderSerializer(serializers.ModelSerializer[Provider]):
     """A provider; its credentials never leave the panel."""
+
+    webhook_networks = serializers.ListField(
+        child=serializers.CharField(),
+        read_only=True,
+        help_text="CIDRs that it publishes its webhooks to come from; empty if it publishes none.",
+    )
 
     class Meta:
         model = Provider
@@ -31,6 +37,10 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
             "ca_bundle",
             "ssh_port",
             "ssh_known_hosts",
+            "ssh_scanned_at",
+            "ssh_problem",
+            "webhook_networks",
+            "webhook_networks_at",
             "login",
             "missing_scopes",
             "checked_at",
@@ -77,6 +87,40 @@ class RemoteRepositoriesSerializer(serializers.Serializer[Any]):
 
     results = RemoteRepositorySerializer(many=True)
     next_page = serializers.IntegerField(allow_null=True, help_text="Null on the last page.")
+
+
+class HostKeySerializer(serializers.Serializer[Any]):
+    type = serializers.CharField(help_text="Such as ssh-ed25519.")
+    fingerprint = serializers.CharField(help_text="SHA256:..., as OpenSSH shows it.")
+    public_key = serializers.CharField(source="text", help_text="`<type> <base64>`.")
+
+
+class HostKeysSerializer(serializers.Serializer[Any]):
+    """The SSH host keys that git pull trusts, and those that it will once an admin confirms them."""
+
+    pinned = HostKeySerializer(many=True)
+    scanned = HostKeySerializer(many=True, help_text="These wait to be confirmed.")
+    scanned_at = serializers.DateTimeField(allow_null=True, help_text="When the server was last asked.")
+    problem = serializers.CharField(allow_blank=True, help_text="Such as that the keys changed.")
+
+
+class ConfirmationSerializer(Strict):
+    fingerprints = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        min_length=1,
+        max_length=20,
+        help_text="Of `scanned`: exactly these keys are pinned.",
+    )
+
+
+def host_keys_of(provider: Provider) -> Response:
+    shape = {
+        "pinned": host_keys.pinned(provider),
+        "scanned": host_keys.scanned(provider),
+        "scanned_at": provider.ssh_scanned_at,
+        "problem": provider.ssh_problem,
+    }
+    return Response(HostKeysSerializer(shape).data)
 
 
 @contextmanager
@@ -152,3 +196,25 @@ class ProviderViewSet(Noun[Provider]):
         return Response(
             {"results": RemoteRepositorySerializer(found.items, many=True).data, "next_page": found.next_page}
         )
+
+    @extend_schema(responses=HostKeysSerializer, filters=False)
+    @action(detail=True, methods=["get"], url_path="host-keys", pagination_class=None)
+    def host_keys(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """The SSH host keys that are pinned, and those that wait to be confirmed."""
+        return host_keys_of(self.get_object())
+
+    @extend_schema(request=None, responses=HostKeysSerializer)
+    @action(detail=True, methods=["post"], url_path="host-keys/scan")
+    def scan_host_keys(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Ask the server for its SSH host keys now."""
+        provider = self.get_object()
+        host_keys.scan(provider=provider, actor=self.actor)
+        return host_keys_of(provider)
+
+    @extend_schema(request=ConfirmationSerializer, responses=HostKeysSerializer)
+    @action(detail=True, methods=["post"], url_path="host-keys/confirm")
+    def confirm_host_keys(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Pin scanned host keys, in place of what was pinned; stacks know them once they are provisioned again."""
+        provider = self.get_object()
+        fields = read_body(ConfirmationSerializer, request)
+        return host_keys_of(host_keys.confirm(provider=provider, actor=self.actor, **fields))

@@ -216,7 +216,7 @@ class IntegrationForm(forms.Form):
         """Folded groups: CSS class, title and fields."""
         return [
             ("", "Which pushes count", self._fields(self.FILTERS)),
-            ("git-pull-only", "Git pull", self._fields(self.GIT_PULL)),
+            ("git-pull-only", "Beside the files of the commit", self._fields(self.GIT_PULL)),
             ("", "At the provider", self._fields(self.AT_PROVIDER)),
             ("", "Deployment and template", self._fields(self.REST)),
         ]

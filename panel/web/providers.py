@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpResponseBase
@@ -12,76 +11,16 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from integrations.models import Provider, ProviderKind
-from integrations.providers.base import ProviderClient
 from integrations.providers.registry import PROVIDERS
-from integrations.services import providers
+from integrations.services import host_keys, providers
 from panel.web import paging
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_as_messages, errors_on
+from panel.web.provider_forms import SELF_HOSTED_TOO, WAYS, ProviderForm, Way, credentials_page, way_of
+from panel.web.statuses import of_host_keys
 from teams.models import Role
 from teams.services import roles
-
-ADVANCED = ("ca_bundle", "ssh_port", "ssh_known_hosts")
-KEPT = "Leave it empty to keep the present one."
-
-
-class ProviderForm(forms.Form):
-    """Exactly the fields of one kind of provider. A secret is only ever written: when editing, empty keeps it."""
-
-    name = forms.CharField(max_length=80, help_text="What you call it here, such as acme-github.")
-
-    def __init__(self, *args: Any, client: type[ProviderClient], editing: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.client = client
-        self_hosted = not client.default_base_url
-        if self_hosted:
-            self.fields["base_url"] = forms.URLField(
-                label="Address",
-                assume_scheme="https",
-                help_text=f"Where your {client.label} lives, such as https://git.example.com.",
-            )
-        for credential in client.credential_fields:
-            self.fields[credential.name] = forms.CharField(
-                label=credential.label,
-                required=credential.required and not (editing and credential.secret),
-                help_text=f"{credential.help} {KEPT if editing and credential.secret else ''}".strip(),
-                widget=forms.PasswordInput(attrs={"autocomplete": "off"}) if credential.secret else forms.TextInput(),
-            )
-        if self_hosted:
-            self.fields["ca_bundle"] = forms.CharField(
-                label="CA certificates",
-                required=False,
-                strip=False,
-                widget=forms.Textarea(attrs={"rows": 5}),
-                help_text="PEM text, if its certificate comes from an authority of your own.",
-            )
-            self.fields["ssh_port"] = forms.IntegerField(label="SSH port", min_value=1, max_value=65535, initial=22)
-        self.fields["ssh_known_hosts"] = forms.CharField(
-            label="SSH host keys",
-            required=False,
-            widget=forms.Textarea(attrs={"rows": 3}),
-            help_text="Lines as ssh-keyscan prints them, for git pull. Empty: those that the provider publishes.",
-        )
-
-    @property
-    def advanced(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.fields if name in ADVANCED]
-
-    @property
-    def plain(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.fields if name not in ADVANCED]
-
-    @property
-    def advanced_open(self) -> bool:
-        return any(name in self.errors for name in ADVANCED)
-
-    def arguments(self) -> dict[str, Any]:
-        """What the service takes."""
-        names = {field.name for field in self.client.credential_fields}
-        credentials = {name: value for name, value in self.cleaned_data.items() if name in names}
-        rest = {name: value for name, value in self.cleaned_data.items() if name not in names}
-        return {**rest, "credentials": credentials}
 
 
 @require_safe
@@ -102,25 +41,44 @@ def add(request: PageRequest) -> HttpResponseBase:
     roles.require(Role.ADMIN, user=request.user, team=request.team)
     kind = request.GET.get("kind", "")
     if kind not in PROVIDERS:
-        kinds = [(kind, ProviderKind(kind).label, client.default_base_url) for kind, client in PROVIDERS.items()]
+        kinds = [(kind, ProviderKind(kind).label, _where(kind)) for kind in PROVIDERS]
         return render(request, "providers/kinds.html", {"kinds": kinds})
-    client = PROVIDERS[kind]
-    form = ProviderForm(request.POST or None, client=client)
+    client, way = PROVIDERS[kind], way_of(kind, request.GET.get("with", ""))
+    form = ProviderForm(request.POST or None, client=client, way=way)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             provider = providers.create(team=request.team, actor=request.user, kind=kind, **form.arguments())
             messages.success(request, f"{provider} added: its credentials work.")
             return redirect("provider-detail", provider.pk)
-    # A self-hosted provider has no such page before its address is known.
-    link = client.credentials_url(client.default_base_url) if client.default_base_url else ""
-    context = {"form": form, "kind": kind, "label": client.label, "credentials_page": link}
-    return render(request, "providers/form.html", context)
+    return render(request, "providers/form.html", _form_context(form, kind, way))
+
+
+def _where(kind: str) -> str:
+    """Where a kind of provider is found."""
+    address = PROVIDERS[kind].default_base_url
+    own = "on a host of your own"
+    if not address:
+        return own.capitalize()
+    return f"{address}, or {own}" if kind in SELF_HOSTED_TOO else address
+
+
+def _form_context(form: ProviderForm, kind: str, way: Way | None, base_url: str = "") -> dict[str, Any]:
+    typed = getattr(form, "cleaned_data", {}).get("base_url", "")
+    return {
+        "form": form,
+        "kind": kind,
+        "label": PROVIDERS[kind].label,
+        "ways": WAYS.get(kind, ()),
+        "way": way,
+        "credentials_page": credentials_page(PROVIDERS[kind], way, typed or base_url),
+    }
 
 
 @require_safe
 @page
 def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
     provider = find(request, Provider.objects.visible_to(request.user), pk=pk)
+    pinned, scanned = host_keys.pinned(provider), host_keys.scanned(provider)
     return render(
         request,
         "providers/detail.html",
@@ -128,6 +86,9 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
             "provider": provider,
             "page": paging.numbered(request, provider.repositories.all()),
             "add_url": f"{reverse('repository-add')}?provider={provider.pk}",
+            "pinned": pinned,
+            "scanned": scanned,
+            "host_key_status": of_host_keys(pinned=bool(pinned), scanned=bool(scanned)),
         },
     )
 
@@ -145,12 +106,37 @@ def check(request: PageRequest, pk: UUID) -> HttpResponseBase:
     return redirect("provider-detail", provider.pk)
 
 
+@require_POST
+@page
+def scan_host_keys(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    provider = find(request, Provider.objects.visible_to(request.user), pk=pk)
+    with errors_as_messages(request):
+        if host_keys.scan(provider=provider, actor=request.user):
+            messages.warning(
+                request, "Compare the host keys below with what the server's owner says, then confirm them."
+            )
+        else:
+            messages.success(request, "The server has the host keys that are pinned.")
+    return redirect("provider-detail", provider.pk)
+
+
+@require_POST
+@page
+def confirm_host_keys(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    provider = find(request, Provider.objects.visible_to(request.user), pk=pk)
+    with errors_as_messages(request):
+        host_keys.confirm(provider=provider, actor=request.user, fingerprints=request.POST.getlist("fingerprint"))
+        messages.success(request, "Pinned. Stacks that pull with git know these keys once they are updated.")
+    return redirect("provider-detail", provider.pk)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
     provider = find(request, Provider.objects.visible_to(request.user), pk=pk)
     roles.require(Role.ADMIN, user=request.user, team=request.team)
     client = PROVIDERS[provider.kind]
+    way = way_of(provider.kind, request.GET.get("with", ""), provider)
     shown = {
         field.name: provider.credentials.get(field.name, "") for field in client.credential_fields if not field.secret
     }
@@ -162,21 +148,14 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
         "ssh_known_hosts": provider.ssh_known_hosts,
         **shown,
     }
-    form = ProviderForm(request.POST or None, client=client, editing=True, initial=initial)
+    form = ProviderForm(request.POST or None, client=client, way=way, stored=provider.credentials, initial=initial)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             providers.update(provider=provider, actor=request.user, **form.arguments())
             messages.success(request, "Saved. The credentials work.")
             return redirect("provider-detail", provider.pk)
-    link = client.credentials_url(provider.base_url or client.default_base_url)
-    context = {
-        "form": form,
-        "provider": provider,
-        "kind": provider.kind,
-        "label": client.label,
-        "credentials_page": link,
-    }
-    return render(request, "providers/form.html", context)
+    context = _form_context(form, provider.kind, way, provider.base_url)
+    return render(request, "providers/form.html", {**context, "provider": provider})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

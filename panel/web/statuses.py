@@ -84,9 +84,21 @@ INTEGRATION: dict[IntegrationState, Status] = {
     IntegrationState.FAILED: Status("Failed", "bad"),
 }
 FAILED = Status("Failed", "bad")
+KEYS_CHANGED = Status("Changed", "bad")
+KEYS_TO_CONFIRM = Status("To be confirmed", "warn")
+KEYS_PINNED = Status("Pinned", "ok")
+NO_KEYS = Status("None", "mute")
+
 NOT_CHECKED = Status("Not checked", "mute")
 CONNECTED = Status("Connected", "ok")
 LIMITED = Status("Limited access", "warn")
+
+
+def of_host_keys(*, pinned: bool, scanned: bool) -> Status:
+    """The SSH host keys of a provider: whether some are pinned, and whether some wait to be confirmed."""
+    if scanned:
+        return KEYS_CHANGED if pinned else KEYS_TO_CONFIRM
+    return KEYS_PINNED if pinned else NO_KEYS
 
 
 @singledispatch

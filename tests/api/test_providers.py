@@ -2,10 +2,13 @@ import pytest
 import responses
 
 from integrations.models import Provider
+from integrations.providers.base import fingerprint
 from teams.models import AuditEntry
 from tests.api.github import API, TOKEN, answer_as_github
-from tests.factories import make_provider, make_repository
+from tests.factories import PUBLIC_KEY, make_provider, make_repository
 
+OLD_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+NEW_KEY = PUBLIC_KEY.removesuffix(" sluice")
 BODY = {"kind": "github", "name": "Hub", "credentials": {"token": TOKEN}}
 
 
@@ -116,3 +119,32 @@ def test_repository_that_the_provider_does_not_have_is_named(api, http, team):
     body = {"provider": str(make_provider(team=team).pk), "full_name": "acme/none"}
     response = api.post("/api/v1/repositories/", body)
     assert response.json()["errors"][0]["pointer"] == "#/full_name"
+
+
+def test_host_keys_are_scanned_shown_and_confirmed(api, viewer_api, http, team):
+    http.get(f"{API}/meta", json={"ssh_keys": [NEW_KEY]})
+    provider = make_provider(team=team, ssh_known_hosts=f"github.com {OLD_KEY}")
+    url = f"/api/v1/providers/{provider.pk}/host-keys/"
+    shown = api.get(url).json()
+    pinned = {"type": "ssh-ed25519", "fingerprint": fingerprint(OLD_KEY), "public_key": OLD_KEY}
+    assert shown == {"pinned": [pinned], "scanned": [], "scanned_at": None, "problem": ""}
+    found = api.post(f"{url}scan/").json()
+    assert [key["fingerprint"] for key in found["scanned"]] == [fingerprint(NEW_KEY)]
+    assert "changed" in found["problem"]
+    assert found["scanned_at"]
+    assert api.get(f"/api/v1/providers/{provider.pk}/").json()["ssh_problem"] == found["problem"]
+    body = {"fingerprints": [fingerprint(NEW_KEY)]}
+    assert viewer_api.post(f"{url}confirm/", body).status_code == 403
+    confirmed = api.post(f"{url}confirm/", body).json()
+    assert [key["public_key"] for key in confirmed["pinned"]] == [NEW_KEY]
+    assert (confirmed["scanned"], confirmed["problem"]) == ([], "")
+
+
+def test_confirming_keys_that_do_not_wait_is_a_conflict(api, team):
+    provider = make_provider(team=team, ssh_scanned_keys=f"github.com {NEW_KEY}")
+    url = f"/api/v1/providers/{provider.pk}/host-keys/confirm/"
+    refused = api.post(url, {"fingerprints": [fingerprint(OLD_KEY)]})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (409, "#/fingerprints")
+    assert api.post(url, {"fingerprints": []}).status_code == 400
+    provider.refresh_from_db()
+    assert provider.ssh_known_hosts == ""

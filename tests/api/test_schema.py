@@ -8,7 +8,7 @@ from drf_spectacular.validation import validate_schema
 from rest_framework.test import APIClient
 
 LISTED = {
-    "providers": {"check", "repositories"},
+    "providers": {"check", "repositories", "host-keys", "host-keys/scan", "host-keys/confirm"},
     "repositories": set(),
     "aws-accounts": {"check", "trust-policy"},
     "integrations": {"provision", "deliveries", "artifacts", "manual-steps"},

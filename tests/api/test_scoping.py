@@ -27,6 +27,9 @@ NOUNS = {
 ACTIONS = [
     ("post", "providers", "check/"),
     ("get", "providers", "repositories/"),
+    ("get", "providers", "host-keys/"),
+    ("post", "providers", "host-keys/scan/"),
+    ("post", "providers", "host-keys/confirm/"),
     ("patch", "providers", ""),
     ("delete", "providers", ""),
     ("delete", "repositories", ""),

@@ -50,6 +50,8 @@ class Scene:
     def actions(self) -> dict[str, str]:
         """URL name to address of each action that a POST starts without a form of its own."""
         return {
+            "provider-scan": reverse("provider-scan", args=[self.provider.pk]),
+            "provider-confirm": reverse("provider-confirm", args=[self.provider.pk]),
             "provider-check": reverse("provider-check", args=[self.provider.pk]),
             "account-check": reverse("account-check", args=[self.account.pk]),
             "integration-provision": reverse("integration-provision", args=[self.integration.pk]),

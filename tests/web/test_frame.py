@@ -103,6 +103,7 @@ def test_the_admin_shows_no_secret_and_changes_nothing_of_the_services(root: Cli
         "Provider",
         "Repository",
         "Integration",
+        "KnownHead",
         "SSHKey",
         "Delivery",
         "AwsAccount",
