@@ -33,11 +33,11 @@ class PathFilter:
         considered = [name for name in changed if not _matches(self.ignored, name)]
         if any(not self.globs or _matches(self.globs, name) for name in considered):
             return ""
-        what = "the changed file" if len(changed) == 1 else f"the {len(changed)} changed files"
+        what = "the one changed file" if len(changed) == 1 else f"each of the {len(changed)} changed files"
         if not considered:
-            return f"{what} {'matches' if len(changed) == 1 else 'match'} the ignored paths {quoted(self.ignored)}"
+            return f"{what} matches the ignored paths {quoted(self.ignored)}"
         but = f" without {quoted(self.ignored)}" if self.ignored else ""
-        return f"none of {what} matches the paths {quoted(self.globs)}{but}"
+        return f"{what} matches none of the paths {quoted(self.globs)}{but}"
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -11,6 +11,7 @@ from lambdas.common.statuses import DeliveryStatus
 from lambdas.webhook_receiver import handler as receiver_handler
 from tests.lambdas import github_payloads as github
 from tests.lambdas.conftest import SECRET, Stack
+from tests.lambdas.webhook_receiver.conftest import Configure
 
 DELIVERY = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 OTHER = "3f0b0d9a-cc79-11e3-9e4f-0a5b7d3c1e22"
@@ -18,29 +19,7 @@ Post = Callable[..., tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture
-def configure(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    def set_environment(**variables: str) -> None:
-        receiver_handler._receiver.cache_clear()
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-
-    set_environment(
-        DELIVERIES_TABLE="deliveries",
-        PROVIDER_SECRET_ARN=stack.secret_arn,
-        PROVIDER_KIND="github",
-        REPOSITORY="acme/site",
-        REFS="main,release/*,tags:v*",
-        DELIVERY_RETENTION_DAYS="30",
-        ZIP_DOWNLOAD_QUEUE_URL=stack.queue_url,
-        GIT_PULL_QUEUE_URL=stack.queue_url,
-        ALLOWED_IPS="",
-    )
-    yield set_environment
-    receiver_handler._receiver.cache_clear()
-
-
-@pytest.fixture
-def post(configure: Callable[..., None]) -> Post:
+def post(configure: Configure) -> Post:
     def send(payload: object, **options: Any) -> tuple[int, dict[str, Any]]:
         event = github.event(payload, **{"secret": SECRET, **options})
         answer = receiver_handler.handler(event, None)
@@ -172,7 +151,7 @@ def test_a_forged_delivery_is_refused_and_logged_beside_the_real_one(
     assert post(github.push())[0] == 202
 
 
-def test_a_signed_body_that_was_changed_is_refused(post: Post, configure: Callable[..., None]) -> None:
+def test_a_signed_body_that_was_changed_is_refused(post: Post, configure: Configure) -> None:
     event = github.event(github.push(), secret=SECRET)
     event["body"] = event["body"].replace("main", "evil")
 
@@ -242,7 +221,7 @@ def test_a_body_past_the_limit_is_refused_before_it_is_read(post: Post) -> None:
     assert post("x" * (6 * 1024 * 1024 + 1))[0] == 413
 
 
-def test_requests_from_elsewhere_are_refused_though_signed(post: Post, configure: Callable[..., None]) -> None:
+def test_requests_from_elsewhere_are_refused_though_signed(post: Post, configure: Configure) -> None:
     configure(ALLOWED_IPS="140.82.112.0/20, 2a0a:a440::/29")
 
     assert post(github.push(), source_ip="203.0.113.9", request_id="1")[0] == 401
@@ -250,7 +229,7 @@ def test_requests_from_elsewhere_are_refused_though_signed(post: Post, configure
     assert post(github.push(), delivery=OTHER)[0] == 202
 
 
-def test_an_allowed_address_replaces_no_signature(post: Post, configure: Callable[..., None]) -> None:
+def test_an_allowed_address_replaces_no_signature(post: Post, configure: Configure) -> None:
     configure(ALLOWED_IPS="140.82.112.0/20")
 
     assert post(github.push(), secret="guessed")[0] == 401
@@ -267,7 +246,7 @@ def test_the_same_delivery_again_is_answered_and_not_queued(post: Post, stack: S
 
 
 def test_a_delivery_that_was_written_but_never_sent_is_sent_when_it_comes_again(
-    post: Post, stack: Stack, configure: Callable[..., None]
+    post: Post, stack: Stack, configure: Configure
 ) -> None:
     configure(GIT_PULL_QUEUE_URL="https://sqs.eu-west-1.amazonaws.com/123456789012/gone.fifo")
     with pytest.raises(boto3.client("sqs").exceptions.QueueDoesNotExist):
