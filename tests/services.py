@@ -16,11 +16,17 @@ _stop: list[Callable[[], None]] = []
 
 
 def _start() -> None:
+    from sandbox.ports import any_free
     from sandbox.supervisor import Sandbox
 
     state = Path(tempfile.mkdtemp(prefix="sluice-test-"))
     sandbox = Sandbox(state)
+    # Not the usual ports: two test runs at once would both find them free.
+    asked = {f"SANDBOX_{name}_PORT": str(any_free()) for name in ("POSTGRES", "VALKEY")}
+    os.environ.update(asked)
     env = sandbox.start(["postgres", "valkey"])
+    for name in asked:
+        del os.environ[name]
 
     def stop() -> None:
         sandbox.stop()

@@ -48,7 +48,7 @@ def look(provider: Provider, remote: ProviderClient) -> None:
 
     Raises ProviderError when the provider, or its SSH server, cannot be asked.
     """
-    host, port = remote.ssh_host, provider.ssh_port
+    host, port = remote.ssh_address()
     published = ssh.keys_in(ssh.known_hosts_lines(host, port, remote.ssh_host_keys()))
     offered = published or ssh.scan(host, port, allowed_networks=settings.PRIVATE_NETWORKS)
     lines = ssh.known_hosts_lines(host, port, [key.text for key in offered])

@@ -1,7 +1,6 @@
 """Integrations: what is mirrored, where to, and what is deployed from there."""
 
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from integrations.errors import InvalidValue
 from integrations.models import Deployer, Integration, Method, Provider, Repository
-from integrations.services import providers
+from integrations.services import clients, providers
 from lambdas.common.errors import InvalidName
 from lambdas.common.refs import BRANCH_PREFIX, Ref, RefPatterns
 from teams.models import Role, Team, TeamOwned, User
@@ -66,7 +65,6 @@ def create(
         aws_account_id=aws_account.pk,
         region=region.strip(),
         created_by=actor,
-        webhook_secret=secrets.token_hex(32),
     )
     if not REGION.fullmatch(integration.region):
         raise InvalidValue("A region is written like eu-central-1.", field="region")
@@ -88,6 +86,8 @@ def create(
         deployers=deployers,
         parameters=parameters or {},
     )
+    # Some providers sign with keys of their own format, where they are recent enough: they are asked.
+    integration.webhook_secret = clients.client(repository.provider).new_webhook_secret()
     try:
         with transaction.atomic():
             integration.save()

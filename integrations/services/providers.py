@@ -88,7 +88,9 @@ def update(
             field=client_class(provider.kind).credential_fields[0].name,
         )
     if entered:
-        provider.credentials = _cleaned(provider.kind, {**provider.credentials, **entered})
+        entered = {field: value.strip() for field, value in entered.items()}
+        merged = client_class(provider.kind).changed_credentials(provider.credentials, entered)
+        provider.credentials = _cleaned(provider.kind, merged)
         changes["credentials"] = "changed"
     if {"base_url", "ssh_port", "ssh_known_hosts"} & set(changes):
         provider.ssh_scanned_keys = provider.ssh_problem = ""
@@ -227,7 +229,7 @@ def _learn(provider: Provider) -> Identity:
         identity = remote.check()
     except ProviderError as error:
         if isinstance(error, CredentialsRejected | PermissionMissing):
-            error.field = remote.credential_fields[0].name
+            error.field = error.field or remote.credential_fields[0].name
         elif not remote.default_base_url:
             error.field = error.field or "base_url"
         raise

@@ -215,11 +215,12 @@ def stack_tags(work: Work) -> dict[str, str]:
 
 
 def stack_parameters(work: Work) -> dict[str, str]:
-    """The template parameters as they should be, secrets included. Raises ParameterRefused."""
+    """The template parameters as they should be, secrets included. Raises ParameterRefused, ProviderError."""
     integration, published = work.integration, work.options["published"]
     provider = integration.repository.provider
     client = clients.client(provider)
     credentials = client.archive_credentials()
+    ssh_host, ssh_port = client.ssh_address()
     networks = provider.webhook_networks if integration.restrict_source_ips else []
     work.options["networks"] = networks
     source = catalog.GitSource(
@@ -228,8 +229,8 @@ def stack_parameters(work: Work) -> dict[str, str]:
         ca_bundle=provider.ca_bundle,
         repository=integration.repository.full_name,
         refs=tuple(integration.refs),
-        ssh_host=client.ssh_host,
-        ssh_port=provider.ssh_port,
+        ssh_host=ssh_host,
+        ssh_port=ssh_port,
         ssh_user=client.ssh_user,
         ssh_known_hosts=provider.ssh_known_hosts,
         webhook_secret=integration.webhook_secret,
