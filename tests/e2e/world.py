@@ -182,9 +182,9 @@ class World:
 
     # The git host
 
-    def make_repository(self) -> str:
+    def make_repository(self, owner: str = "acme") -> str:
         """A new repository; returns its full name."""
-        full_name = f"acme/r{secrets.token_hex(4)}"
+        full_name = f"{owner}/r{secrets.token_hex(4)}"
         self.sandbox.git.create_repository(full_name, admins=[self.env["git_user"]])
         return full_name
 

@@ -1,0 +1,139 @@
+"""Each kind of provider, by both methods: what it sends for a push ends as the zip of the commit's tree.
+
+The sandbox's git host passes for each of them: its API, its payloads, headers and signatures, its archives.
+"""
+
+import io
+import json
+import secrets
+import stat
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.e2e.world import Clone, World
+
+pytestmark = pytest.mark.sandbox
+
+# How each kind writes full names.
+OWNERS = {
+    "github_enterprise": "acme",
+    "gitlab": "acme/tools/backend",
+    "bitbucket_cloud": "acme",
+    "bitbucket_server": "PROJ",
+    "gitea": "acme",
+}
+METHODS = ("zip_download", "git_pull")
+SIGNATURES = {"X-Hub-Signature", "X-Hub-Signature-256", "X-Gitea-Signature", "X-Gitlab-Token", "webhook-signature"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository at one kind of provider, mirrored by both methods, and what was pushed to it."""
+
+    full_name: str
+    integrations: Mapping[str, dict[str, Any]]
+    clone: Clone
+    commit: str
+
+    @property
+    def name(self) -> str:
+        return self.full_name.rpartition("/")[2]
+
+
+@pytest.fixture(scope="module")
+def begun(world: World) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The repository of each kind, and what provisions its integrations, by method: all at the same time."""
+    return {kind: start(world, kind) for kind in OWNERS}
+
+
+@pytest.fixture(scope="module", params=OWNERS)
+def place(request: pytest.FixtureRequest, world: World, begun: dict[str, tuple[str, dict[str, Any]]]) -> Place:
+    full_name, operations = begun[request.param]
+    integrations = {}
+    for method, operation in operations.items():
+        ended = world.finished(operation, seconds=300)
+        assert ended["status"] == "succeeded", f"{method}: {ended['problem']}"
+        integrations[method] = world.get(f"/integrations/{operation['integration']}/")
+    clone = world.clone(full_name)
+    return Place(full_name, integrations, clone, push(clone))
+
+
+def start(world: World, kind: str) -> tuple[str, dict[str, Any]]:
+    """A new repository's full name, and by method the operations that provision its integrations."""
+    full_name = world.make_repository(OWNERS[kind])
+    email = {"email": f"{world.env['git_user']}@example.com"} if kind == "bitbucket_cloud" else {}
+    provider = world.add_provider(
+        kind=kind,
+        name=f"{kind} {secrets.token_hex(3)}",
+        credentials={"token": world.git_token, **email},
+        ssh_known_hosts=world.sandbox.git.known_hosts_line,
+    )
+    operations = {}
+    for method in METHODS:
+        integration = world.add_integration(full_name, provider=provider, method=method, refs=["main", "tags:v*"])
+        operations[method] = world.post(f"/integrations/{integration['id']}/provision/")
+    return full_name, operations
+
+
+def push(clone: Clone) -> str:
+    """Push a commit to main with the tag v1, and then the annotated tag v2; returns the commit."""
+    script = clone.path / "run"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    (clone.path / "link").symlink_to("run")
+    commit = clone.commit("Add a script and a link", **{"Übersicht.txt": "äöü"})
+    clone.git("tag", "v1")
+    clone.push("HEAD:refs/heads/main", "v1")
+    clone.git("tag", "--annotate", "--message", "Two", "v2")
+    clone.push("v2")
+    return commit
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_push_becomes_a_zip_of_the_commits_tree(world: World, place: Place, method: str):
+    integration = place.integrations[method]
+
+    delivery = world.ended(integration, commit=place.commit, ref="refs/heads/main")
+    assert delivery["status"] == "stored", delivery["reason"]
+    assert delivery["sender"] == world.env["git_user"]
+    assert (delivery["author"], delivery["message"]) == ("Ada Lovelace", "Add a script and a link")
+    assert delivery["artifact_key"] == f"{place.full_name}/main/{place.name}.zip"
+    [artifact] = [
+        one
+        for one in world.artifacts(integration)
+        if one["commit"] == place.commit and one["key"] == delivery["artifact_key"]
+    ]
+    with zipfile.ZipFile(io.BytesIO(world.download(artifact))) as archive:
+        tree = place.clone.git("-c", "core.quotePath=false", "ls-tree", "-r", "--name-only", place.commit).splitlines()
+        assert sorted(info.filename for info in archive.infolist() if not info.is_dir()) == sorted(tree)
+        assert archive.read("Übersicht.txt").decode() == "äöü"
+        modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
+        assert modes["run"] & stat.S_IXUSR
+        assert stat.S_ISLNK(modes["link"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_tags_pushed_with_a_branch_and_annotated_ones_have_zips_of_their_own(world: World, place: Place, method: str):
+    for tag in ("v1", "v2"):
+        delivery = world.ended(place.integrations[method], ref=f"refs/tags/{tag}", commit=place.commit)
+        assert delivery["status"] == "stored", delivery["reason"]
+        assert delivery["artifact_key"] == f"{place.full_name}/refs/tags/{tag}/{place.name}.zip"
+
+
+def test_delivery_that_is_sent_again_without_its_signature_is_refused(world: World, place: Place):
+    integration = place.integrations["zip_download"]
+    world.ended(integration, commit=place.commit, ref="refs/heads/main")
+    sent = next(
+        one
+        for one in world.sandbox.git.hook_deliveries(place.full_name)
+        if one.url == integration["webhook_url"] and place.commit in str(one.request_payload)
+    )
+    body = json.dumps(sent.request_payload, ensure_ascii=False, separators=(",", ":")).encode()
+    assert world.webhook(integration, body, sent.request_headers).status_code == 200
+    unsigned = {name: value for name, value in sent.request_headers.items() if name not in SIGNATURES}
+    refused = world.webhook(integration, body, unsigned)
+    assert refused.status_code == 401, refused.text
