@@ -13,7 +13,7 @@ from integrations.errors import HostNotAllowed, ProviderUnreachable
 from integrations.providers.base import fingerprint
 
 CONNECT_TIMEOUT, EXCHANGE_TIMEOUT = 3.05, 8.0  # seconds
-MAX_ADDRESSES = 4
+MAX_ADDRESSES = 2
 # One key of each type: https://man.openbsd.org/sshd_config#HostKeyAlgorithms. An RSA key signs with SHA-2 only.
 _ALGORITHMS = (("ssh-ed25519",), ("ecdsa-sha2-nistp256",), ("rsa-sha2-512", "rsa-sha2-256"))
 

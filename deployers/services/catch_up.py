@@ -3,7 +3,8 @@
 A ref is accounted for when its newest delivery is of the commit that it points at, whatever became of that delivery, or
 when it stood there before it was mirrored: existing branches are not fetched, the first check only notes them. Any
 other commit was missed, be it for an outage, a body that was too large or a webhook that is not there at all; it is put
-on the queue as a delivery of its own, just as the receiver would have done.
+on the queue as a delivery of its own, just as the receiver would have done. Path filters are left to the worker. Skip
+marks are not looked for, as a ref does not tell its commit's message: what nobody saw is rather fetched than lost.
 """
 
 import hashlib
@@ -152,9 +153,10 @@ def _missed(
 
 
 def _newest_deliveries(integration: Integration, refs: list[str]) -> dict[str, _Newest]:
+    # A push that came after the one that followed it is superseded, and received later than what stands.
     rows = (
-        integration.deliveries.filter(ref__in=refs)
-        .exclude(status=DeliveryStatus.REJECTED)
+        integration.deliveries.filter(ref__in=refs, repository__iexact=integration.repository.full_name)
+        .exclude(status__in=[DeliveryStatus.REJECTED, DeliveryStatus.SUPERSEDED])
         .order_by("ref", "-received_at")
         .distinct("ref")
     )

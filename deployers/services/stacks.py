@@ -1,5 +1,6 @@
 """What people ask of stacks. Each writes an operation and returns; workers bring it about (`advance`)."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -10,12 +11,12 @@ from deployers.models import Operation, OperationKind, Stack, StackKind
 from deployers.services import operations
 from deployers.services.reconcile import advance
 from deployers.states import ACTIVE, CANCELLABLE, OperationStatus, StackState, Step
-from integrations.models import Integration
+from integrations.models import Integration, Method, Provider
 from teams.errors import Refused
 from teams.models import Role, User
 from teams.services import audit, roles
 
-__all__ = ["advance", "cancel", "delete", "follow_up", "provision", "retry"]
+__all__ = ["advance", "cancel", "delete", "follow_provider", "follow_up", "provision", "retry"]
 
 BUCKET_CHOICES = ("keep", "purge")
 
@@ -24,6 +25,23 @@ def provision(*, integration: Integration, actor: User) -> Operation:
     """Create the integration's stack, or bring it up to date. Raises Forbidden and StackBusy."""
     roles.require(Role.OPERATOR, user=actor, team=integration.team)
     return _apply(integration, actor, repair=False)
+
+
+def follow_provider(*, provider: Provider, actor: User) -> list[Operation]:
+    """Bring the ready stacks of a provider's git pull integrations up to date, as after its host keys were confirmed.
+
+    Those with an active operation are left out. Raises Forbidden.
+    """
+    roles.require(Role.OPERATOR, user=actor, team=provider.team)
+    found = Stack.objects.filter(
+        kind=StackKind.GIT, integration__repository__provider=provider, integration__method=Method.GIT_PULL
+    ).select_related("integration__team")
+    started = []
+    for stack in found:
+        if stack.state == StackState.READY:
+            with suppress(StackBusy):
+                started.append(_apply(stack.integration, actor, repair=False))
+    return started
 
 
 def follow_up(*, integration: Integration, reason: str) -> Operation:

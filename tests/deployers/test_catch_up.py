@@ -176,6 +176,21 @@ def test_a_branch_that_was_set_back_is_fetched_at_the_old_commit(
     assert [message["commit"] for message in messages(queue_url)] == [OLD]
 
 
+def test_a_push_that_came_out_of_order_is_no_gap(github: Repository, integration: Integration) -> None:
+    github.branches["main"] = NEW
+    minute_ago = timezone.now() - timedelta(minutes=1)
+    make_delivery(integration=integration, commit=NEW, received_at=minute_ago)
+    make_delivery(integration=integration, commit=OLD, status=DeliveryStatus.SUPERSEDED)
+    assert catch_up.check(integration, patience=NOW) == 0
+
+
+def test_a_push_to_another_repository_says_nothing_of_this_one(github: Repository, integration: Integration) -> None:
+    catch_up.check(integration)
+    github.branches["main"] = NEW
+    make_delivery(integration=integration, commit=NEW, repository="acme/else", status=DeliveryStatus.IGNORED)
+    assert catch_up.check(integration, patience=NOW) == 1
+
+
 def test_widening_the_mirror_misses_nothing(github: Repository, integration: Integration) -> None:
     integration.refs = ["main"]
     integration.save()

@@ -6,11 +6,11 @@ from deployers.errors import NotCancellable, NothingToRetry, StackBusy
 from deployers.models import Operation, OperationKind, Stack
 from deployers.services import operations, stacks
 from deployers.states import OperationStatus, Step
-from integrations.models import Integration
+from integrations.models import Integration, Method
 from teams.errors import Forbidden, Refused
 from teams.models import AuditEntry, Role, User
 from tests.deployers.test_operations import in_threads
-from tests.factories import make_integration, make_operation, make_stack, make_user
+from tests.factories import make_integration, make_operation, make_repository, make_stack, make_user
 
 
 @pytest.fixture
@@ -152,3 +152,24 @@ def test_a_running_operation_is_asked_to_stop_where_that_is_possible(
     else:
         with pytest.raises(NotCancellable):
             stacks.cancel(operation=operation, actor=admin)
+
+
+@pytest.mark.django_db
+def test_ready_stacks_of_git_pull_follow_their_provider() -> None:
+    ready = make_stack(integration=make_integration(method=Method.GIT_PULL))
+    provider = ready.integration.repository.provider
+
+    def another(method: Method, aws_status: str) -> Stack:
+        repository = make_repository(provider=provider)
+        return make_stack(integration=make_integration(repository=repository, method=method), aws_status=aws_status)
+
+    make_operation(stack=another(Method.GIT_PULL, "CREATE_COMPLETE"))
+    another(Method.GIT_PULL, "")
+    another(Method.ZIP_DOWNLOAD, "CREATE_COMPLETE")
+    operator = make_user(team=provider.team, role=Role.OPERATOR)
+
+    [operation] = stacks.follow_provider(provider=provider, actor=operator)
+
+    assert (operation.stack, operation.kind, operation.requested_by) == (ready, OperationKind.UPDATE, operator)
+    with pytest.raises(Forbidden):
+        stacks.follow_provider(provider=provider, actor=make_user(team=provider.team, role=Role.VIEWER))
