@@ -109,8 +109,8 @@ def _fetch_ref(
             raise
         if _BUILD not in repository.references:
             raise PermanentFailure(f"{ref} is not there any more, and its commit cannot be fetched")
-        tip = repository.references[_BUILD].peel(pygit2.Commit).id
-        if str(tip) == commit or (_has(repository, commit) and repository.descendant_of(tip, commit)):
+        wanted, tip = _commit_of(repository, commit), repository.references[_BUILD].peel(pygit2.Commit)
+        if wanted is not None and (wanted.id == tip.id or repository.descendant_of(tip.id, wanted.id)):
             return
     raise PermanentFailure(
         f"Commit {commit[:12]} is not among the last {FALLBACK_DEPTH} of {ref}: it was replaced by a later push"
@@ -119,8 +119,16 @@ def _fetch_ref(
 
 def _has(repository: pygit2.Repository, commit: str) -> bool:
     """Whether the commit is there with its tree; a shallow history has no others."""
+    found = _commit_of(repository, commit)
+    return found is not None and found.tree_id in repository
+
+
+def _commit_of(repository: pygit2.Repository, commit: str) -> pygit2.Commit | None:
+    """The commit, or the one that an annotated tag of this id points at; None if it is not there."""
     found = repository.get(commit)
-    return isinstance(found, pygit2.Commit) and found.tree_id in repository
+    if isinstance(found, pygit2.Tag):
+        return found.peel(pygit2.Commit)
+    return found if isinstance(found, pygit2.Commit) else None
 
 
 def _refuses_ids(error: pygit2.GitError) -> bool:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from lambdas.common import queue
 from lambdas.common.artifacts import StoredArtifact
 from lambdas.common.deliveries import Head
-from lambdas.common.errors import PermanentFailure, TemporaryFailure
+from lambdas.common.errors import NotWanted, PermanentFailure, TemporaryFailure
 from lambdas.common.statuses import DeliveryStatus
 from lambdas.common.worker import Job, Worker, run
 from tests.lambdas.conftest import BUCKET, Stack
@@ -171,6 +171,18 @@ def test_the_last_attempt_fails_the_delivery_and_lets_the_message_go_to_the_dead
     assert bench.visibility[1:] == [("a", 0)]
     assert bench.status("a") == "failed"
     assert bench.item("a")["reason"] == "api.github.com answered 503 (attempt 5, the last)"
+
+
+def test_a_commit_that_turns_out_not_to_be_wanted_is_ignored_for_good(bench: Bench) -> None:
+    message = bench.deliver("a", check_paths=True)
+    bench.outcomes["a"] = NotWanted("the one changed file matches none of the paths `app`")
+
+    assert bench.run(message) == []
+    item = bench.item("a")
+    assert (item["status"], item["reason"]) == ("ignored", "the one changed file matches none of the paths `app`")
+    assert [each["error"] for each in item["attempts"]] == [""]
+    assert bench.run(message, attempt=2) == []
+    assert bench.fetched == ["a"]
 
 
 @pytest.mark.parametrize("attempt", [1, MAX])

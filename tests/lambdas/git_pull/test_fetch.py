@@ -7,7 +7,8 @@ from typing import Any
 import boto3
 import pytest
 
-from lambdas.common.errors import PermanentFailure, TemporaryFailure
+from lambdas.common.errors import NotWanted, PermanentFailure, TemporaryFailure
+from lambdas.common.paths import PathFilter
 from lambdas.git_pull import fetch as git_pull
 from lambdas.git_pull.repository import MAX_PACKS, directory_for
 from lambdas.git_pull.settings import Settings
@@ -131,6 +132,45 @@ def test_tags(hosted: HostedRepository, stack_settings: Settings, root: Path, an
 
     assert stored.key.startswith(f"{hosted.full_name}/refs/tags/v1/")
     assert unzipped(stored_object(stored.key)[0]) == tree_of(hosted)
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+def test_an_annotated_tag_may_be_named_by_its_own_id(
+    hosted: HostedRepository, stack_settings: Settings, root: Path, only_refs: Callable[[], None], by_id: bool
+) -> None:
+    """As Bitbucket Data Center does before it names the commit too."""
+    hosted.work.git("tag", "-a", "-m", "One", "v1")
+    hosted.publish()
+    tag = hosted.work.git("rev-parse", "v1").decode().strip()
+    assert tag != hosted.work.head()
+    if not by_id:
+        only_refs()
+
+    stored = fetch(hosted, stack_settings, root, ref="refs/tags/v1", commit=tag)
+
+    assert unzipped(stored_object(stored.key)[0]) == tree_of(hosted)
+
+
+def test_a_commit_that_changes_no_file_that_counts_is_not_stored(
+    hosted: HostedRepository, stack_settings: Settings, root: Path
+) -> None:
+    settings = replace(stack_settings, paths=PathFilter.parse("app,bin", ""))
+    first = fetch(hosted, settings, root)
+    hosted.work.write("README.md", "Changed\n")
+    commit = hosted.work.commit("Next")
+    hosted.publish()
+    job = replace(make_job(hosted.full_name, commit), check_paths=True)
+
+    with pytest.raises(NotWanted, match="the one changed file matches none of the paths `app`, `bin`"):
+        git_pull.fetch(
+            job,
+            settings=settings,
+            key=hosted.key.private_key,
+            root=root,
+            s3=boto3.client("s3"),
+            history=history_of(settings, root),
+        )
+    assert versions_of(first.key) == [first.version_id]
 
 
 def test_another_host_key_is_refused(hosted: HostedRepository, stack_settings: Settings, root: Path) -> None:

@@ -1,3 +1,4 @@
+import base64
 import http.server
 import io
 import ssl
@@ -13,7 +14,8 @@ import pytest
 import trustme
 
 from lambdas.common.artifacts import PART_SIZE, StoredArtifact
-from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
+from lambdas.common.errors import BadCredentials, FetchError, NotWanted, PermanentFailure, TemporaryFailure
+from lambdas.common.paths import PathFilter
 from lambdas.common.provider_secret import ProviderSecret
 from lambdas.zip_download import fetch as zip_download
 from lambdas.zip_download.download import tls_context
@@ -142,6 +144,7 @@ class Server:
     ca_pem: str = ""
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Path and Authorization header of each."""
+    bodies: list[bytes] = field(default_factory=list)
     answer: Callable[[http.server.BaseHTTPRequestHandler], None] = lambda request: request.send_error(500)
 
     def settings(self) -> Settings:
@@ -156,6 +159,10 @@ def server() -> Iterator[Server]:
         def do_GET(self) -> None:
             made.requests.append((self.path, self.headers.get("Authorization", "")))
             made.answer(self)
+
+        def do_POST(self) -> None:
+            made.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.do_GET()
 
         def log_message(self, *arguments: object) -> None:
             pass
@@ -211,6 +218,98 @@ def test_the_token_is_dropped_when_a_redirect_leaves_the_host(
         (f"/repos/acme/site/zipball/{commit}", "Bearer a token"),
         ("/archive?sig=1", "" if elsewhere else "Bearer a token"),
     ]
+
+
+CONSUMER = ProviderSecret(oauth_key="key", oauth_secret="very-secret")
+
+
+def fetch_as_consumer(server: Server, commit: str) -> StoredArtifact:
+    settings = replace(server.settings(), provider_kind="bitbucket_cloud", api_url=f"{server.url}/2.0")
+    return zip_download.fetch(
+        make_job("acme/site", commit),
+        settings=settings,
+        secret=CONSUMER,
+        tls=tls_context(settings.ca_bundle),
+        s3=boto3.client("s3"),
+    )
+
+
+def test_an_oauth_consumer_gets_a_token_and_fetches_with_it(server: Server, repository: GitRepository) -> None:
+    archive, token = respond(200, zip_of(repository)), respond(200, b'{"access_token": "short-lived"}')
+    server.answer = lambda request: (token if request.command == "POST" else archive)(request)
+
+    fetch_as_consumer(server, repository.head())
+
+    basic = "Basic " + base64.b64encode(b"key:very-secret").decode()
+    assert server.requests == [
+        ("/site/oauth2/access_token", basic),
+        (f"/acme/site/get/{repository.head()}.zip", "Bearer short-lived"),
+    ]
+    assert server.bodies == [b"grant_type=client_credentials"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "words"),
+    [
+        ((401, b"{}"), BadCredentials, "key or secret is not valid"),
+        ((400, b"{}"), BadCredentials, "key or secret is not valid"),
+        ((503, b""), TemporaryFailure, "answered 503"),
+        ((200, b"<html>"), TemporaryFailure, "access token"),
+        ((200, b"[]"), TemporaryFailure, "access token"),
+        ((302, b""), PermanentFailure, "answered 302"),
+    ],
+)
+def test_a_consumer_that_gets_no_token(
+    server: Server, answer: tuple[int, bytes], failure: type[FetchError], words: str
+) -> None:
+    server.answer = respond(*answer, Location="https://127.0.0.1:1/")
+
+    with pytest.raises(failure, match=words) as caught:
+        fetch_as_consumer(server, "a" * 40)
+    assert "very-secret" not in f"{caught.value!r} {caught.value.__context__!r}"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("ref", "refused"), [("refs/heads/main", True), ("refs/tags/v1", False)])
+def test_only_an_annotated_tag_may_have_another_id_than_its_commit(
+    server: Server, repository: GitRepository, ref: str, refused: bool
+) -> None:
+    server.answer = respond(200, zip_of(repository))
+    job, settings = make_job("acme/site", "a" * 40, ref=ref), server.settings()
+    arguments = {"settings": settings, "secret": CONSUMER, "tls": tls_context(settings.ca_bundle)}
+
+    if refused:
+        with pytest.raises(PermanentFailure, match="in place of"):
+            zip_download.fetch(job, s3=boto3.client("s3"), **arguments)  # type: ignore[arg-type]
+    else:
+        assert zip_download.fetch(job, s3=boto3.client("s3"), **arguments).size  # type: ignore[arg-type]
+
+
+def test_an_archive_whose_comment_is_no_commit_is_stored(server: Server, repository: GitRepository) -> None:
+    archive = bytearray(zip_of(repository))
+    archive[-40:] = b"made by another program than git archive"
+    server.answer = respond(200, bytes(archive))
+
+    assert fetch(server.settings(), "acme/site", repository.head()).reason == "Stored"
+
+
+def test_a_commit_that_changes_no_file_that_counts_is_not_stored(server: Server, repository: GitRepository) -> None:
+    settings = replace(server.settings(), paths=PathFilter.parse("app", ""))
+    server.answer = respond(200, zip_of(repository))
+    first = fetch(settings, "acme/site", repository.head())
+    repository.write("README.md", "Changed\n")
+    repository.commit("Next")
+    server.answer = respond(200, zip_of(repository))
+
+    with pytest.raises(NotWanted, match="the one changed file matches none of the paths `app`"):
+        zip_download.fetch(
+            replace(make_job("acme/site", repository.head()), check_paths=True),
+            settings=settings,
+            secret=CONSUMER,
+            tls=tls_context(settings.ca_bundle),
+            s3=boto3.client("s3"),
+        )
+    assert versions_of(first.key) == [first.version_id]
 
 
 def test_a_redirect_to_plain_http_is_not_followed(server: Server) -> None:
