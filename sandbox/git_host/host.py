@@ -37,7 +37,7 @@ _FULL_NAME = re.compile(r"(?!\.\.?/)~?[\w.-]+(/(?!\.\.?(/|$))[\w.-]+)+")
 
 
 class GitHost:
-    """A git host that looks like GitHub Enterprise Server, on 127.0.0.1.
+    """A git host on 127.0.0.1 that looks like each kind of provider, by the paths of their APIs.
 
     Its state survives in `state_dir`. In a test: `with GitHost(tmp_path) as host: ...`. The methods that make and read
     things work whether it runs or not, and from any thread.
@@ -68,12 +68,12 @@ class GitHost:
 
     @property
     def url(self) -> str:
-        """The address, `https://127.0.0.1:<port>`: the base URL of a provider of kind github_enterprise."""
+        """The address, `https://127.0.0.1:<port>`: the base URL of a provider of any kind."""
         return f"https://127.0.0.1:{self.port}"
 
     @property
     def api_url(self) -> str:
-        """The address of the REST API."""
+        """The address of the REST API that is like GitHub's."""
         return f"{self.url}/api/v3"
 
     @property
@@ -121,6 +121,10 @@ class GitHost:
         """
         self.create_user(login)
         return self.store.create_token(login, scopes=scopes, permissions=permissions, token=token)
+
+    def create_oauth_consumer(self, login: str) -> tuple[str, str]:
+        """Make an OAuth consumer of Bitbucket Cloud that acts as the user; returns its key and secret."""
+        return self.store.create_oauth_consumer(login)
 
     def create_repository(
         self,

@@ -48,8 +48,9 @@ class SmartHttp:
     async def front(self, _request: web.Request) -> web.Response:
         """Says what this is, to a person with a browser."""
         return web.Response(
-            text=f"Sluice's sandbox git host. REST API: {self._context.address.url}/api/v3. There are no pages here:\n"
-            "where Sluice says what to paste at the provider, use the API.\n"
+            text="Sluice's sandbox git host. There are no pages here: where Sluice says what to paste at the provider,\n"
+            "use its API: /api/v3 (GitHub), /api/v4 (GitLab), /2.0 (Bitbucket Cloud), /rest/api/latest (Bitbucket Data\n"
+            "Center) or /api/v1 (Gitea).\n"
         )
 
     async def archive(self, request: web.Request) -> web.StreamResponse:

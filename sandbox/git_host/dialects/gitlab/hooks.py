@@ -24,7 +24,6 @@ _MAX_HOOKS = 100
 _EVENTS = ("push_events", "tag_push_events")
 _OPTIONS = ("name", "description", "push_events_branch_filter", "branch_filter_strategy")
 _TRIGGERS = {"push_events": "Push Hook", "tag_push_events": "Tag Push Hook"}
-_SECONDS_OF_A_TEST = 10.0
 
 
 class HooksApi:
