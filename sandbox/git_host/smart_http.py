@@ -48,9 +48,9 @@ class SmartHttp:
     async def front(self, _request: web.Request) -> web.Response:
         """Says what this is, to a person with a browser."""
         return web.Response(
-            text="Sluice's sandbox git host. There are no pages here: where Sluice says what to paste at the provider,\n"
-            "use its API: /api/v3 (GitHub), /api/v4 (GitLab), /2.0 (Bitbucket Cloud), /rest/api/latest (Bitbucket Data\n"
-            "Center) or /api/v1 (Gitea).\n"
+            text="Sluice's sandbox git host. There are no pages here: where Sluice says what to paste at\n"
+            "the provider, use its API: /api/v3 (GitHub), /api/v4 (GitLab), /2.0 (Bitbucket Cloud),\n"
+            "/rest/api/latest (Bitbucket Data Center) or /api/v1 (Gitea).\n"
         )
 
     async def archive(self, request: web.Request) -> web.StreamResponse:
