@@ -9,10 +9,14 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from deployers.nudge import on_commit_sync
 from deployers.services import deliveries
-from integrations.models import Delivery, DeliveryStatus
+from integrations.models import Delivery, DeliveryStatus, Integration, Method
+from integrations.services import deliveries as delivery_rows
 from panel.api.base import Noun
-from panel.api.shapes import Filters
+from panel.api.shapes import Filters, read_query
+from panel.delivery_search import SEARCHED, search
+from panel.watching import watch
 
 
 class AttemptSerializer(serializers.Serializer[Any]):
@@ -47,6 +51,7 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
             "method",
             "status",
             "reason",
+            "commit_status",
             "source_ip",
             "attempts",
             "artifacts",
@@ -73,12 +78,32 @@ class DeliveryDetailSerializer(DeliverySerializer):
 
 class DeliveriesOfIntegration(Filters):
     status = serializers.ChoiceField(choices=DeliveryStatus.choices, required=False)
+    method = serializers.ChoiceField(choices=Method.choices, required=False)
     ref = serializers.CharField(max_length=1024, required=False)
     commit = serializers.CharField(max_length=64, required=False)
+    since = serializers.DateTimeField(required=False, help_text="Received then or later.")
+    until = serializers.DateTimeField(required=False, help_text="Received before then.")
+    q = serializers.CharField(
+        max_length=200,
+        required=False,
+        help_text=f"A part of commit, ref, message, sender, author, reason or provider's id. The newest {SEARCHED} "
+        "that the other parameters leave are searched: for earlier ones give `until`.",
+    )
 
 
 class DeliveryFilters(DeliveriesOfIntegration):
     integration = serializers.UUIDField(required=False)
+
+
+def matching(rows: QuerySet[Delivery], query: dict[str, Any]) -> QuerySet[Delivery]:
+    """What a list's query asks for, newest first."""
+    equal = {name: query[name] for name in ("integration", "status", "method", "ref", "commit") if name in query}
+    rows = rows.filter(**equal)
+    if "since" in query:
+        rows = rows.filter(received_at__gte=query["since"])
+    if "until" in query:
+        rows = rows.filter(received_at__lt=query["until"])
+    return search(rows, query["q"])[0] if "q" in query else rows
 
 
 def lines(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
@@ -95,9 +120,12 @@ class DeliveryViewSet(Noun[Delivery]):
     serializer_class = DeliveryDetailSerializer
     filters = DeliveryFilters
 
-    def list(self, request: Request) -> Response:  # noqa: ARG002
+    def list(self, request: Request) -> Response:
         """Deliveries of all integrations, newest first."""
-        return self.list_of(lines(self.narrowed(self.get_queryset())), DeliverySerializer)
+        query = read_query(DeliveryFilters, request)
+        integrations = Integration.objects.of(self.team)
+        watch(integrations.filter(pk=query["integration"]) if "integration" in query else integrations)
+        return self.list_of(lines(matching(self.get_queryset(), query)), DeliverySerializer)
 
     @extend_schema(request=None, responses={202: DeliveryDetailSerializer})
     @action(detail=True, methods=["post"])
@@ -105,5 +133,15 @@ class DeliveryViewSet(Noun[Delivery]):
         """Put the stored change on its queue again."""
         delivery = self.get_object()
         deliveries.redeliver(delivery=delivery, actor=self.actor)
+        on_commit_sync(delivery.integration_id)
         delivery.refresh_from_db()
+        return self.answer(delivery, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={202: DeliveryDetailSerializer})
+    @action(detail=True, methods=["post"], url_path="ask-provider")
+    def ask_provider(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Have the provider send its delivery again; it comes through the webhook and is decided about anew."""
+        delivery = self.get_object()
+        delivery_rows.ask_provider(delivery=delivery, actor=self.actor)
+        on_commit_sync(delivery.integration_id)
         return self.answer(delivery, status.HTTP_202_ACCEPTED)

@@ -11,14 +11,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from deployers.models import AwsAccount, Stack, StackKind
-from deployers.nudge import on_commit_freshen, on_commit_nudge
-from deployers.services import stacks
+from deployers.nudge import on_commit_freshen, on_commit_nudge, on_commit_sync
+from deployers.services import catch_up, dead_letters, stacks
 from integrations.models import Deployer, Integration, Method, RemoteState, Repository, SSHKey, SSHKeyState
 from integrations.services import integrations, ssh_keys, webhooks
 from integrations.services.webhooks import ManualSteps
 from panel.api.artifacts import ArtifactSerializer
 from panel.api.base import Noun
-from panel.api.deliveries import DeliveriesOfIntegration, DeliverySerializer, lines
+from panel.api.deliveries import DeliveriesOfIntegration, DeliverySerializer, lines, matching
 from panel.api.operations import OperationSerializer
 from panel.api.shapes import Filters, OfTeam, Strict, read_body, read_query
 from panel.integration_state import IntegrationState, state_of, with_newest_operation
@@ -225,6 +225,14 @@ class ManualStepsSerializer(serializers.Serializer[Any]):
     ssh_key = ManualStepSerializer(allow_null=True)
 
 
+class FoundSerializer(serializers.Serializer[Any]):
+    queued = serializers.IntegerField(help_text="How many pushes were put on the queue.")
+
+
+class DeadLettersSerializer(serializers.Serializer[Any]):
+    count = serializers.IntegerField(help_text="About how many; asked at AWS every fifteen seconds at most.")
+
+
 class IntegrationFilters(Filters):
     name = serializers.CharField(max_length=60, required=False)
     repository = serializers.UUIDField(required=False)
@@ -304,13 +312,40 @@ class IntegrationViewSet(Noun[Integration]):
         """Its deliveries, newest first."""
         integration = self.get_object()
         on_commit_freshen(integration)
-        return self.list_of(lines(self.narrowed(integration.deliveries.all())), DeliverySerializer)
+        return self.list_of(
+            lines(matching(integration.deliveries.all(), read_query(DeliveriesOfIntegration, request))),
+            DeliverySerializer,
+        )
 
     @extend_schema(responses=ArtifactSerializer(many=True))
     @action(detail=True, methods=["get"], filters=Filters)
     def artifacts(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Its artifacts, newest first."""
         return self.list_of(self.narrowed(self.get_object().artifacts.all()), ArtifactSerializer)
+
+    @extend_schema(request=None, responses=FoundSerializer)
+    @action(detail=True, methods=["post"], url_path="catch-up")
+    def catch_up(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Compare the provider's refs with the deliveries now, and put the pushes that were missed on the queue."""
+        integration = self.get_object()
+        found = catch_up.catch_up(integration=integration, actor=self.actor)
+        on_commit_sync(integration.pk)
+        return Response(FoundSerializer({"queued": found}).data)
+
+    @extend_schema(responses=DeadLettersSerializer, filters=False)
+    @action(detail=True, methods=["get"], url_path="dead-letters", pagination_class=None)
+    def dead_letters(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """How many pushes were given up after several attempts, as its dead-letter queue tells."""
+        return Response(DeadLettersSerializer({"count": dead_letters.count(integration=self.get_object())}).data)
+
+    @extend_schema(request=None, responses=FoundSerializer)
+    @action(detail=True, methods=["post"])
+    def redrive(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Put what was given up on its queues again."""
+        integration = self.get_object()
+        moved = dead_letters.redrive(integration=integration, actor=self.actor)
+        on_commit_sync(integration.pk)
+        return Response(FoundSerializer({"queued": moved}).data)
 
     def _started(self, operation: Any) -> Response:
         body = OperationSerializer(operation, context=self.get_serializer_context()).data

@@ -210,8 +210,10 @@ def event_tone(aws_status: str) -> str:
 
 
 @register.filter
-def moment(text: str) -> datetime | None:
-    """An ISO 8601 time with its zone, as the Lambdas write them; None for anything else."""
+def moment(text: str | datetime) -> datetime | None:
+    """An ISO 8601 time with its zone, as the Lambdas write them, or a time; None for anything else."""
+    if isinstance(text, datetime):
+        return text
     try:
         parsed = datetime.fromisoformat(text)
     except (TypeError, ValueError):

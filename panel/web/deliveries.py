@@ -1,32 +1,40 @@
 """Pages of deliveries."""
 
 import json
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from deployers.nudge import on_commit_sync
+from deployers.nudge import on_commit_freshen, on_commit_sync
 from deployers.services import deliveries
+from deployers.services.catch_up import EVENT as MISSED
 from integrations.models import Delivery, DeliveryStatus, Integration
-from panel.web import delivery_list
+from integrations.services import deliveries as delivery_rows
+from panel.watching import watch
+from panel.web import delivery_list, live, parameters
 from panel.web.access import PageRequest, find, page
+from panel.web.delivery_story import story
 from panel.web.outcomes import errors_as_messages
 
 INTEGRATIONS_OFFERED = 200
+WATCH = "watch"
 
 
 @require_safe
 @page
 def index(request: PageRequest) -> HttpResponseBase:
     rows = Delivery.objects.visible_to(request.user).of(request.team).select_related("integration")
+    integrations = Integration.objects.visible_to(request.user).of(request.team)
+    chosen = parameters.text(request, "integration")
+    watch(integrations.filter(name=chosen) if chosen else integrations)
     context = {
         "show_integration": True,
-        "integrations": Integration.objects.visible_to(request.user)
-        .of(request.team)
-        .values_list("name", flat=True)[:INTEGRATIONS_OFFERED],
+        "integrations": integrations.values_list("name", flat=True)[:INTEGRATIONS_OFFERED],
     }
     return delivery_list.show(request, rows, "deliveries/list.html", context)
 
@@ -39,32 +47,75 @@ def _pretty(body: str) -> str:
         return body
 
 
+def _context(delivery: Delivery) -> dict[str, Any]:
+    """What changes while a delivery is under way."""
+    finished = DeliveryStatus(delivery.status).finished
+    return {
+        "delivery": delivery,
+        "finished": finished,
+        "story": story(delivery),
+        "redeliverable": bool(delivery.commit) and (delivery.status == DeliveryStatus.FAILED or not finished),
+        "askable": delivery_rows.can_ask_provider(delivery),
+        "artifacts": delivery.artifacts.all()[:5],
+    }
+
+
+def _find(request: PageRequest, pk: UUID) -> Delivery:
+    rows = Delivery.objects.visible_to(request.user).select_related(
+        "integration__repository__provider", "integration__aws_account"
+    )
+    return find(request, rows, pk=pk)
+
+
 @require_safe
 @page
 def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
-    rows = Delivery.objects.visible_to(request.user).select_related("integration__repository__provider")
-    delivery = find(request, rows, pk=pk)
+    """Its page, which polls itself while something happens, or somebody asked for something to happen."""
+    delivery = _find(request, pk)
+    tag = live.etag(delivery.status, delivery.updated_at, delivery.commit_status)
+    watching = WATCH in request.GET or not DeliveryStatus(delivery.status).finished
+    if watching:
+        on_commit_freshen(delivery.integration)
+    if request.htmx:
+        return live.region(request, "deliveries/live.html", lambda: _context(delivery), tag=tag, done=not watching)
+    missed = delivery.event == MISSED
     return render(
         request,
         "deliveries/detail.html",
         {
-            "delivery": delivery,
-            "redeliverable": bool(delivery.commit)
-            and (delivery.status == DeliveryStatus.FAILED or not DeliveryStatus(delivery.status).finished),
-            "artifacts": delivery.artifacts.all()[:5],
-            "body": _pretty(delivery.request_body),
+            **_context(delivery),
+            "tag": tag,
+            "watching": watching,
+            "missed": missed,
+            "body": delivery.request_body if missed else _pretty(delivery.request_body),
             "headers": sorted(delivery.request_headers.items()),
         },
     )
 
 
+def _watched(delivery: Delivery) -> HttpResponseBase:
+    return redirect(f"{reverse('delivery-detail', args=[delivery.pk])}?{WATCH}=1")
+
+
 @require_POST
 @page
 def redeliver(request: PageRequest, pk: UUID) -> HttpResponseBase:
-    rows = Delivery.objects.visible_to(request.user).select_related("integration__aws_account")
-    delivery = find(request, rows, pk=pk)
+    delivery = _find(request, pk)
     with errors_as_messages(request):
         deliveries.redeliver(delivery=delivery, actor=request.user)
         on_commit_sync(delivery.integration_id)
         messages.success(request, "It is on the queue again.")
-    return redirect("delivery-detail", delivery.pk)
+    return _watched(delivery)
+
+
+@require_POST
+@page
+def ask(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    delivery = _find(request, pk)
+    with errors_as_messages(request):
+        delivery_rows.ask_provider(delivery=delivery, actor=request.user)
+        on_commit_sync(delivery.integration_id)
+        messages.success(
+            request, "The provider sends it again. It is decided about anew, and may come as a new delivery."
+        )
+    return _watched(delivery)

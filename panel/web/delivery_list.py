@@ -1,24 +1,38 @@
 """Lists of deliveries: the same rows, filters and polling wherever they are shown."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 
-from integrations.models import Delivery, DeliveryStatus, Integration
+from integrations.models import Delivery, DeliveryStatus, Integration, Method
+from panel.delivery_search import SEARCHED, search
 from panel.web import live, paging, parameters
 from panel.web.access import PageRequest
 
 LATEST = 6  # on an overview
 UNREAD = ("request_body", "request_headers", "attempts")  # up to 64 kB each that no list shows
+SINCE = {
+    "hour": ("Last hour", timedelta(hours=1)),
+    "day": ("Last 24 hours", timedelta(days=1)),
+    "week": ("Last 7 days", timedelta(days=7)),
+    "month": ("Last 30 days", timedelta(days=30)),
+}
+FILTERS = ("q", "status", "since", "integration", "method", "ref")
 
 
 def filtered(request: PageRequest, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
     """Only what the query asks for; a value that cannot be is no filter."""
     if (status := request.GET.get("status", "")) in DeliveryStatus.values:
         rows = rows.filter(status=status)
+    if (method := request.GET.get("method", "")) in Method.values:
+        rows = rows.filter(method=method)
+    if since := SINCE.get(request.GET.get("since", "")):
+        rows = rows.filter(received_at__gte=timezone.now() - since[1])
     if ref := parameters.text(request, "ref"):
         rows = rows.filter(ref__in=(ref, f"refs/heads/{ref}", f"refs/tags/{ref}"))
     if integration := parameters.text(request, "integration"):
@@ -40,14 +54,21 @@ def answer(request: PageRequest, rows: Sequence[Delivery], *, show_integration: 
     return live.region(
         request,
         "deliveries/rows.html",
-        lambda: {"rows": rows, "show_integration": show_integration},
+        lambda: {"rows": rows, "show_integration": show_integration, "narrowed": _narrowed(request)},
         tag=tag(rows),
     )
 
 
+def _narrowed(request: PageRequest) -> bool:
+    return any(request.GET.get(name) for name in FILTERS)
+
+
 def show(request: PageRequest, rows: QuerySet[Delivery], template: str, context: dict[str, Any]) -> HttpResponseBase:
     """The page of a list, or its rows for a poll."""
-    found = paging.by_time(request, filtered(request, rows).defer(*UNREAD), field="received_at")
+    rows, searched_to = filtered(request, rows), None
+    if text := parameters.text(request, "q"):
+        rows, searched_to = search(paging.from_cursor(request, rows, field="received_at"), text)
+    found = paging.by_time(request, rows.defer(*UNREAD), field="received_at", searched_to=searched_to)
     if request.htmx:
         return answer(request, found.rows, show_integration=context["show_integration"])
     return render(
@@ -59,6 +80,11 @@ def show(request: PageRequest, rows: QuerySet[Delivery], template: str, context:
             "rows": found.rows,
             "rows_tag": tag(found.rows),
             "statuses": DeliveryStatus.choices,
-            "filters": {name: request.GET.get(name, "") for name in ("status", "ref", "integration")},
+            "methods": Method.choices,
+            "moments": [(name, label) for name, (label, _) in SINCE.items()],
+            "filters": {name: parameters.text(request, name) for name in FILTERS},
+            "narrowed": _narrowed(request),
+            "searched_to": searched_to,
+            "searched": SEARCHED,
         },
     )

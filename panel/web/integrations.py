@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from deployers.models import Artifact, AwsAccount
-from deployers.nudge import on_commit_nudge
+from deployers.nudge import on_commit_freshen, on_commit_nudge
 from deployers.services import artifacts as artifact_services
 from deployers.services import stacks
 from integrations.models import Integration, Repository
@@ -67,6 +67,7 @@ def add(request: PageRequest) -> HttpResponseBase:
 @page
 def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
     integration = _find(request, pk)
+    on_commit_freshen(integration)
     existing = list(integration.stacks.all())
     operation = progress.newest_operation(integration.operations.all())
     latest = delivery_list.latest(integration)
@@ -88,6 +89,7 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
 @page
 def deliveries(request: PageRequest, pk: UUID) -> HttpResponseBase:
     integration = _find(request, pk)
+    on_commit_freshen(integration)
     rows = integration.deliveries.all()
     if request.htmx and "latest" in request.GET:
         return delivery_list.answer(request, delivery_list.latest(integration), show_integration=False)

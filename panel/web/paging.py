@@ -47,22 +47,36 @@ def numbered(request: HttpRequest, rows: QuerySet[M], *, size: int = PAGE_SIZE) 
     )
 
 
-def by_time(request: HttpRequest, rows: QuerySet[M], *, field: str, size: int = PAGE_SIZE) -> Page[M]:
-    """Newest first, continued after `?before=<time>_<id>`: the same cost at any depth, and no count."""
+def from_cursor(request: HttpRequest, rows: QuerySet[M], *, field: str) -> QuerySet[M]:
+    """The rows after `?before=<time>_<id>`; all without one."""
     cursor = _cursor(request.GET.get("before", ""))
-    ordered = rows.order_by(f"-{field}", "-pk")
-    if cursor:
-        moment, key = cursor
-        ordered = ordered.filter(Q(**{f"{field}__lte": moment}) & ~Q(**{field: moment, "pk__gte": key}))
-    found = list(ordered[: size + 1])
+    if not cursor:
+        return rows
+    moment, key = cursor
+    return rows.filter(Q(**{f"{field}__lte": moment}) & ~Q(**{field: moment, "pk__gte": key}))
+
+
+def by_time(
+    request: HttpRequest, rows: QuerySet[M], *, field: str, size: int = PAGE_SIZE, searched_to: datetime | None = None
+) -> Page[M]:
+    """Newest first, continued after `?before=<time>_<id>`: the same cost at any depth, and no count.
+
+    `searched_to` is where a search stopped looking: the last page that it filled leads on from there.
+    """
+    cursor = _cursor(request.GET.get("before", ""))
+    found = list(from_cursor(request, rows, field=field).order_by(f"-{field}", "-pk")[: size + 1])
     shown = found[:size]
-    older = f"{getattr(shown[-1], field).isoformat()}_{shown[-1].pk}" if len(found) > size else ""
+    older, label = "", "Older"
+    if len(found) > size:
+        older = f"{getattr(shown[-1], field).isoformat()}_{shown[-1].pk}"
+    elif searched_to:
+        older, label = f"{searched_to.isoformat()}_{UUID(int=0)}", "Search earlier ones"
     return Page(
         rows=shown,
         earlier=_url(request, "before", "") if cursor else "",
         earlier_label="Newest",
         later=_url(request, "before", older) if older else "",
-        later_label="Older",
+        later_label=label,
         first=cursor is None,
     )
 

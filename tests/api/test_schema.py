@@ -11,10 +11,18 @@ LISTED = {
     "providers": {"check", "repositories", "host-keys", "host-keys/scan", "host-keys/confirm"},
     "repositories": set(),
     "aws-accounts": {"check", "trust-policy"},
-    "integrations": {"provision", "deliveries", "artifacts", "manual-steps"},
+    "integrations": {
+        "provision",
+        "deliveries",
+        "artifacts",
+        "manual-steps",
+        "catch-up",
+        "dead-letters",
+        "redrive",
+    },
     "stacks": {"events"},
     "operations": {"retry", "cancel"},
-    "deliveries": {"redeliver"},
+    "deliveries": {"redeliver", "ask-provider"},
     "artifacts": {"download"},
 }
 

@@ -39,6 +39,9 @@ ACTIONS = [
     ("delete", "aws-accounts", ""),
     ("post", "integrations", "provision/"),
     ("get", "integrations", "deliveries/"),
+    ("post", "integrations", "catch-up/"),
+    ("get", "integrations", "dead-letters/"),
+    ("post", "integrations", "redrive/"),
     ("get", "integrations", "artifacts/"),
     ("get", "integrations", "manual-steps/"),
     ("patch", "integrations", ""),
@@ -47,6 +50,7 @@ ACTIONS = [
     ("post", "operations", "retry/"),
     ("post", "operations", "cancel/"),
     ("post", "deliveries", "redeliver/"),
+    ("post", "deliveries", "ask-provider/"),
     ("get", "artifacts", "download/"),
 ]
 

@@ -85,7 +85,7 @@ def test_a_delivery_that_is_unreadable_can_still_be_looked_at(signed_in: Client,
         attempts=[],
     )
     page = signed_in.get(reverse("delivery-detail", args=[delivery.pk])).content.decode()
-    assert "the body is no JSON" in page
+    assert "The body is no JSON" in page
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page
     assert "Redeliver" not in page

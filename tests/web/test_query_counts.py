@@ -16,7 +16,7 @@ LIST_QUERIES = {
     "repository-list": FRAME + 2,
     "account-list": FRAME + 2,
     "integration-list": FRAME + 3,
-    "delivery-list": FRAME + 2,
+    "delivery-list": FRAME + 3,
     "stack-list": FRAME + 2,
     "operation-list": FRAME + 1,
     "token-list": FRAME + 1,

@@ -1,0 +1,59 @@
+"""What happened to a delivery, line by line: what came, what was decided, every attempt, and how it ended."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from deployers.services.catch_up import EVENT as MISSED
+from integrations.models import Delivery, DeliveryStatus
+from panel.web.statuses import DELIVERY, Status
+
+CAME = Status("Came", "mute")
+ACCEPTED = Status("Accepted", "mute")
+WORKED = Status("Worked", "ok")
+FAILED = Status("Failed", "bad")
+NOT_FETCHED = frozenset({DeliveryStatus.IGNORED, DeliveryStatus.REJECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`took` is in milliseconds; `moment` a datetime, or the text of one as the Lambdas write it."""
+
+    status: Status
+    text: str
+    moment: datetime | str | None
+    took: int | None = None
+
+
+def story(delivery: Delivery) -> list[Line]:
+    """Oldest first."""
+    status = DeliveryStatus(delivery.status)
+    lines = [Line(CAME, _what_came(delivery), delivery.received_at)]
+    if status not in NOT_FETCHED and delivery.method:
+        lines.append(Line(ACCEPTED, f"To be fetched by {delivery.get_method_display().lower()}.", None))
+    lines += [_attempt(number, each) for number, each in enumerate(delivery.attempts, start=1)]
+    reason = "" if delivery.reason.lower() == status.value else delivery.reason
+    lines.append(Line(DELIVERY[status], _sentence(reason), delivery.updated_at, delivery.duration_ms))
+    return lines
+
+
+def _what_came(delivery: Delivery) -> str:
+    if delivery.event == MISSED:
+        return "No webhook brought this push; the check for missed pushes found it."
+    what = f"A webhook about {delivery.event}" if delivery.event else "A request that could not be read"
+    by = f" by {delivery.sender}" if delivery.sender else ""
+    return f"{what}{by}{f', from {delivery.source_ip}' if delivery.source_ip else ''}."
+
+
+def _attempt(number: int, attempt: dict[str, Any]) -> Line:
+    error = str(attempt.get("error") or "")
+    return Line(
+        FAILED if error else WORKED,
+        f"Attempt {number}: {error or 'the zip was made and stored.'}",
+        attempt.get("at"),
+        attempt.get("duration_ms"),
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
