@@ -124,6 +124,7 @@ def git_parameters(*, source: GitSource, packages: Packages, chosen: Mapping[str
 
 
 def _filters(source: GitSource) -> dict[str, str]:
+    """Raises ParameterRefused for what is wanted and the template does not offer: better than to leave it out."""
     found = {
         "Paths": ",".join(source.paths),
         "IgnoredPaths": ",".join(source.ignored_paths),
@@ -132,6 +133,11 @@ def _filters(source: GitSource) -> dict[str, str]:
         "Lfs": str(source.lfs).lower(),
     }
     known = templates.parameter_names(GIT.template)
+    for name, field_name, what in (("Submodules", "submodules", "submodules"), ("Lfs", "lfs", "Git LFS files")):
+        if found[name] == "true" and name not in known:
+            raise ParameterRefused(
+                f"This version's stacks cannot fetch {what}.", remedy="Switch it off.", field=field_name
+            )
     return {name: value for name, value in found.items() if name in known}
 
 

@@ -168,22 +168,24 @@ def test_a_rendered_template_is_plain_json_and_the_same_every_time() -> None:
     assert len(first) < 1_000_000
 
 
-def test_filters_and_switches_reach_the_template() -> None:
-    chosen = dataclasses.replace(
-        source(), paths=("src/**", "*.md"), ignored_paths=("docs/**",), skip_ci=False, lfs=True
-    )
+def test_filters_reach_the_template() -> None:
+    chosen = dataclasses.replace(source(), paths=("src/**", "*.md"), ignored_paths=("docs",), skip_ci=False)
     parameters = catalog.git_parameters(source=chosen, packages=PACKAGES, chosen={})
-    wanted = {
-        "Paths": "src/**,*.md",
-        "IgnoredPaths": "docs/**",
-        "SkipCi": "false",
-        "Submodules": "false",
-        "Lfs": "true",
-    }
-    known = templates.parameter_names(catalog.GIT.template)
-    assert {name: parameters.get(name) for name in wanted} == {
-        name: value if name in known else None for name, value in wanted.items()
-    }
+    assert parameters["Paths"] == "src/**,*.md"
+    assert (parameters["IgnoredPaths"], parameters["SkipCi"]) == ("docs", "false")
+
+
+@pytest.mark.parametrize("switch", ["submodules", "lfs"])
+def test_a_switch_that_the_template_does_not_have_is_refused_and_not_left_out(
+    monkeypatch: pytest.MonkeyPatch, switch: str
+) -> None:
+    monkeypatch.setattr(templates, "parameter_names", lambda _: frozenset({"Submodules", "Lfs"}))
+    wanted = dataclasses.replace(source(), **{switch: True})
+    assert catalog.git_parameters(source=wanted, packages=PACKAGES, chosen={})[switch.capitalize()] == "true"
+    monkeypatch.setattr(templates, "parameter_names", lambda _: frozenset())
+    with pytest.raises(ParameterRefused) as refused:
+        catalog.git_parameters(source=wanted, packages=PACKAGES, chosen={})
+    assert refused.value.field == switch
 
 
 def test_the_providers_networks_join_those_that_people_allow() -> None:
