@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import Clone, World
+from tests.e2e.world import Clone, World, until
 
 pytestmark = pytest.mark.sandbox
 
@@ -76,22 +76,26 @@ def start(world: World, kind: str) -> tuple[str, dict[str, Any]]:
     )
     operations = {}
     for method in METHODS:
-        integration = world.add_integration(full_name, provider=provider, method=method, refs=["main", "tags:v*"])
+        integration = world.add_integration(
+            full_name, provider=provider, method=method, refs=["main", "tags:v*"], commit_statuses=True
+        )
         operations[method] = world.post(f"/integrations/{integration['id']}/provision/")
     return full_name, operations
 
 
 def push(clone: Clone) -> str:
-    """Push a commit to main with the tag v1, and then the annotated tag v2; returns the commit."""
+    """Push a commit to main with the annotated tag v1, then the annotated tag v2 alone and the tag v3; returns it."""
     script = clone.path / "run"
     script.write_text("#!/bin/sh\n")
     script.chmod(0o755)
     (clone.path / "link").symlink_to("run")
     commit = clone.commit("Add a script and a link", **{"Übersicht.txt": "äöü"})
-    clone.git("tag", "v1")
+    for tag in ("v1", "v2"):
+        clone.git("tag", "--annotate", "--message", tag, tag)
+    clone.git("tag", "v3")
     clone.push("HEAD:refs/heads/main", "v1")
-    clone.git("tag", "--annotate", "--message", "Two", "v2")
     clone.push("v2")
+    clone.push("v3")
     return commit
 
 
@@ -119,11 +123,22 @@ def test_push_becomes_a_zip_of_the_commits_tree(world: World, place: Place, meth
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_tags_pushed_with_a_branch_and_annotated_ones_have_zips_of_their_own(world: World, place: Place, method: str):
-    for tag in ("v1", "v2"):
-        delivery = world.ended(place.integrations[method], ref=f"refs/tags/{tag}", commit=place.commit)
+def test_tags_have_zips_of_their_own_annotated_or_not_alone_or_with_a_branch(world: World, place: Place, method: str):
+    for tag in ("v1", "v2", "v3"):
+        delivery = world.ended(place.integrations[method], ref=f"refs/tags/{tag}")
         assert delivery["status"] == "stored", delivery["reason"]
         assert delivery["artifact_key"] == f"{place.full_name}/refs/tags/{tag}/{place.name}.zip"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_provider_is_told_what_became_of_the_commit(world: World, place: Place, method: str):
+    context = f"sluice/{place.integrations[method]['name']}"
+
+    def told() -> bool:
+        newest = [one for one in world.sandbox.git.statuses(place.full_name, place.commit) if one.context == context]
+        return bool(newest) and newest[0].state.lower().startswith("success")
+
+    until(told, f"a commit status {context}")
 
 
 def test_delivery_that_is_sent_again_without_its_signature_is_refused(world: World, place: Place):
