@@ -10,6 +10,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from deployers.nudge import on_commit_nudge
+from deployers.services import stacks
 from integrations.models import Provider, ProviderKind
 from integrations.providers.registry import PROVIDERS
 from integrations.services import host_keys, providers
@@ -214,7 +216,10 @@ class ProviderViewSet(Noun[Provider]):
     @extend_schema(request=ConfirmationSerializer, responses=HostKeysSerializer)
     @action(detail=True, methods=["post"], url_path="host-keys/confirm")
     def confirm_host_keys(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
-        """Pin scanned host keys, in place of what was pinned; stacks know them once they are provisioned again."""
+        """Pin scanned host keys, in place of what was pinned, and update the stacks that pull with git."""
         provider = self.get_object()
         fields = read_body(ConfirmationSerializer, request)
-        return host_keys_of(host_keys.confirm(provider=provider, actor=self.actor, **fields))
+        provider = host_keys.confirm(provider=provider, actor=self.actor, **fields)
+        for operation in stacks.follow_provider(provider=provider, actor=self.actor):
+            on_commit_nudge(operation.pk)
+        return host_keys_of(provider)

@@ -97,12 +97,12 @@ class IntegrationForm(forms.Form):
     submodules = forms.BooleanField(
         label="Fetch submodules too",
         required=False,
-        help_text="They must be readable with this integration's deploy key, or by everybody.",
+        help_text="Those on the same host, over SSH: the deploy key must be allowed to read each of them.",
     )
     lfs = forms.BooleanField(
         label="Fetch Git LFS files instead of their pointers",
         required=False,
-        help_text="They are downloaded over HTTPS with the provider's token, which must be able to read them.",
+        help_text="A zip can grow by all of them. The repository's LFS storage must be readable with its deploy key.",
     )
     commit_statuses = forms.BooleanField(
         label="Show commit statuses at the provider",

@@ -69,7 +69,7 @@ def way_of(kind: str, name: str, provider: Provider | None = None) -> Way | None
 class ProviderForm(forms.Form):
     """Exactly the fields of one kind of provider. A secret is only ever written: when editing, empty keeps it."""
 
-    name = forms.CharField(max_length=80, help_text="What you call it here, such as acme-github.")
+    name = forms.CharField(max_length=80)
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class ProviderForm(forms.Form):
         """`stored` are the present credentials when editing; a secret among them need not be entered again."""
         super().__init__(*args, **kwargs)
         self.client = client
+        self.fields["name"].help_text = f"What you call it here, such as acme-{client.kind.replace('_', '-')}."
         self.own_host = not client.default_base_url or client.kind in SELF_HOSTED_TOO
         if self.own_host:
             self.fields["base_url"] = self._address()

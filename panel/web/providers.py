@@ -10,6 +10,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from deployers.nudge import on_commit_nudge
+from deployers.services import stacks
 from integrations.models import Provider, ProviderKind
 from integrations.providers.registry import PROVIDERS
 from integrations.services import host_keys, providers
@@ -126,7 +128,10 @@ def confirm_host_keys(request: PageRequest, pk: UUID) -> HttpResponseBase:
     provider = find(request, Provider.objects.visible_to(request.user), pk=pk)
     with errors_as_messages(request):
         host_keys.confirm(provider=provider, actor=request.user, fingerprints=request.POST.getlist("fingerprint"))
-        messages.success(request, "Pinned. Stacks that pull with git know these keys once they are updated.")
+        started = stacks.follow_provider(provider=provider, actor=request.user)
+        for operation in started:
+            on_commit_nudge(operation.pk)
+        messages.success(request, "Pinned." if not started else f"Pinned. Stacks that are told: {len(started)}.")
     return redirect("provider-detail", provider.pk)
 
 
