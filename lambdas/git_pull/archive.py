@@ -1,7 +1,7 @@
 """A commit's tree as a zip, without a checkout: same tree, same bytes.
 
-Order, dates and compression are fixed. Exec bits and symlinks are kept. Submodules have no content here and are left
-out; so are paths with the attribute `export-ignore`, as with `git archive`.
+Order, dates and compression are fixed. Exec bits and symlinks are kept. Submodules that were not fetched are left out;
+so are paths with the attribute `export-ignore`, as with `git archive`.
 """
 
 import contextlib
@@ -29,6 +29,7 @@ from lambdas.common.zip_format import (
     check_name,
     end_records,
 )
+from lambdas.git_pull.submodules import Part
 
 deflate_module: ModuleType = zlib
 with contextlib.suppress(ImportError):  # the package carries isal; a process of the panel or a test may not
@@ -56,6 +57,7 @@ class Written:
 
     entries: list[ContentEntry]
     submodules: list[str]
+    """Paths of those that were left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +65,30 @@ class _File:
     name: bytes
     mode: int
     id: pygit2.Oid
+    repository: pygit2.Repository
 
 
 def write_zip(
-    repository: pygit2.Repository,
-    commit: str,
+    parts: Sequence[Part],
     write: Callable[[bytes | memoryview], None],
     *,
     check_time: Callable[[], None],
     limits: Limits = Limits(),
 ) -> Written:
-    """Write the commit's tree. Raises PermanentFailure if it breaks a limit or has names that must not be unpacked."""
+    """Write the trees of the parts as one.
+
+    Raises PermanentFailure if they break a limit or have names that must not be unpacked.
+    """
     submodules: list[str] = []
+    present = {part.prefix for part in parts}
     directory: list[CentralEntry] = []
     position = unpacked = 0
-    for file in _files(repository, commit, submodules, limits):
+    files = [file for part in parts for file in _files(part, submodules, limits)]
+    if len(files) > limits.entries:
+        raise PermanentFailure(f"The commit and its submodules have more than {limits.entries} files")
+    for file in sorted(files, key=lambda file: file.name):
         check_time()
-        data = _blob(repository, file.id)
+        data = _blob(file.repository, file.id)
         unpacked += len(data)
         if len(data) > limits.file_bytes or unpacked > limits.unpacked_bytes:
             raise PermanentFailure(
@@ -97,7 +106,8 @@ def write_zip(
         write(record)
         position += len(record)
     write(end_records(directory, size=position - start, offset=start, comment=b""))
-    return Written([ContentEntry(e.name, e.unix_mode, e.crc, e.size) for e in directory], submodules)
+    left_out = [path for path in submodules if path.encode(errors="replace") + b"/" not in present]
+    return Written([ContentEntry(e.name, e.unix_mode, e.crc, e.size) for e in directory], left_out)
 
 
 def _entry(file: _File, data: memoryview, offset: int) -> tuple[CentralEntry, bytes | memoryview]:
@@ -159,7 +169,8 @@ def _is_utf8(name: bytes) -> bool:
     return True
 
 
-def _files(repository: pygit2.Repository, commit: str, submodules: list[str], limits: Limits) -> Iterator[_File]:
+def _files(part: Part, submodules: list[str], limits: Limits) -> Iterator[_File]:
+    repository, commit = part.repository, part.commit
     tree = repository[commit].peel(pygit2.Tree)
     found: list[_File] = []
     attributes: list[tuple[bytes, bytes]] = []
@@ -173,20 +184,20 @@ def _files(repository: pygit2.Repository, commit: str, submodules: list[str], li
             if item.filemode == FileMode.TREE:
                 pending.append((name + b"/", item.id))
             elif item.filemode == FileMode.COMMIT:
-                submodules.append(name.decode(errors="replace"))
+                submodules.append((part.prefix + name).decode(errors="replace"))
             else:
-                found.append(_File(_checked(name), _MODES.get(item.filemode, 0o100644), item.id))
+                mode = _MODES.get(item.filemode, 0o100644)
+                found.append(_File(_checked(part.prefix + name), mode, item.id, repository))
                 if item.raw_name == b".gitattributes":
                     attributes.append((prefix, bytes(_blob(repository, item.id))))
         if len(found) > limits.entries:
             raise PermanentFailure(f"The commit has more than {limits.entries} files")
-    found.sort(key=lambda file: file.name)
     attributes = [(prefix, text) for prefix, text in attributes if b"export-ignore" in text]
     if not attributes:
         yield from found
         return
     ignored = _Ignored(repository, commit, attributes)
-    yield from (file for file in found if not ignored(file.name))
+    yield from (file for file in found if not ignored(file.name.removeprefix(part.prefix)))
 
 
 def _checked(name: bytes) -> bytes:

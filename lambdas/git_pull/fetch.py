@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pygit2
+
 from lambdas.common import log
 from lambdas.common.artifacts import ArtifactWriter, StoredArtifact, content_digest
 from lambdas.common.changes import require_wanted
@@ -12,6 +14,7 @@ from lambdas.git_pull.archive import write_zip
 from lambdas.git_pull.history import History
 from lambdas.git_pull.repository import directory_for, fetch_commit
 from lambdas.git_pull.settings import Settings
+from lambdas.git_pull.submodules import Part, with_submodules
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,17 +27,24 @@ def fetch(job: Job, *, settings: Settings, key: str, root: Path, s3: "S3Client",
     """
     ssh.trust_only(settings.ssh_known_hosts, root / "home")
     request = job.request
-    url = settings.url(request.repository)
-    repository = fetch_commit(
-        directory_for(history.root, url),
-        url,
-        request.ref,
-        request.commit,
-        lambda: ssh.SshCallbacks(key=key, check_time=job.check_time),
-        restore=history.restore,
-    )
+
+    def get(name: str, commit: str, ref: str = "HEAD") -> pygit2.Repository:
+        url = settings.url(name)
+        return fetch_commit(
+            directory_for(history.root, url),
+            url,
+            ref,
+            commit,
+            lambda: ssh.SshCallbacks(key=key, check_time=job.check_time),
+            restore=history.restore,
+        )
+
+    repository = get(request.repository, request.commit, request.ref)
+    parts = [Part(b"", repository, request.commit)]
+    if settings.submodules:
+        parts = with_submodules(repository, request.commit, name=request.repository, host=settings.ssh_host, fetch=get)
     with ArtifactWriter(s3, job.artifact) as writer:
-        written = write_zip(repository, request.commit, writer.write, check_time=job.check_time)
+        written = write_zip(parts, writer.write, check_time=job.check_time)
         if written.submodules:
             log.info("submodules_left_out", delivery=request.delivery, paths=written.submodules[:20])
         require_wanted(job, settings.paths, s3, written.entries)

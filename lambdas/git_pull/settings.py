@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from lambdas.common.environment import integer, optional, required
+from lambdas.common.environment import boolean, integer, optional, required
 from lambdas.common.paths import PathFilter
 
 
@@ -24,6 +24,8 @@ class Settings:
     max_receive_count: int
     paths: PathFilter = field(default_factory=PathFilter)
     """Asked where the webhook did not say which files the push changes."""
+    submodules: bool = False
+    """Whether submodules on the same host are part of the artifact."""
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -39,6 +41,7 @@ class Settings:
             ssh_known_hosts=optional("SSH_KNOWN_HOSTS"),
             queue_url=required("QUEUE_URL"),
             max_receive_count=integer("MAX_RECEIVE_COUNT", 5),
+            submodules=boolean("SUBMODULES", default=False),
             paths=PathFilter.parse(optional("PATHS"), optional("IGNORED_PATHS")),
         )
 

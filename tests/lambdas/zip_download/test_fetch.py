@@ -80,11 +80,11 @@ def test_both_methods_agree_on_what_is_the_same_content(hosted: HostedRepository
 
     from lambdas.common.artifacts import content_digest
     from lambdas.git_pull.archive import write_zip
+    from lambdas.git_pull.submodules import Part
 
     out = io.BytesIO()
-    written = write_zip(
-        pygit2.Repository(str(hosted.work.path)), hosted.work.head(), out.write, check_time=lambda: None
-    )
+    part = Part(b"", pygit2.Repository(str(hosted.work.path)), hosted.work.head())
+    written = write_zip([part], out.write, check_time=lambda: None)
 
     assert content_digest(written.entries) == fetch_hosted(hosted).content_digest
 

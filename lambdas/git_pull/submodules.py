@@ -1,0 +1,125 @@
+"""The submodules of a commit: which commit of which repository belongs where.
+
+Only repositories on the host that the stack fetches from are taken, over SSH and with the stack's own key, whatever way
+.gitmodules writes their address: https://git-scm.com/docs/gitmodules
+"""
+
+import posixpath
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pygit2
+from pygit2.enums import FileMode
+
+from lambdas.common.errors import InvalidName, PermanentFailure
+from lambdas.common.keys import check_full_name
+
+MAX_SUBMODULES, MAX_DEPTH = 100, 5
+MAX_GITMODULES = 256 * 1024
+"""Bytes."""
+_INCLUDE = re.compile(rb"\[\s*include", re.IGNORECASE)
+_SCP = re.compile(r"(?:[^@/:]+@)?([^/:]+):(?!//)(.+)")
+"""git@host:path"""
+_DATA_CENTER = re.compile(r"/scm/[^/]+/[^/]+")
+"""How Bitbucket Data Center writes HTTPS addresses: /scm/KEY/slug.git."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A commit's tree, and where it lies in the artifact: `prefix` is empty, or ends with a slash."""
+
+    prefix: bytes
+    repository: pygit2.Repository
+    commit: str
+
+
+Fetch = Callable[[str, str], pygit2.Repository]
+"""(full name, commit) -> a repository that has it. Raises FetchError."""
+
+
+def with_submodules(repository: pygit2.Repository, commit: str, *, name: str, host: str, fetch: Fetch) -> list[Part]:
+    """The commit itself and all its submodules, those of submodules too.
+
+    Raises PermanentFailure for one that is elsewhere or cannot be read, and whatever `fetch` raises.
+    """
+    parts = [Part(b"", repository, commit)]
+    pending = [(parts[0], name, 0)]
+    while pending:
+        parent, parent_name, depth = pending.pop()
+        urls: dict[str, str] | None = None
+        for path, wanted in _links(parent):
+            urls = _urls(parent) if urls is None else urls
+            shown = (parent.prefix + path).decode(errors="replace")[:100]
+            if depth >= MAX_DEPTH or len(parts) > MAX_SUBMODULES:
+                raise PermanentFailure(f"Submodule `{shown}`: there are more, or they lie deeper, than is allowed")
+            child_name = _name(urls.get(path.decode(errors="replace"), ""), shown, host=host, parent=parent_name)
+            try:
+                found = fetch(child_name, wanted)
+            except PermanentFailure as error:
+                raise PermanentFailure(f"Submodule `{shown}`: {error}") from error
+            part = Part(parent.prefix + path + b"/", found, wanted)
+            parts.append(part)
+            pending.append((part, child_name, depth + 1))
+    return parts
+
+
+def _links(part: Part) -> Iterator[tuple[bytes, str]]:
+    """Path and commit of each submodule in a tree."""
+    pending = [(b"", part.repository[part.commit].peel(pygit2.Tree).id)]
+    while pending:
+        prefix, tree_id = pending.pop()
+        for item in part.repository[tree_id].peel(pygit2.Tree):
+            name = prefix + (item.raw_name or b"")
+            if item.filemode == FileMode.TREE:
+                pending.append((name + b"/", item.id))
+            elif item.filemode == FileMode.COMMIT:
+                yield name, str(item.id)
+
+
+def _urls(part: Part) -> dict[str, str]:
+    """The addresses in a tree's .gitmodules, by path."""
+    tree = part.repository[part.commit].peel(pygit2.Tree)
+    if ".gitmodules" not in tree:
+        return {}
+    text = tree[".gitmodules"].peel(pygit2.Blob).data
+    if len(text) > MAX_GITMODULES or _INCLUDE.search(text):  # libgit2 would read the files that it names
+        raise PermanentFailure("The commit's .gitmodules is too large, or includes other files")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "gitmodules"
+        file.write_bytes(text)
+        try:
+            entries = {entry.name: entry.value or "" for entry in pygit2.Config(str(file))}
+        except pygit2.GitError:
+            raise PermanentFailure("The commit's .gitmodules cannot be read") from None
+    return {
+        path.strip("/"): entries.get(name.removesuffix(".path") + ".url", "")
+        for name, path in entries.items()
+        if name.startswith("submodule.") and name.endswith(".path")
+    }
+
+
+def _name(url: str, shown: str, *, host: str, parent: str) -> str:
+    """The full name of a submodule's repository on `host`. Raises PermanentFailure."""
+    if url.startswith(("./", "../")):
+        found, path = host, posixpath.normpath(posixpath.join(parent, url))
+    elif match := _SCP.fullmatch(url):
+        found, path = match[1], match[2]
+    else:
+        try:
+            parts = urlsplit(url)
+            found, path = parts.hostname or "", parts.path
+        except ValueError:
+            found, path = "", ""
+        if _DATA_CENTER.fullmatch(path):
+            path = path.removeprefix("/scm")
+    if not found or found.lower() != host.lower():
+        where = f"is on {found[:100]}" if found else "has no address in .gitmodules"
+        raise PermanentFailure(f"Submodule `{shown}` {where}; only those on {host} are fetched")
+    try:
+        return check_full_name(path.strip("/").removesuffix(".git"))
+    except InvalidName as error:
+        raise PermanentFailure(f"Submodule `{shown}`: {error}") from None
