@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -131,7 +132,8 @@ def confirm_host_keys(request: PageRequest, pk: UUID) -> HttpResponseBase:
         started = stacks.follow_provider(provider=provider, actor=request.user)
         for operation in started:
             on_commit_nudge(operation.pk)
-        messages.success(request, "Pinned." if not started else f"Pinned. Stacks that are told: {len(started)}.")
+        told = f" {len(started)} stack{pluralize(len(started))} being updated to know these keys." if started else ""
+        messages.success(request, f"Pinned.{told}")
     return redirect("provider-detail", provider.pk)
 
 

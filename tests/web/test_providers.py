@@ -7,7 +7,8 @@ import responses
 from django.test import Client
 from django.urls import reverse
 
-from integrations.models import Provider, ProviderKind
+from deployers.models import Operation
+from integrations.models import Method, Provider, ProviderKind
 from integrations.providers.base import fingerprint
 from integrations.providers.registry import PROVIDERS
 from panel.web.provider_forms import WAYS
@@ -124,9 +125,21 @@ def test_an_admin_confirms_exactly_the_keys_that_were_shown(signed_in: Client, c
     changed.refresh_from_db()
     assert (changed.ssh_known_hosts, changed.ssh_scanned_keys) == (f"git.example.com {OTHER}", "")
     assert changed.ssh_problem == ""
-    assert "Stacks that pull with git know these keys once they are updated." in page
+    assert "Pinned." in page
     assert fingerprint(ED25519) not in page
     assert AuditEntry.objects.filter(action="provider.confirm_host_keys").exists()
+
+
+def test_stacks_that_pull_with_git_are_told_of_confirmed_keys(signed_in: Client, changed: Provider) -> None:
+    for method in Method:
+        integration = factories.make_integration(
+            repository=factories.make_repository(provider=changed), method=method, name=method.replace("_", "-")
+        )
+        factories.make_stack(integration=integration)
+    url = reverse("provider-confirm", args=[changed.pk])
+    page = signed_in.post(url, {"fingerprint": [fingerprint(OTHER)]}, follow=True).content.decode()
+    assert "1 stack being updated to know these keys." in page
+    assert Operation.objects.get().integration.name == "git-pull"
 
 
 @pytest.mark.parametrize("fingerprints", [[], ["SHA256:of-another-scan"]])
