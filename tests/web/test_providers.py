@@ -178,3 +178,25 @@ def test_published_networks_are_listed(signed_in: Client, team: Team) -> None:
     page = signed_in.get(reverse("provider-detail", args=[provider.pk])).content.decode()
     assert "1 published network," in page
     assert "<code>192.30.252.0/22</code>" in page
+
+
+def test_another_way_of_signing_in_takes_the_place_of_the_old_one(
+    signed_in: Client, team: Team, http: responses.RequestsMock
+) -> None:
+    http.post("https://bitbucket.org/site/oauth2/access_token", json={"access_token": "short-lived"})
+    http.get(f"{BITBUCKET}/user", json={"nickname": "ci"}, headers={"X-OAuth-Scopes": "repository:admin, webhook"})
+    provider = factories.make_provider(
+        team=team,
+        kind=ProviderKind.BITBUCKET_CLOUD,
+        credentials={"email": "ada@example.com", "token": "ATATT-canary"},
+        ssh_known_hosts=f"bitbucket.org {ED25519}",
+    )
+    url = reverse("provider-edit", args=[provider.pk])
+    assert {"email", "token"} <= names(signed_in.get(url).content.decode())
+    fields = {"name": "acme", "ssh_known_hosts": provider.ssh_known_hosts}
+    other = f"{url}?with=oauth-consumer"
+    assert 'id="id_oauth_secret_error"' in signed_in.post(other, {**fields, "oauth_key": "key"}).content.decode()
+    answer = signed_in.post(other, {**fields, "oauth_key": "key", "oauth_secret": "secret"})
+    assert answer.status_code == 302
+    provider.refresh_from_db()
+    assert provider.credentials == {"oauth_key": "key", "oauth_secret": "secret"}
