@@ -94,6 +94,15 @@ def test_branches_and_tags_with_slashes_and_annotations(place: Place, clone: Clo
     assert client.head(place.full_name, "refs/heads/gone") is None
 
 
+def test_branches_are_read_past_the_first_page(place: Place, clone: Clone) -> None:
+    clone.commit("a")
+    names = {f"b{number}" for number in range(101)}
+    clone.git("push", "--quiet", "origin", *(f"main:refs/heads/{name}" for name in names))
+    found = place.client().refs(place.full_name)
+    assert len(found) == len(names)
+    assert {one.name for one in found} == names
+
+
 def test_a_webhook_is_made_once_changed_and_removed(place: Place, host: GitHost, receiver: Receiver) -> None:
     client, secret = place.client(), SECRETS.get(place.kind, "first")
     made = client.install_webhook(place.full_name, url=receiver.url(), secret=secret)
