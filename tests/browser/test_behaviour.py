@@ -99,6 +99,37 @@ def test_a_delivery_appears_by_itself(mine: Page, live_server: LiveServer, scene
     expect(row).to_contain_text("Stored")
 
 
+def test_the_page_of_a_delivery_follows_it_to_its_end(mine: Page, live_server: LiveServer, scene: Scene) -> None:
+    delivery = factories.make_delivery(integration=scene.integration, status=DeliveryStatus.FETCHING)
+    mine.goto(address(live_server, "delivery-detail", delivery.pk))
+    expect(mine.locator("#delivery-status")).to_have_text("Fetching")
+    mine.get_by_text("Raw").click()
+    delivery.status, delivery.updated_at = DeliveryStatus.FAILED, timezone.now()
+    delivery.reason = "the repository is gone"
+    delivery.save()
+    expect(mine.get_by_text("The repository is gone")).to_be_visible()
+    expect(mine.locator("#delivery-status")).to_have_text("Failed")
+    expect(mine.get_by_role("button", name="Redeliver")).to_be_visible()
+    expect(mine.get_by_text("It was empty.")).to_be_visible()
+
+
+def test_what_only_git_pull_can_do_is_shown_with_git_pull(mine: Page, live_server: LiveServer, scene: Scene) -> None:
+    mine.goto(address(live_server, "integration-edit", scene.integration.pk))
+    mine.get_by_text("Advanced").click()
+    box = mine.get_by_label("Fetch submodules too")
+    expect(box).to_be_visible()
+    mine.get_by_text("Zip download: the provider's own archive").click()
+    expect(box).to_be_hidden()
+    expect(mine.get_by_label("Skip commits that say")).to_be_visible()
+
+
+def test_the_page_of_an_integration_asks_by_itself_what_was_given_up(
+    mine: Page, live_server: LiveServer, scene: Scene
+) -> None:
+    mine.goto(address(live_server, "integration-detail", scene.integration.pk))
+    expect(mine.get_by_text("No push was given up.")).to_be_visible()
+
+
 def test_copying_says_so(mine: Page, live_server: LiveServer, scene: Scene) -> None:
     mine.context.grant_permissions(["clipboard-read", "clipboard-write"])
     mine.goto(address(live_server, "integration-detail", scene.integration.pk))

@@ -11,17 +11,20 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from pytest_django.live_server_helper import LiveServer
 
 from deployers.states import OperationStatus, Step
-from integrations.models import DeliveryStatus, RemoteState, SSHKey, WebhookState
+from integrations.models import DeliveryStatus, ProviderKind, RemoteState, SSHKey, WebhookState
 from teams.models import Team, User
 from tests import factories
 from tests.web.scene import LISTS, make_scene
 
 pytestmark = pytest.mark.browser
 
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 WIDTHS = {"desktop": 1440, "phone": 390}
 FORMS = (
     reverse("provider-add"),
     f"{reverse('provider-add')}?kind=github_enterprise",
+    f"{reverse('provider-add')}?kind=gitlab",
+    f"{reverse('provider-add')}?kind=bitbucket_cloud&with=oauth-consumer",
     reverse("account-add"),
     f"{reverse('account-add')}?method=keys",
     reverse("integration-add"),
@@ -34,7 +37,33 @@ def every_page(team: Team) -> list[str]:
     scene = make_scene(team)
     for status in DeliveryStatus:
         factories.make_delivery(integration=scene.integration, status=status, reason=f"Why it is {status}.")
+    retried = factories.make_delivery(
+        integration=scene.integration,
+        status=DeliveryStatus.RETRYING,
+        reason="GitHub answered 502, which passes; the next attempt comes in a minute.",
+        attempts=[{"at": now.isoformat(), "duration_ms": 812, "error": "502 Bad Gateway"}],
+        request_headers={"x-github-event": "push", "user-agent": "GitHub-Hookshot/044aadd"},
+        request_body='{"ref": "refs/heads/main", "after": "4f3c2e1d0b9a8f7e6d5c4b3a29181706f5e4d3c2"}',
+    )
+    found = factories.make_delivery(
+        integration=scene.integration, event="catch-up", request_body="The check for missed pushes found it."
+    )
+    changed = factories.make_provider(
+        team=team,
+        kind=ProviderKind.GITEA,
+        base_url="https://git.example.com",
+        ssh_known_hosts=f"git.example.com {factories.PUBLIC_KEY}",
+        ssh_scanned_keys=f"git.example.com {OTHER_KEY}",
+        ssh_scanned_at=now,
+        ssh_problem="The SSH host keys of git.example.com changed: ssh-ed25519 is now another one.",
+        webhook_networks=["192.30.252.0/22", "2606:50c0::/32"],
+        webhook_networks_at=now,
+    )
     by_hand = make_scene(team, name="by-hand")
+    by_hand.integration.heads_problem = "GitHub does not answer."
+    by_hand.integration.commit_statuses = by_hand.integration.lfs = True
+    by_hand.integration.commit_status_problem = "The token may not write statuses."
+    by_hand.integration.paths, by_hand.integration.ignored_paths = ["services/shop/**"], ["docs/**", "*.md"]
     by_hand.integration.webhook_state = WebhookState.MANUAL
     by_hand.integration.webhook_problem = "The token may not add webhooks."
     by_hand.integration.save()
@@ -72,6 +101,9 @@ def every_page(team: Team) -> list[str]:
         *others,
         reverse("integration-detail", args=[new.pk]),
         reverse("operation-detail", args=[operation.pk]),
+        *(reverse("delivery-detail", args=[each.pk]) for each in (retried, found)),
+        reverse("provider-detail", args=[changed.pk]),
+        f"{reverse('delivery-list')}?q=nothing-like-this&status=failed&since=day",
     ]
 
 
