@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
-from deployers import templates
 from deployers.errors import ParameterRefused
 
 # Characters. A function's environment holds 4 KB in all:
@@ -69,7 +68,6 @@ class GitSource:
     ignored_paths: tuple[str, ...] = ()
     skip_ci: bool = True
     submodules: bool = False
-    lfs: bool = False
     networks: tuple[str, ...] = ()
     """CIDRs that webhooks come from; with none, those that people set as AllowedIps, or any."""
 
@@ -124,21 +122,12 @@ def git_parameters(*, source: GitSource, packages: Packages, chosen: Mapping[str
 
 
 def _filters(source: GitSource) -> dict[str, str]:
-    """Raises ParameterRefused for what is wanted and the template does not offer: better than to leave it out."""
-    found = {
+    return {
         "Paths": ",".join(source.paths),
         "IgnoredPaths": ",".join(source.ignored_paths),
         "SkipCi": str(source.skip_ci).lower(),
         "Submodules": str(source.submodules).lower(),
-        "Lfs": str(source.lfs).lower(),
     }
-    known = templates.parameter_names(GIT.template)
-    for name, field_name, what in (("Submodules", "submodules", "submodules"), ("Lfs", "lfs", "Git LFS files")):
-        if found[name] == "true" and name not in known:
-            raise ParameterRefused(
-                f"This version's stacks cannot fetch {what}.", remedy="Switch it off.", field=field_name
-            )
-    return {name: value for name, value in found.items() if name in known}
 
 
 def _allowed_ips(networks: Sequence[str], own: str) -> str:

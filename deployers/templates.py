@@ -61,6 +61,7 @@ def sources() -> list[str]:
 
 
 def parameter_names(source: str) -> frozenset[str]:
+    """Names of all the parameters that the template takes."""
     return frozenset(load(source).get("Parameters", {}))
 
 

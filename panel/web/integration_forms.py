@@ -24,7 +24,6 @@ CHANGEABLE = (
     "ignored_paths",
     "skip_ci",
     "submodules",
-    "lfs",
     "commit_statuses",
     "restrict_source_ips",
     "application",
@@ -99,11 +98,6 @@ class IntegrationForm(forms.Form):
         required=False,
         help_text="Those on the same host, over SSH: the deploy key must be allowed to read each of them.",
     )
-    lfs = forms.BooleanField(
-        label="Fetch Git LFS files instead of their pointers",
-        required=False,
-        help_text="A zip can grow by all of them. The repository's LFS storage must be readable with its deploy key.",
-    )
     commit_statuses = forms.BooleanField(
         label="Show commit statuses at the provider",
         required=False,
@@ -132,7 +126,7 @@ class IntegrationForm(forms.Form):
     TARGET = ("aws_account", "region")
     NAMES = ("name", "application", "environment")
     FILTERS = ("paths", "ignored_paths", "skip_ci")
-    GIT_PULL = ("submodules", "lfs")
+    GIT_PULL = ("submodules",)
     AT_PROVIDER = ("commit_statuses", "restrict_source_ips")
     REST = ("deploy_ref", "parameters")
     ADVANCED = (*FILTERS, *GIT_PULL, *AT_PROVIDER, *REST)

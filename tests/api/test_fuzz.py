@@ -35,7 +35,6 @@ FIELDS = {
         "ignored_paths",
         "skip_ci",
         "submodules",
-        "lfs",
         "commit_statuses",
         "restrict_source_ips",
         "deploy_ref",

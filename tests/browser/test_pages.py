@@ -61,7 +61,7 @@ def every_page(team: Team) -> list[str]:
     )
     by_hand = make_scene(team, name="by-hand")
     by_hand.integration.heads_problem = "GitHub does not answer."
-    by_hand.integration.commit_statuses = by_hand.integration.lfs = True
+    by_hand.integration.commit_statuses = True
     by_hand.integration.commit_status_problem = "The token may not write statuses."
     by_hand.integration.paths, by_hand.integration.ignored_paths = ["services/shop/**"], ["docs/**", "*.md"]
     by_hand.integration.webhook_state = WebhookState.MANUAL

@@ -175,19 +175,6 @@ def test_filters_reach_the_template() -> None:
     assert (parameters["IgnoredPaths"], parameters["SkipCi"]) == ("docs", "false")
 
 
-@pytest.mark.parametrize("switch", ["submodules", "lfs"])
-def test_a_switch_that_the_template_does_not_have_is_refused_and_not_left_out(
-    monkeypatch: pytest.MonkeyPatch, switch: str
-) -> None:
-    monkeypatch.setattr(templates, "parameter_names", lambda _: frozenset({"Submodules", "Lfs"}))
-    wanted = dataclasses.replace(source(), **{switch: True})
-    assert catalog.git_parameters(source=wanted, packages=PACKAGES, chosen={})[switch.capitalize()] == "true"
-    monkeypatch.setattr(templates, "parameter_names", lambda _: frozenset())
-    with pytest.raises(ParameterRefused) as refused:
-        catalog.git_parameters(source=wanted, packages=PACKAGES, chosen={})
-    assert refused.value.field == switch
-
-
 def test_the_providers_networks_join_those_that_people_allow() -> None:
     restricted = dataclasses.replace(source(), networks=("10.0.0.0/9", "10.128.0.0/9", "2a0a:a440::/29"))
     parameters = catalog.git_parameters(

@@ -242,7 +242,6 @@ def stack_parameters(work: Work) -> dict[str, str]:
         ignored_paths=tuple(integration.ignored_paths),
         skip_ci=integration.skip_ci,
         submodules=integration.submodules,
-        lfs=integration.lfs,
         networks=tuple(networks),
     )
     packages = catalog.Packages(
