@@ -1,0 +1,46 @@
+"""What docs/providers.md promises is there: its tests, and a column for each kind."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from integrations.providers.registry import PROVIDERS
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "providers.md").read_text()
+DEFAULT = "tests/integrations/providers/test_contract.py"
+NAMED = re.findall(r"`((?:[\w/]+\.py::)?(?:Test\w+::)?test_\w+)`", PAGE)
+
+
+def _tests_of(path: Path) -> set[str]:
+    """The names of a module's tests, and `Class::test`, with those that a class inherits from `contract.py`."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}::{each.name}" for each in node.body if isinstance(each, ast.FunctionDef)}
+            if {"ProviderContract"} & {base.id for base in node.bases if isinstance(base, ast.Name)}:
+                inherited = _tests_of(path.with_name("contract.py"))
+                found |= {name.replace("ProviderContract::", f"{node.name}::") for name in inherited}
+    return found
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_test_that_is_named_exists(name: str) -> None:
+    file, _, test = name.partition(".py::")
+    path = ROOT / (f"{file}.py" if test else DEFAULT)
+    assert (test or name) in _tests_of(path)
+
+
+def test_every_row_of_the_table_names_its_tests() -> None:
+    numbers = [row.split("|")[-2].strip() for row in PAGE.splitlines() if re.search(r"\| \d+ \|$", row)]
+    listed = re.findall(r"^(\d+)\. `", PAGE, re.MULTILINE)
+    assert numbers == listed != []
+
+
+def test_every_registered_kind_has_a_column() -> None:
+    header = next(line for line in PAGE.splitlines() if line.startswith("| |"))
+    assert re.findall(r"`(\w+)`", header) == list(PROVIDERS)
