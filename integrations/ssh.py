@@ -6,6 +6,7 @@ A scan ends with the key exchange, so it needs no account. Hosts given by people
 import asyncio
 import socket
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from integrations.addresses import Network, may_connect
@@ -41,7 +42,10 @@ def scan(host: str, port: int, *, allowed_networks: Sequence[Network] = ()) -> l
     Raises HostNotAllowed for an address that the panel must not connect to, and ProviderUnreachable.
     """
     addresses = _addresses(host, port, allowed_networks)
-    found = [key for algorithms in _ALGORITHMS if (key := asyncio.run(_present(host, addresses, port, algorithms)))]
+    # In a thread of their own, as the caller's may run an event loop already.
+    with ThreadPoolExecutor(1) as pool:
+        exchanges = (pool.submit(asyncio.run, _present(host, addresses, port, each)).result() for each in _ALGORITHMS)
+        found = [key for key in exchanges if key]
     if not found:
         raise ProviderUnreachable(
             f"{host} does not speak SSH on port {port}, or has no host key of a type that is safe today.",

@@ -1,5 +1,6 @@
 """Host keys as real servers present them, and as known_hosts files write them."""
 
+import asyncio
 import socket
 from ipaddress import ip_network
 
@@ -82,3 +83,13 @@ def test_known_hosts_lines_are_written_as_openssh_does(port: int, line: str) -> 
 )
 def test_only_plain_keys_of_known_hosts_count(line: str) -> None:
     assert ssh.keys_in(f"{line}\n|1|hashed= {ED25519} comment") == [HostKey(ED25519)]
+
+
+def test_a_scan_works_where_an_event_loop_runs_already() -> None:
+    key = new_key()
+
+    async def scan() -> list[HostKey]:
+        return ssh.scan("127.0.0.1", port, allowed_networks=HERE)
+
+    with ssh_server(key) as port, asyncio.Runner() as runner:
+        assert runner.run(scan()) == [HostKey(text(key))]
