@@ -7,11 +7,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.e2e.fixtures import clone, repository, world
 from tests.e2e.world import Clone, World
 
-__all__ = ["clone", "repository", "world"]
-pytestmark = [pytest.mark.browser, pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
+pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
 
 PROVISIONED_WITHIN, STORED_WITHIN = 120_000, 60_000  # milliseconds
 

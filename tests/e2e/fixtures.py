@@ -1,10 +1,11 @@
-"""The running sandbox, started once for all tests that need it (tests/e2e and tests/browser)."""
+"""A pytest plugin: the running sandbox, started once a process for the tests that need it (in tests/e2e and tests/browser)."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sandbox import ports
 from sandbox.supervisor import Sandbox
 from tests.e2e.world import Clone, World
 
@@ -13,7 +14,11 @@ from tests.e2e.world import Clone, World
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     root: Path = tmp_path_factory.mktemp("sandbox")
     sandbox = Sandbox(root / "state")
-    env = sandbox.start()
+    with pytest.MonkeyPatch.context() as patch:
+        # Not the usual ports: another process of the tests may start a sandbox at the same moment.
+        for name in ports.DEFAULTS:
+            patch.setenv(f"SANDBOX_{name.upper()}_PORT", str(ports.any_free()))
+        env = sandbox.start()
     try:
         yield World(sandbox, env, root)
     finally:

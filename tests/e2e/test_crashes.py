@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.world import Clone, World, until
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
+pytestmark = pytest.mark.sandbox
 
 
 def kill(world: World, service: str) -> None:

@@ -5,7 +5,7 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.world import Clone, World
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
+pytestmark = pytest.mark.sandbox
 
 
 def delete(world: World, integration: dict, bucket: str) -> dict:

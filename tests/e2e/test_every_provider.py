@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.world import Clone, World, until
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
+pytestmark = pytest.mark.sandbox
 
 # How each kind writes full names.
 OWNERS = {

@@ -1,3 +1,0 @@
-from tests.e2e.fixtures import clone, repository, world
-
-__all__ = ["clone", "repository", "world"]
