@@ -1,4 +1,4 @@
-"""A pytest plugin: the running sandbox, started once a process for the tests that need it (in tests/e2e and tests/browser)."""
+"""A pytest plugin: the running sandbox, started once a process for the tests of tests/e2e and tests/browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
