@@ -69,7 +69,11 @@ def test_a_directory_that_only_zip64_can_tell() -> None:
     assert {each.name for each in found or ()} == set(names)
 
 
-@pytest.mark.parametrize("archive", [None, b"", b"no zip", b"PK\x05\x06", zip_of(a="1")[:-30]])
+@pytest.mark.parametrize(
+    "archive",
+    [None, b"", b"no zip", b"PK\x05\x06", zip_of(a="1")[:-30]],
+    ids=["none", "empty", "no zip", "only a signature", "cut off"],
+)
 def test_without_an_artifact_that_can_be_read_every_commit_is_wanted(archive: bytes | None) -> None:
     now = content(docs__a="1")
     boto3.client("s3").delete_object(Bucket=BUCKET, Key=KEY)
