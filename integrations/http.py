@@ -101,6 +101,7 @@ class HttpClient:
 
     `allowed_networks` are the private networks the host may be in; `ca_bundle` is PEM text to trust besides the public
     authorities; `explain` may turn an answer of 400 or more into a more precise error than its status alone allows.
+    With `patience`, all calls together take about so many seconds, and none is tried again.
     What `headers` sign in with never gets into a message, nor do `secrets`.
     Raises HostNotAllowed and InvalidValue for an address or a bundle that cannot be used.
     """
@@ -112,12 +113,14 @@ class HttpClient:
         headers: Mapping[str, str],
         ca_bundle: str = "",
         allowed_networks: Sequence[Network] = (),
+        patience: float | None = None,
         explain: Explain = lambda answer: None,  # noqa: ARG005
         secrets: Sequence[str] = (),
     ) -> None:
         self.base_url = check_base_url(base_url)
         self.host = urlsplit(self.base_url).netloc
         self._explain = explain
+        self._patience = patience
         # Whatever follows the scheme: what a provider echoes of it must not get into a message.
         shown = [value.rpartition(" ")[2] for name, value in headers.items() if name.lower() in _SECRET_HEADERS]
         self._secrets = [secret.encode() for secret in (*shown, *secrets) if secret]
@@ -125,7 +128,8 @@ class HttpClient:
         # Neither proxies nor .netrc of whoever started the panel decide where credentials go.
         self._session.trust_env = False
         self._session.adapters.clear()
-        self._session.mount("https://", _GuardedAdapter(trust(ca_bundle), tuple(allowed_networks)))
+        adapter = _GuardedAdapter(trust(ca_bundle), tuple(allowed_networks), tries_again=patience is None)
+        self._session.mount("https://", adapter)
         self._session.headers.update({"User-Agent": "Sluice", **headers})
 
     def get(self, path: str, *, params: Mapping[str, Any] | None = None, accept: str = "") -> Answer:
@@ -180,10 +184,14 @@ class HttpClient:
         raise UnexpectedAnswer(f"{self.host} redirects in a circle.", field="base_url")
 
     def _send(self, method: str, url: str, **kwargs: Any) -> Answer:
-        deadline = time.monotonic() + TOTAL_TIMEOUT
+        started = time.monotonic()
+        deadline = started + (TOTAL_TIMEOUT if self._patience is None else min(TOTAL_TIMEOUT, self._patience))
+        if deadline <= started:
+            raise ProviderUnreachable(f"{self.host} did not answer in time.", field="base_url")
+        timeout = min(CONNECT_TIMEOUT, deadline - started), min(READ_TIMEOUT, deadline - started)
         try:
             with self._session.request(
-                method, url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False, stream=True, **kwargs
+                method, url, timeout=timeout, allow_redirects=False, stream=True, **kwargs
             ) as response:
                 content = bytearray()
                 for chunk in response.iter_content(65536):
@@ -191,7 +199,7 @@ class HttpClient:
                     if len(content) > MAX_BODY:
                         raise UnexpectedAnswer(f"{self.host} answered with more than {MAX_BODY} bytes.")
                     if time.monotonic() > deadline:
-                        raise ProviderUnreachable(f"{self.host} took longer than {TOTAL_TIMEOUT:.0f} s to answer.")
+                        raise ProviderUnreachable(f"{self.host} took too long to answer.")
                 following = response.links.get("next", {}).get("url")
                 return Answer(
                     status=response.status_code,
@@ -210,6 +218,9 @@ class HttpClient:
             raise ProviderUnreachable(f"{self.host} did not answer in time.", field="base_url") from None
         except requests.exceptions.RequestException as error:
             raise ProviderUnreachable(f"{self.host} cannot be reached: {_reason(error)}.", field="base_url") from None
+        finally:
+            if self._patience is not None:
+                self._patience -= time.monotonic() - started
 
     def _checked(self, answer: Answer) -> Answer:
         if answer.status < 300:
@@ -302,11 +313,11 @@ def retry_after(answer: Answer) -> int | None:
 class _GuardedAdapter(HTTPAdapter):
     """Connects to checked addresses only, and trusts what `context` trusts."""
 
-    def __init__(self, context: ssl.SSLContext, allowed: tuple[Network, ...]) -> None:
+    def __init__(self, context: ssl.SSLContext, allowed: tuple[Network, ...], *, tries_again: bool) -> None:
         self._context, self._allowed = context, allowed
         super().__init__(
             max_retries=urllib3.Retry(
-                total=2,
+                total=2 if tries_again else 0,
                 connect=1,
                 read=1,
                 status=2,

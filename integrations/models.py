@@ -147,6 +147,11 @@ class Integration(TeamOwned):
     submodules = models.BooleanField(default=False, help_text="Git pull: fetch submodules too.")
     commit_statuses = models.BooleanField(default=False, help_text="Show each delivery's state beside the commit.")
     commit_status_problem = models.TextField(blank=True, editable=False)
+    obstacles = models.JSONField(
+        default=list, blank=True, editable=False, help_text="What stood in the way at the provider when it was asked."
+    )
+    obstacles_problem = models.TextField(blank=True, editable=False, help_text="Why the provider could not be asked.")
+    obstacles_checked_at = models.DateTimeField(null=True, blank=True, editable=False)
     restrict_source_ips = models.BooleanField(
         default=False, help_text="Take webhooks only from the networks that the provider publishes."
     )

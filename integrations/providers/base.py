@@ -8,7 +8,7 @@ import binascii
 import hashlib
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -122,6 +122,34 @@ class ProviderConfig:
     ssh_port: int = 22
     allowed_networks: Sequence[IPv4Network | IPv6Network] = ()
     """Private networks in which the provider may live."""
+    patience: float | None = None
+    """Seconds that all calls of a client may take together; None: each call has its own limits only."""
+
+
+class Purpose(StrEnum):
+    """What Sluice wants of a repository at the provider."""
+
+    WEBHOOK = "webhook"
+    DEPLOY_KEY = "deploy_key"
+    COMMIT_STATUSES = "commit_statuses"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something that these credentials may not do, known before it was tried."""
+
+    purpose: Purpose
+    message: str
+    """What is missing, in words."""
+    remedy: str
+    """What a person can do about it."""
+    page_url: str = ""
+    """The provider's page on which a person does it by hand; empty where there is none."""
+
+    @classmethod
+    def of(cls, purpose: Purpose, error: ProviderError, page_url: str = "") -> "Obstacle":
+        """What an error tells of."""
+        return cls(purpose, error.message, error.remedy, page_url)
 
 
 class CommitState(StrEnum):
@@ -249,18 +277,28 @@ class ProviderClient(ABC):
     def deploy_keys(self, full_name: str) -> list[RemoteKey]:
         """The repository's deploy keys, ours and others'."""
 
-    def obstacles(self, full_name: str, *, deploy_key: bool) -> list[ProviderError]:
-        """What stands in the way of a webhook and, with `deploy_key`, of a deploy key, as far as it shows beforehand.
+    def require_status_access(self, full_name: str) -> None:  # noqa: B027 - most providers do not tell
+        """Raise PermissionMissing if the provider tells that these credentials may not mark commits."""
 
-        Each says in words what is missing and what to do about it. Nothing is changed at the provider. Raises
-        ProviderError for what is about neither, such as a repository that is not there.
+    def obstacles(self, full_name: str, *, deploy_key: bool, commit_statuses: bool = False) -> list[Obstacle]:
+        """What stands in the way of a webhook and of what else is wanted, as far as it shows beforehand.
+
+        Nothing is changed at the provider. Raises ProviderError for what is about none of them, such as a repository
+        that is not there.
         """
-        found: list[ProviderError] = []
-        for look in (self.webhooks, self.deploy_keys) if deploy_key else (self.webhooks,):
+        looks: list[tuple[Purpose, Callable[[str], object], str]] = [
+            (Purpose.WEBHOOK, self.webhooks, self.webhook_page(full_name))
+        ]
+        if deploy_key:
+            looks.append((Purpose.DEPLOY_KEY, self.deploy_keys, self.deploy_key_page(full_name)))
+        if commit_statuses:
+            looks.append((Purpose.COMMIT_STATUSES, self.require_status_access, ""))
+        found: list[Obstacle] = []
+        for purpose, look, page_url in looks:
             try:
                 look(full_name)
             except PermissionMissing as error:
-                found.append(error)
+                found.append(Obstacle.of(purpose, error, page_url))
         return found
 
     @abstractmethod

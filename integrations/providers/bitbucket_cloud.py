@@ -105,6 +105,7 @@ class BitbucketCloud(ProviderClient):
             headers={"Authorization": access.authorization(self.config, self.web_url), "Accept": "application/json"},
             ca_bundle=self.config.ca_bundle,
             allowed_networks=self.config.allowed_networks,
+            patience=self.config.patience,
             explain=access.explain,
             secrets=[self.config.credentials.get("token", "")],
         )
@@ -274,7 +275,11 @@ class BitbucketCloud(ProviderClient):
     def _public(self, base_url: str) -> HttpClient:
         """For what anybody may read: nothing to sign in with is sent."""
         return HttpClient(
-            base_url, headers={}, ca_bundle=self.config.ca_bundle, allowed_networks=self.config.allowed_networks
+            base_url,
+            headers={},
+            ca_bundle=self.config.ca_bundle,
+            allowed_networks=self.config.allowed_networks,
+            patience=self.config.patience,
         )
 
     def _workspaces(self, wanted: str) -> list[str]:

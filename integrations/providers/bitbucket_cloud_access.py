@@ -115,6 +115,7 @@ def _oauth_token(config: ProviderConfig, web_url: str) -> str:
         headers={"Authorization": _basic(key, secret), "Accept": "application/json"},
         ca_bundle=config.ca_bundle,
         allowed_networks=config.allowed_networks,
+        patience=config.patience,
         explain=_explain_oauth,
         secrets=[secret],
     )

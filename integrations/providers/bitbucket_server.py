@@ -82,6 +82,7 @@ class BitbucketServer(ProviderClient):
             },
             ca_bundle=self.config.ca_bundle,
             allowed_networks=self.config.allowed_networks,
+            patience=self.config.patience,
             explain=explain,
         )
 

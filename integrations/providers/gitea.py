@@ -79,6 +79,7 @@ class Gitea(ProviderClient):
             },
             ca_bundle=self.config.ca_bundle,
             allowed_networks=self.config.allowed_networks,
+            patience=self.config.patience,
             explain=explain,
         )
 
@@ -198,6 +199,15 @@ class Gitea(ProviderClient):
                 RemoteKey(id=_READ.text(item, "id"), fingerprint=known_fingerprint(_READ.text(item, "key")))
                 for item in self._all(f"{_path(full_name)}/keys")
             ]
+
+    def require_status_access(self, full_name: str) -> None:
+        permissions = self._repository(full_name).get("permissions")
+        if isinstance(permissions, dict) and permissions.get("push") is False:
+            raise PermissionMissing(
+                f"The token's account may only read {full_name}, so its commits cannot be marked.",
+                missing=["Write access"],
+                remedy="Give it write access to the repository, or leave commit statuses off.",
+            )
 
     def deploy_key_fields(self, *, title: str, public_key: str) -> list[tuple[str, str]]:
         return [("Title", title), ("Content", public_key), ("Enable write access", "No, leave it unticked")]

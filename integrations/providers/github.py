@@ -14,7 +14,6 @@ from integrations.errors import (
     KeyInUse,
     NotFoundAtProvider,
     PermissionMissing,
-    ProviderError,
     ProviderRefused,
     WebhookLimitReached,
 )
@@ -24,8 +23,10 @@ from integrations.providers.base import (
     CommitState,
     CredentialField,
     Identity,
+    Obstacle,
     Page,
     ProviderClient,
+    Purpose,
     RemoteDelivery,
     RemoteKey,
     RemoteRef,
@@ -43,9 +44,10 @@ PER_PAGE = 100  # the most that GitHub gives
 MOST_FILES = 300  # that a comparison lists
 EVENTS = ["push"]
 WEBHOOKS, ADMINISTRATION = "Webhooks: read and write", "Administration: read and write"
+STATUSES = "Commit statuses: read and write"
 FINE_GRAINED = (
     "GitHub does not tell what a fine-grained token may do. On every repository it needs Contents: read-only, "
-    f"{WEBHOOKS}, {ADMINISTRATION} (for deploy keys) and Commit statuses: read and write; what is missing shows when "
+    f"{WEBHOOKS}, {ADMINISTRATION} (for deploy keys) and {STATUSES}; what is missing shows when "
     "it is first needed."
 )
 _READ = Reader("GitHub")
@@ -87,6 +89,7 @@ class GitHub(ProviderClient):
             },
             ca_bundle=self.config.ca_bundle,
             allowed_networks=self.config.allowed_networks,
+            patience=self.config.patience,
             explain=explain,
         )
 
@@ -211,14 +214,27 @@ class GitHub(ProviderClient):
                 for item in _READ.records(body)
             ]
 
-    def obstacles(self, full_name: str, *, deploy_key: bool) -> list[ProviderError]:
-        found = super().obstacles(full_name, deploy_key=deploy_key)
+    def require_status_access(self, full_name: str) -> None:
+        # https://docs.github.com/en/rest/commits/statuses: whoever has push access. A fine-grained token's own
+        # permissions are not told.
+        permissions = self._repository(full_name).get("permissions")
+        if isinstance(permissions, dict) and permissions.get("push") is False:
+            raise PermissionMissing(
+                f"The token's owner may only read {full_name}, so its commits cannot be marked.",
+                missing=[STATUSES],
+                remedy=f"Give its owner write access to {full_name}, or leave commit statuses off.",
+            )
+
+    def obstacles(self, full_name: str, *, deploy_key: bool, commit_statuses: bool = False) -> list[Obstacle]:
+        found = super().obstacles(full_name, deploy_key=deploy_key, commit_statuses=commit_statuses)
         if deploy_key:
             # https://docs.github.com/en/rest/orgs/orgs#get-an-organization; GitHub tells it to some members only.
             with suppress(NotFoundAtProvider, PermissionMissing):  # a person's repository has no organization
                 owner = _READ.record(self._http.get(f"/orgs/{quote(full_name.partition('/')[0], safe='')}"))
                 if owner.get("deploy_keys_enabled_for_repositories") is False:
-                    found.append(deploy_keys_disabled())
+                    # Nobody can add one by hand either, so that is all there is to say of deploy keys.
+                    found = [each for each in found if each.purpose is not Purpose.DEPLOY_KEY]
+                    found.append(Obstacle.of(Purpose.DEPLOY_KEY, deploy_keys_disabled()))
         return found
 
     def deploy_key_fields(self, *, title: str, public_key: str) -> list[tuple[str, str]]:
@@ -236,7 +252,7 @@ class GitHub(ProviderClient):
         self, full_name: str, commit: str, *, state: CommitState, target_url: str, description: str, context: str
     ) -> None:
         body = {"state": state, "target_url": target_url, "description": description[:140], "context": context}
-        with self._needs(full_name, "Commit statuses: read and write"):
+        with self._needs(full_name, STATUSES):
             self._http.post(f"{_path(full_name)}/statuses/{quote(commit, safe='')}", json=body)
 
     def recent_deliveries(self, full_name: str, webhook_id: str) -> list[RemoteDelivery]:

@@ -47,6 +47,7 @@ EVENTS_PER_PAGE = 50  # each comes with its whole payload
 SIGNING = "whsec_"
 SHORTEST_SEARCH = 3  # characters; GitLab matches fewer with whole words only, so that we read on ourselves
 MAINTAINER, DEVELOPER = "Maintainer role", "Developer role"
+DEVELOPER_LEVEL = 30  # https://docs.gitlab.com/api/members/#roles
 # https://docs.gitlab.com/user/gitlab_com/#ip-range: what webhooks of gitlab.com come from, told on that page only.
 SAAS_NETWORKS = ["34.74.90.64/28", "34.74.226.0/24"]
 STATES = {
@@ -92,6 +93,7 @@ class GitLab(ProviderClient):
             headers={"PRIVATE-TOKEN": self.config.credentials.get("token", ""), "Accept": "application/json"},
             ca_bundle=self.config.ca_bundle,
             allowed_networks=self.config.allowed_networks,
+            patience=self.config.patience,
             explain=explain,
         )
 
@@ -238,6 +240,19 @@ class GitLab(ProviderClient):
                 RemoteKey(id=_READ.text(item, "id"), fingerprint=known_fingerprint(_READ.text(item, "key")))
                 for item in self._all(f"{_path(full_name)}/deploy_keys")
             ]
+
+    def require_status_access(self, full_name: str) -> None:
+        # https://docs.gitlab.com/api/projects/#get-a-single-project: both are null where access comes another way.
+        permissions = self._project(full_name).get("permissions")
+        told = permissions.values() if isinstance(permissions, dict) else ()
+        levels = [each["access_level"] for each in told if isinstance(each, dict) and "access_level" in each]
+        levels = [each for each in levels if isinstance(each, int)]
+        if levels and max(levels) < DEVELOPER_LEVEL:
+            raise PermissionMissing(
+                f"The token's role on {full_name} is too low to mark commits.",
+                missing=[DEVELOPER],
+                remedy="Give it the Developer role or a higher one, or leave commit statuses off.",
+            )
 
     def deploy_key_fields(self, *, title: str, public_key: str) -> list[tuple[str, str]]:
         return [

@@ -7,8 +7,11 @@ from integrations.providers.base import ProviderClient, ProviderConfig
 from integrations.providers.registry import client_class
 
 
-def client(provider: Provider) -> ProviderClient:
-    """The client that talks to this provider with its credentials; the provider may be unsaved."""
+def client(provider: Provider, *, patience: float | None = None) -> ProviderClient:
+    """The client that talks to this provider with its credentials; the provider may be unsaved.
+
+    `patience` is how many seconds all its calls may take together, for when a person waits for them.
+    """
     return client_class(provider.kind)(
         ProviderConfig(
             base_url=provider.base_url,
@@ -16,5 +19,6 @@ def client(provider: Provider) -> ProviderClient:
             ca_bundle=provider.ca_bundle,
             ssh_port=provider.ssh_port,
             allowed_networks=settings.PRIVATE_NETWORKS,
+            patience=patience,
         )
     )

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from integrations.errors import InvalidValue
 from integrations.models import Deployer, Integration, Method, Provider, Repository
-from integrations.services import clients, providers
+from integrations.services import clients, obstacles, providers
 from lambdas.common.errors import InvalidName
 from lambdas.common.refs import BRANCH_PREFIX, Ref, RefPatterns
 from teams.models import Role, Team, TeamOwned, User
@@ -48,6 +48,8 @@ def create(
     parameters: Parameters | None = None,
 ) -> Integration:
     """Add an integration; nothing exists at AWS or at the provider until it is provisioned.
+
+    The provider is asked what will stand in the way then (see `obstacles`).
 
     `aws_account` is a deployers.AwsAccount. `deploy_ref` is a branch; blank with deployers means the default branch.
     `restrict_source_ips` asks the provider for its networks, unless they are known.
@@ -93,6 +95,7 @@ def create(
     except IntegrityError:
         _require_free_name(integration)
         raise
+    obstacles.look(integration=integration)
     return integration
 
 
@@ -158,6 +161,8 @@ def update(
     except IntegrityError:
         _require_free_name(integration)
         raise
+    if {"method", "commit_statuses"} & set(changes):
+        obstacles.look(integration=integration)
     return integration
 
 

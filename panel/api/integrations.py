@@ -14,7 +14,8 @@ from deployers.models import AwsAccount, Stack, StackKind
 from deployers.nudge import on_commit_freshen, on_commit_nudge, on_commit_sync
 from deployers.services import catch_up, dead_letters, stacks
 from integrations.models import Deployer, Integration, Method, RemoteState, Repository, SSHKey, SSHKeyState
-from integrations.services import integrations, ssh_keys, webhooks
+from integrations.providers.base import Purpose
+from integrations.services import integrations, obstacles, ssh_keys, webhooks
 from integrations.services.webhooks import ManualSteps
 from panel.api.artifacts import ArtifactSerializer
 from panel.api.base import Noun
@@ -52,6 +53,17 @@ class StackOfIntegrationSerializer(serializers.ModelSerializer[Stack]):
         read_only_fields = fields
 
 
+class ObstacleSerializer(serializers.Serializer[Any]):
+    """Something that the credentials may not do at the provider, told before provisioning; it refuses nothing."""
+
+    purpose = serializers.ChoiceField(choices=[each.value for each in Purpose])
+    title = serializers.CharField()
+    message = serializers.CharField()
+    remedy = serializers.CharField(help_text="What can be done about it.")
+    by_hand = serializers.CharField(help_text="How it goes on if nothing is done about it.")
+    page_url = serializers.CharField(help_text="The provider's page for doing it by hand; empty where there is none.")
+
+
 class IntegrationSerializer(serializers.ModelSerializer[Integration]):
     """An integration; what its stacks made is empty until they are there."""
 
@@ -70,6 +82,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
     ssh_key_state = serializers.SerializerMethodField(help_text="Whether the provider has the key; null without one.")
     ssh_key_problem = serializers.SerializerMethodField(help_text="Why the key has to be added by hand.")
     output_bucket = serializers.SerializerMethodField(help_text="The S3 bucket that holds the zips.")
+    obstacles = serializers.SerializerMethodField(help_text="What stands in the way at the provider, as it last said.")
     stacks = StackOfIntegrationSerializer(many=True, read_only=True)
 
     class Meta:
@@ -104,6 +117,9 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "ssh_key_state",
             "ssh_key_problem",
             "output_bucket",
+            "obstacles",
+            "obstacles_problem",
+            "obstacles_checked_at",
             "heads_checked_at",
             "heads_problem",
             "stacks",
@@ -138,6 +154,10 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
     def get_ssh_key_problem(self, integration: Integration) -> str:
         key = current_key(integration)
         return key.problem if key else ""
+
+    @extend_schema_field(ObstacleSerializer(many=True))
+    def get_obstacles(self, integration: Integration) -> Any:
+        return ObstacleSerializer(obstacles.standing(integration), many=True).data
 
     @extend_schema_field(OpenApiTypes.STR)
     def get_output_bucket(self, integration: Integration) -> str:
@@ -288,6 +308,14 @@ class IntegrationViewSet(Noun[Integration]):
         operation = stacks.provision(integration=self.get_object(), actor=self.actor)
         on_commit_nudge(operation.pk)
         return self._started(operation)
+
+    @extend_schema(request=None, responses=IntegrationSerializer)
+    @action(detail=True, methods=["post"], url_path="check-obstacles")
+    def check_obstacles(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Ask the provider again what stands in the way of the webhook, the deploy key and commit statuses."""
+        integration = self.get_object()
+        obstacles.look_again(integration=integration, actor=self.actor)
+        return self.answer(self._again(integration))
 
     @extend_schema(responses=ManualStepsSerializer, filters=False)
     @action(detail=True, methods=["get"], url_path="manual-steps", pagination_class=None)

@@ -5,7 +5,7 @@ from typing import Any
 from deployers.models import StackKind
 from deployers.services import deliveries as delivery_services
 from integrations.models import Delivery, Integration, Method, RemoteState, SSHKey, SSHKeyState, WebhookState
-from integrations.services import ssh_keys
+from integrations.services import obstacles, ssh_keys
 from panel.web.delivery_list import UNREAD
 from panel.web.statuses import WEBHOOK
 
@@ -37,4 +37,5 @@ def side(integration: Integration, newest: Delivery | None) -> dict[str, Any]:
         "outputs": git.outputs if git else {},
         "git_stack": git,
         "newest_delivery": newest,
+        "obstacles": obstacles.standing(integration),
     }

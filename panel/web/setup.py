@@ -15,7 +15,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from deployers.nudge import on_commit_nudge
 from deployers.services import stacks
 from integrations.models import Integration, WebhookState
-from integrations.services import webhooks
+from integrations.services import obstacles, webhooks
 from panel.web import integration_detail, progress, queries
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
@@ -86,6 +86,17 @@ def webhook(request: PageRequest, pk: UUID) -> HttpResponseBase:
                 messages.success(request, "The provider sends a ping. It appears under deliveries in a moment.")
             else:
                 messages.warning(request, "This webhook cannot be pinged from here. Push a commit to try it.")
+    return redirect("integration-detail", integration.pk)
+
+
+@require_POST
+@page
+def look_again(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    """Ask the provider again what stands in the way; the page that follows tells."""
+    integration = _find(request, pk)
+    obstacles.look_again(integration=integration, actor=request.user)
+    if not integration.obstacles and not integration.obstacles_problem:
+        messages.success(request, "Nothing stands in the way at the provider, as far as it tells.")
     return redirect("integration-detail", integration.pk)
 
 

@@ -17,6 +17,7 @@ LISTED = {
         "artifacts",
         "manual-steps",
         "catch-up",
+        "check-obstacles",
         "dead-letters",
         "redrive",
     },

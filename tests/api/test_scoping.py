@@ -40,6 +40,7 @@ ACTIONS = [
     ("post", "integrations", "provision/"),
     ("get", "integrations", "deliveries/"),
     ("post", "integrations", "catch-up/"),
+    ("post", "integrations", "check-obstacles/"),
     ("get", "integrations", "dead-letters/"),
     ("post", "integrations", "redrive/"),
     ("get", "integrations", "artifacts/"),

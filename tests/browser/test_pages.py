@@ -89,7 +89,21 @@ def every_page(team: Team) -> list[str]:
     factories.make_operation(
         stack=running.stack, status=OperationStatus.RUNNING, step=Step.WATCH, started_at=now - timedelta(seconds=20)
     )
-    new = factories.make_integration(repository=scene.repository, aws_account=scene.account, name="new")
+    webhook = {
+        "purpose": "webhook",
+        "message": "The token may not do this on acme/shop.",
+        "remedy": "Its owner must be an admin of acme/shop. Or do it by hand.",
+        "page_url": "https://github.com/acme/shop/settings/hooks/new",
+    }
+    new = factories.make_integration(
+        repository=scene.repository,
+        aws_account=scene.account,
+        name="new",
+        obstacles=[webhook, {**webhook, "purpose": "commit_statuses", "page_url": ""}],
+        obstacles_problem="github.com did not answer in time.",
+        obstacles_checked_at=now,
+        commit_statuses=True,
+    )
     about = scene.about()
     about.pop("stack-events")  # a download
     about.pop("provider-edit")  # as its form

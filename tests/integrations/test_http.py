@@ -1,5 +1,7 @@
 """What the client makes of answers: errors in words, retries, pages. The guard is in test_http_guard.py."""
 
+import time
+
 import pytest
 import requests
 import responses
@@ -45,6 +47,26 @@ def test_a_status_becomes_an_error_that_quotes_the_provider(
     with pytest.raises(error, match=r"git\.example\.com .*: Because of this\.") as caught:
         http.post("/things", json={})
     assert caught.value.retryable is retryable
+
+
+@responses.activate
+def test_impatience_is_for_all_calls_together_and_tries_none_again():
+    http = HttpClient(BASE, headers={}, patience=0.2)
+    responses.get(f"{BASE}/things", status=503)
+    with pytest.raises(ProviderUnreachable, match="problem of its own"):
+        http.get("/things")
+    assert len(responses.calls) == 1
+
+    def slowly(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        time.sleep(0.2)
+        return 200, {}, "{}"
+
+    responses.add_callback("GET", f"{BASE}/slow", slowly)
+    with pytest.raises(ProviderUnreachable, match="took too long"):
+        http.get("/slow")
+    with pytest.raises(ProviderUnreachable, match="did not answer in time"):
+        http.get("/slow")
+    assert len(responses.calls) == 2
 
 
 @responses.activate

@@ -20,7 +20,7 @@ from integrations.errors import (
     ProviderRateLimited,
     ProviderUnreachable,
 )
-from integrations.providers.base import CommitState, ProviderClient, ProviderConfig
+from integrations.providers.base import CommitState, ProviderClient, ProviderConfig, Purpose
 from integrations.providers.registry import PROVIDERS
 from tests.factories import COMMIT, FINGERPRINT, PUBLIC_KEY
 
@@ -65,6 +65,14 @@ class FakeProvider(ABC):
     @abstractmethod
     def limit_rate(self, seconds: int) -> None:
         """Answer every call with the provider's way to say: come back in so many seconds."""
+
+    may_write = True
+    tells_who_may_write: ClassVar[bool] = False
+    """Whether the API tells beforehand that the credentials may not mark commits."""
+
+    def forbid_writing(self) -> None:
+        """Let the credentials read the repository only, as far as the API tells of that."""
+        self.may_write = False
 
     sends_pings: ClassVar[bool] = True
     """Whether the API can have a test delivery sent."""
@@ -161,16 +169,24 @@ class ProviderContract:
         assert {hook.id: hook for hook in remote.webhooks(REPOSITORY)} == {other.id: other, ours.id: ours}
 
     def test_nothing_stands_in_the_way_of_an_administrator(self, remote: ProviderClient, fake: FakeProvider):
-        assert remote.obstacles(REPOSITORY, deploy_key=True) == []
+        assert remote.obstacles(REPOSITORY, deploy_key=True, commit_statuses=True) == []
         assert {call.request.method for call in fake.mock.calls} == {"GET"}
 
     def test_what_stands_in_the_way_is_told_beforehand(self, remote: ProviderClient, fake: FakeProvider):
         fake.forbid_administration()
         found = remote.obstacles(REPOSITORY, deploy_key=True)
-        assert len(found) == 2
-        assert all(str(each) and each.remedy for each in found)
-        assert len(remote.obstacles(REPOSITORY, deploy_key=False)) == 1
+        assert [(each.purpose, each.page_url) for each in found] == [
+            (Purpose.WEBHOOK, remote.webhook_page(REPOSITORY)),
+            (Purpose.DEPLOY_KEY, remote.deploy_key_page(REPOSITORY)),
+        ]
+        assert all(each.message and each.remedy for each in found)
+        assert [each.purpose for each in remote.obstacles(REPOSITORY, deploy_key=False)] == [Purpose.WEBHOOK]
         assert {call.request.method for call in fake.mock.calls} == {"GET"}
+
+    def test_who_may_only_read_is_told_that_commits_cannot_be_marked(self, remote: ProviderClient, fake: FakeProvider):
+        fake.forbid_writing()
+        found = [each.purpose for each in remote.obstacles(REPOSITORY, deploy_key=False, commit_statuses=True)]
+        assert found == ([Purpose.COMMIT_STATUSES] if fake.tells_who_may_write else [])
 
     def test_obstacles_of_a_repository_that_is_not_there_are_none_of_permissions(self, remote: ProviderClient):
         with pytest.raises(NotFoundAtProvider):

@@ -30,6 +30,7 @@ class FakeGitea(FakeProvider):
     config = ProviderConfig(base_url="https://git.example.com", credentials={"token": "c0ffee" * 6 + "c0ff"})
     web = "https://git.example.com"
     may_administrate = True
+    tells_who_may_write = True
     missing_scope = ""
     most_items = 50
 
@@ -82,7 +83,7 @@ class FakeGitea(FakeProvider):
             "empty": False,
             "default_branch": "main",
             "html_url": f"{ROOT_URL}/{full_name}",
-            "permissions": {"admin": True, "push": True, "pull": True},
+            "permissions": {"admin": True, "push": self.may_write, "pull": True},
         }
 
     def serve(self, method: str, url: str, answer: Callable[[requests.PreparedRequest], Result]) -> None:

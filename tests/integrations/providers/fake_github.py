@@ -45,6 +45,7 @@ class FakeGitHub(FakeProvider):
     hook_limit = 20
     deploy_keys_allowed = True
     deliveries_told = True
+    tells_who_may_write = True
     meta: dict[str, Any] = {
         "ssh_keys": HOST_KEYS,
         "hooks": ["192.30.252.0/22", "140.82.112.0/20", "2a0a:a440::/29"],
@@ -97,7 +98,7 @@ class FakeGitHub(FakeProvider):
             "private": True,
             "html_url": f"{self.web}/{REPOSITORY}",
             "default_branch": "main",
-            "permissions": {"admin": self.admin, "push": True, "pull": True},
+            "permissions": {"admin": self.admin, "push": self.may_write, "pull": True},
         }
 
     def _serve(self, method: str, url: str, answer: Callable[[requests.PreparedRequest], Result]) -> None:

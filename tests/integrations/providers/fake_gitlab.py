@@ -34,6 +34,7 @@ class FakeGitLab(FakeProvider):
     config = ProviderConfig(credentials={"token": "glpat-" + "a1" * 10})
     web = "https://gitlab.com"
     deliveries_told = True
+    tells_who_may_write = True
     scopes = ["api"]
     version = "19.1.0-ee"
     """Signing tokens came with 19.0, the list of deliveries with 17.3, tests by the API with 16.11."""
@@ -94,7 +95,7 @@ class FakeGitLab(FakeProvider):
             "visibility": "private",
             "web_url": f"{self.web}/{full_name}",
             "namespace": {"full_path": namespace, "kind": "group"},
-            "permissions": {"project_access": {"access_level": 40}, "group_access": None},
+            "permissions": {"project_access": {"access_level": 40 if self.may_write else 20}, "group_access": None},
         }
 
     def serve(self, method: str, url: str, answer: Callable[[requests.PreparedRequest], Result]) -> None:

@@ -152,10 +152,18 @@ def test_an_organization_that_does_not_tell_is_no_obstacle(remote: GitHub, fake:
 
 def test_both_obstacles_of_a_token_that_may_only_read_are_told(remote: GitHub, fake: FakeGitHub):
     fake.forbid_administration()
-    found = [
-        each.missing for each in remote.obstacles(REPOSITORY, deploy_key=True) if isinstance(each, PermissionMissing)
-    ]
-    assert found == [("Webhooks: read and write",), ("Administration: read and write",)]
+    found = remote.obstacles(REPOSITORY, deploy_key=True)
+    assert [each.purpose for each in found] == ["webhook", "deploy_key"]
+    assert all("must be an admin" in each.remedy for each in found)
+
+
+def test_an_organization_without_deploy_keys_is_told_once_to_a_token_that_may_only_read(
+    remote: GitHub, fake: FakeGitHub
+):
+    fake.forbid_administration()
+    fake.organization = {"login": "acme", "deploy_keys_enabled_for_repositories": False}
+    (_, key) = remote.obstacles(REPOSITORY, deploy_key=True)
+    assert (key.message, key.page_url) == ("The organization does not allow deploy keys.", "")
 
 
 def test_all_pages_of_branches_are_read(remote: GitHub, fake: FakeGitHub):

@@ -1,0 +1,95 @@
+"""What stands in the way of an integration at its provider, told before anything is provisioned.
+
+It refuses nothing: a webhook and a deploy key can also be added by hand, and the provider may allow more by then. What
+was already installed, or tried, speaks for itself and is no longer told of here.
+"""
+
+from dataclasses import asdict, dataclass
+
+from django.utils import timezone
+
+from integrations.errors import InvalidValue, ProviderError
+from integrations.models import Integration, Method, RemoteState, SSHKeyState, WebhookState
+from integrations.providers.base import Obstacle, Purpose
+from integrations.services import clients, pauses
+from teams.models import Role, User
+from teams.services import roles
+
+PATIENCE = 8.0
+"""Seconds that a person waits for the provider at most."""
+TITLES = {
+    Purpose.WEBHOOK: "The webhook cannot be installed",
+    Purpose.DEPLOY_KEY: "The deploy key cannot be added",
+    Purpose.COMMIT_STATUSES: "Commit statuses cannot be shown",
+}
+BY_HAND = {
+    Purpose.WEBHOOK: "Provisioning works all the same: this page then shows what to paste at the provider.",
+    Purpose.DEPLOY_KEY: "Provisioning works all the same: this page then shows the key to add at the provider.",
+    Purpose.COMMIT_STATUSES: "Pushes are mirrored all the same.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """An obstacle as people are told of it."""
+
+    purpose: str
+    title: str
+    message: str
+    remedy: str
+    by_hand: str
+    """What goes on, and how, if nothing is done about it."""
+    page_url: str
+    """The provider's page for doing it by hand; empty where there is none."""
+
+
+def look(*, integration: Integration) -> None:
+    """Ask the provider what stands in the way, for a few seconds at most, and store what it says.
+
+    A provider that cannot be asked is noted as such; what it said before is then forgotten, as it may no longer hold.
+    """
+    repository = integration.repository
+    found: list[Obstacle] = []
+    problem = ""
+    if pauses.paused(repository.provider):
+        problem = f"{repository.provider} did not answer a moment ago, or asked for fewer calls."
+    else:
+        try:
+            found = clients.client(repository.provider, patience=PATIENCE).obstacles(
+                repository.full_name,
+                deploy_key=integration.method == Method.GIT_PULL,
+                commit_statuses=integration.commit_statuses,
+            )
+        except (ProviderError, InvalidValue) as error:
+            problem = str(error)
+            if isinstance(error, ProviderError):
+                pauses.note(repository.provider, error)
+    integration.obstacles = [asdict(each) for each in found]
+    integration.obstacles_problem, integration.obstacles_checked_at = problem, timezone.now()
+    integration.save(update_fields=["obstacles", "obstacles_problem", "obstacles_checked_at"])
+
+
+def look_again(*, integration: Integration, actor: User) -> None:
+    """Ask now, as a person has changed something at the provider. Raises Forbidden."""
+    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    look(integration=integration)
+
+
+def standing(integration: Integration) -> list[Warned]:
+    """What stands in the way, but for what was installed or tried meanwhile."""
+    return [
+        Warned(title=TITLES[purpose], by_hand=BY_HAND[purpose], **stored)
+        for stored in integration.obstacles
+        if _untried(integration, purpose := Purpose(stored["purpose"]))
+    ]
+
+
+def _untried(integration: Integration, purpose: Purpose) -> bool:
+    match purpose:
+        case Purpose.WEBHOOK:
+            return integration.webhook_state == WebhookState.ABSENT
+        case Purpose.DEPLOY_KEY:
+            states = {key.remote_state for key in integration.ssh_keys.all() if key.state == SSHKeyState.CURRENT}
+            return integration.method == Method.GIT_PULL and states <= {RemoteState.UNKNOWN}
+        case Purpose.COMMIT_STATUSES:
+            return integration.commit_statuses and not integration.commit_status_problem
