@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from botocore.config import Config
+    from mypy_boto3_codedeploy import CodeDeployClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
@@ -34,6 +35,21 @@ def s3() -> "S3Client":
 
 
 @cache
+def s3_in_a_hurry() -> "S3Client":
+    """For small requests under a lock: each has ended, one way or the other, within twenty seconds."""
+    import boto3
+
+    return boto3.client("s3", config=_config(read_timeout=5, max_attempts=2))
+
+
+@cache
+def codedeploy() -> "CodeDeployClient":
+    import boto3
+
+    return boto3.client("codedeploy", config=_config())
+
+
+@cache
 def secrets_manager() -> "SecretsManagerClient":
     import boto3
 
@@ -47,12 +63,12 @@ def kms() -> "KMSClient":
     return boto3.client("kms", config=_config())
 
 
-def _config(read_timeout: int = 10) -> "Config":
+def _config(read_timeout: int = 10, max_attempts: int = 5) -> "Config":
     from botocore.config import Config
 
     return Config(
         connect_timeout=3,
         read_timeout=read_timeout,
-        retries={"mode": "standard", "max_attempts": 5},
+        retries={"mode": "standard", "max_attempts": max_attempts},
         max_pool_connections=10,
     )
