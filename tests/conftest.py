@@ -1,9 +1,21 @@
 """Fixtures that every part of the tests may use."""
 
+from collections.abc import Iterator
+
+import botocore.session
 import pytest
 from pytest_django.fixtures import Settings
 
 from teams.models import Membership, Role, Team, User
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_data_loader() -> Iterator[None]:
+    """A session of botocore parses megabytes of JSON that never change, and the tests make a thousand sessions."""
+    loader = botocore.session.create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", lambda *_: loader)
+        yield
 
 
 @pytest.fixture(autouse=True)
