@@ -56,6 +56,7 @@ lock: $(VENV)/.installed  ## Compile the hashed requirements from pyproject.toml
 	$(UV_COMPILE) --group dev pyproject.toml -o requirements-dev.txt $(ARGS)
 	$(UV_COMPILE) --constraint requirements-dev.txt pyproject.toml -o requirements.txt $(ARGS)
 	printf 'isal\npygit2\n' | $(UV_COMPILE) --constraint requirements-dev.txt - -o lambdas/git_pull/requirements.txt $(ARGS)
+	printf 'pyyaml\n' | $(UV_COMPILE) --constraint requirements-dev.txt - -o lambdas/deploy/requirements.txt $(ARGS)
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lambdas.common.statuses import DeliveryStatus
+from lambdas.common.attributes import pack, unpack
+from lambdas.common.statuses import DeliveryStatus, DeployStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -54,17 +55,15 @@ class DeliveryTable:
         now = timestamp()
         full = {"feed": FEED, "attempts": [], "received_at": now, "updated_at": now, **item}
         try:
-            self._client.put_item(
-                TableName=self._name, Item=_pack(full), ConditionExpression="attribute_not_exists(id)"
-            )
+            self._client.put_item(TableName=self._name, Item=pack(full), ConditionExpression="attribute_not_exists(id)")
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
 
     def get(self, delivery_id: str) -> Item | None:
         """The delivery as it is now, or None."""
-        answer = self._client.get_item(TableName=self._name, Key=_pack({"id": delivery_id}), ConsistentRead=True)
-        return _unpack(answer["Item"]) if "Item" in answer else None
+        answer = self._client.get_item(TableName=self._name, Key=pack({"id": delivery_id}), ConsistentRead=True)
+        return unpack(answer["Item"]) if "Item" in answer else None
 
     def move(
         self,
@@ -87,11 +86,28 @@ class DeliveryTable:
         try:
             self._client.update_item(
                 TableName=self._name,
-                Key=_pack({"id": delivery_id}),
+                Key=pack({"id": delivery_id}),
                 UpdateExpression=update,
                 ConditionExpression=f"#status IN ({', '.join(allowed)})",
                 ExpressionAttributeNames={**names, "#status": "status"},
-                ExpressionAttributeValues=_pack({**arguments, **allowed}),
+                ExpressionAttributeValues=pack({**arguments, **allowed}),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def note_deployment(self, delivery_id: str, status: DeployStatus, *, reason: str, deployment_id: str = "") -> bool:
+        """Write what became of the delivery's artifact at the deployer. False if there is no such delivery."""
+        values = {"deploy_status": status, "deploy_reason": reason, "updated_at": timestamp()}
+        if deployment_id:
+            values["deployment_id"] = deployment_id
+        try:
+            self._client.update_item(
+                TableName=self._name,
+                Key=pack({"id": delivery_id}),
+                UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in values),
+                ConditionExpression="feed = :feed",
+                ExpressionAttributeValues=pack({f":{name}": value for name, value in values.items()} | {":feed": FEED}),
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
@@ -107,11 +123,11 @@ class DeliveryTable:
         try:
             self._client.update_item(
                 TableName=self._name,
-                Key=_pack({"id": head_id(repository, ref)}),
+                Key=pack({"id": head_id(repository, ref)}),
                 UpdateExpression="SET delivery_id = :d, received_at = :r, #c = :c, #b = :b, repository = :o, #f = :f",
                 ConditionExpression="attribute_not_exists(received_at) OR received_at <= :r",
                 ExpressionAttributeNames={"#c": "commit", "#b": "before", "#f": "ref"},
-                ExpressionAttributeValues=_pack(
+                ExpressionAttributeValues=pack(
                     {
                         ":d": head.delivery_id,
                         ":r": head.received_at,
@@ -130,44 +146,7 @@ class DeliveryTable:
         """Note which version of the artifact has which content, so that the same content is not stored twice."""
         self._client.update_item(
             TableName=self._name,
-            Key=_pack({"id": head_id(repository, ref)}),
+            Key=pack({"id": head_id(repository, ref)}),
             UpdateExpression="SET artifact_version_id = :v, content_digest = :d",
-            ExpressionAttributeValues=_pack({":v": version_id, ":d": content_digest}),
+            ExpressionAttributeValues=pack({":v": version_id, ":d": content_digest}),
         )
-
-
-def _pack(values: Mapping[str, object]) -> dict[str, Any]:
-    return {name: _to_attribute(value) for name, value in values.items()}
-
-
-def _to_attribute(value: object) -> dict[str, Any]:
-    match value:
-        case bool():
-            return {"BOOL": value}
-        case int():
-            return {"N": str(value)}
-        case str():
-            return {"S": str(value)}
-        case list():
-            return {"L": [_to_attribute(each) for each in value]}
-        case dict():
-            return {"M": _pack(value)}
-    raise TypeError(f"{type(value).__name__} has no place in the deliveries table")
-
-
-def _unpack(attributes: Mapping[str, Any]) -> Item:
-    return {name: _from_attribute(value) for name, value in attributes.items()}
-
-
-def _from_attribute(attribute: Mapping[str, Any]) -> Any:
-    [(kind, value)] = attribute.items()
-    match kind:
-        case "N":
-            return int(value)
-        case "L":
-            return [_from_attribute(each) for each in value]
-        case "M":
-            return _unpack(value)
-        case "NULL":
-            return None
-    return value

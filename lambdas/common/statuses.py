@@ -20,6 +20,20 @@ class DeliveryStatus(StrEnum):
     REJECTED = "rejected"
 
 
+class DeployStatus(StrEnum):
+    """What a stored artifact became at the deployer that waits for it, until there is a deployment."""
+
+    WAITING = "waiting"
+    """Another deployment runs; this version follows it."""
+    DEPLOYING = "deploying"
+    REFUSED = "refused"
+    """It could not have worked; the reason says what to mend."""
+    SKIPPED = "skipped"
+    """A newer version took its place."""
+    FAILED = "failed"
+    """No deployment came about."""
+
+
 # A message for a failed delivery exists only because someone asked for a replay, so a worker may take it up again.
 FETCHABLE = frozenset(
     {

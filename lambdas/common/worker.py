@@ -209,6 +209,7 @@ def _stored(worker: Worker, request: FetchRequest, stored: StoredArtifact, attem
         artifact_version_id=stored.version_id,
         artifact_size=stored.size,
         content_digest=stored.content_digest,
+        stored_at=timestamp(),
     )
     log.info("delivery_stored", delivery=request.delivery, key=stored.key, version=stored.version_id, **attempt)
 

@@ -1,10 +1,12 @@
 """A stack's AWS resources in moto, real git repositories, and a clock-free way to call the functions."""
 
+import functools
 import itertools
 import json
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from moto import mock_aws
+from moto.dynamodb.models import DynamoDBBackend
+from moto.s3.responses import S3Response
 
 from lambdas.common import clients
 from lambdas.common.artifacts import Artifact
@@ -46,6 +50,24 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         yield
+
+
+@pytest.fixture
+def atomic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conditional writes that are one step, as in AWS; moto looks first and writes then, for any number of threads."""
+    for owner, name in ((S3Response, "put_object"), (DynamoDBBackend, "update_item")):
+        monkeypatch.setattr(owner, name, _one_at_a_time(getattr(owner, name)))
+
+
+def _one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
+    lock = threading.RLock()
+
+    @functools.wraps(call)
+    def locked(*arguments: Any, **named: Any) -> Any:
+        with lock:
+            return call(*arguments, **named)
+
+    return locked
 
 
 @dataclass

@@ -28,6 +28,7 @@ def test_every_function_of_the_stack_has_a_package(tmp_path: Path) -> None:
         "create_ssh_key",
         "delete_bucket_contents",
         "add_s3_notification",
+        "deploy",
     }
 
 

@@ -90,6 +90,7 @@ def test_the_entry_comes_beside_those_of_others_and_goes_alone(cloudformation: A
     assert configuration() == others
 
 
+@pytest.mark.usefixtures("atomic")
 def test_twenty_at_once_are_all_kept(others: dict[str, Any], cloudformation: Answers) -> None:
     start = threading.Barrier(20)
 

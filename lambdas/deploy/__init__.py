@@ -1,0 +1,1 @@
+"""Starts a CodeDeploy deployment for each new version of an artifact, once."""
