@@ -333,14 +333,6 @@ class ProviderClient(ABC):
         """
         return False
 
-    def changed_files(self, full_name: str, before: str, after: str) -> list[str] | None:  # noqa: ARG002
-        """The files that changed between two commits, both names of a renamed one; None if that is not surely all.
-
-        One that was changed and changed back may be among them. It cannot be told when a commit is not there (any
-        more), when the history was rewritten, or when there are more files than the provider lists.
-        """
-        return None
-
     def webhook_networks(self) -> list[str] | None:
         """The networks (CIDR) that the provider publishes its webhooks to come from; None if it publishes none."""
         return None

@@ -19,7 +19,7 @@ from integrations.errors import (
 from integrations.http import HttpClient
 from integrations.providers import bitbucket_cloud_access as access
 from integrations.providers import bitbucket_cloud_api as api
-from integrations.providers.answers import are_commits, known_fingerprint, matching, page_number
+from integrations.providers.answers import known_fingerprint, matching, page_number
 from integrations.providers.base import (
     CommitState,
     CredentialField,
@@ -37,7 +37,6 @@ from integrations.providers.bitbucket_cloud_api import READ
 from lambdas.common.errors import InvalidName
 from lambdas.common.refs import Ref
 
-DIFFSTAT_LENGTH = 500  # the most that one page of changed files has
 WORKSPACE_PAGES = 10_000  # the numbers of pages, in a search, that are kept for each workspace
 EVENTS = ["repo:push"]
 WEBHOOKS, DEPLOY_KEYS, STATUSES = "webhook", "repository:admin", "repository"
@@ -251,20 +250,6 @@ class BitbucketCloud(ProviderClient):
         }
         with self._needs(full_name, STATUSES):
             self._http.post(f"{api.path(full_name)}/commit/{quote(commit, safe='')}/statuses/build", json=body)
-
-    def changed_files(self, full_name: str, before: str, after: str) -> list[str] | None:
-        # https://developer.atlassian.com/cloud/bitbucket/rest/api-group-commits/#api-repositories-workspace-repo-slug-diffstat-spec-get
-        # The other way round than with git diff; `topic` false compares the two commits and no merge base.
-        if not are_commits(before, after):
-            return None
-        path = f"{api.path(full_name)}/diffstat/{after}..{before}"
-        names: set[str] = set()
-        try:
-            for item in api.values(self._http, path, {"topic": "false", "pagelen": DIFFSTAT_LENGTH}, complete=True):
-                names |= {READ.text(item, side, "path") for side in ("old", "new") if item.get(side) is not None}
-        except (NotFoundAtProvider, ProviderRefused):
-            return None
-        return sorted(names)
 
     def webhook_networks(self) -> list[str] | None:
         return api.webhook_networks(self._public(api.IP_RANGES)) if self._is_public else None

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from integrations.errors import InvalidValue, NotFoundAtProvider, ProviderRefused
+from integrations.errors import InvalidValue, NotFoundAtProvider
 from integrations.http import HttpClient
 from integrations.providers.answers import Reader
 from integrations.providers.base import RemoteWebhook, key_blob, networks
@@ -69,10 +69,8 @@ def next_url(body: Mapping[str, Any]) -> str | None:
     return following if isinstance(following, str) and following else None
 
 
-def values(
-    http: HttpClient, path: str, params: Mapping[str, Any] | None = None, *, complete: bool = False
-) -> Iterator[dict[str, Any]]:
-    """What a list has on its first pages; with `complete`, raises ProviderRefused if there are more.
+def values(http: HttpClient, path: str, params: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """What a list has on its first pages.
 
     https://developer.atlassian.com/cloud/bitbucket/rest/intro/#pagination: `next` is followed, not made up.
     """
@@ -84,8 +82,6 @@ def values(
             return
         body = READ.record(http.get(following))
     yield from READ.records(body.get("values"))
-    if complete and next_url(body):
-        raise ProviderRefused(f"The list has more than {PAGES} pages.")
 
 
 def host_keys(http: HttpClient, host: str) -> list[str]:

@@ -14,10 +14,9 @@ from integrations.errors import (
     InvalidValue,
     NotFoundAtProvider,
     PermissionMissing,
-    ProviderRefused,
 )
 from integrations.http import HttpClient
-from integrations.providers.answers import Reader, are_commits, known_fingerprint, matching
+from integrations.providers.answers import Reader, known_fingerprint, matching
 from integrations.providers.base import (
     CommitState,
     CredentialField,
@@ -36,7 +35,7 @@ from lambdas.common.keys import check_full_name
 from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX
 
 LIMIT = 100  # of one page of a list
-MOST = 1000  # of a list, read at most; also the most changed files that Bitbucket lists (page.max.changes)
+MOST = 1000  # of a list, read at most
 USUAL_SSH_PORT = 22
 EVENTS = ["repo:refs_changed"]
 ADMIN = "Repository admin"
@@ -241,36 +240,14 @@ class BitbucketServer(ProviderClient):
         with self._needs(full_name, "Repository read"):
             self._http.post(f"{_path(full_name)}/commits/{quote(commit, safe='')}/builds", json=body)
 
-    def changed_files(self, full_name: str, before: str, after: str) -> list[str] | None:
-        if not are_commits(before, after):
-            return None
-        params = {"since": before, "until": after}
-        try:
-            changes = list(self._values(f"{_path(full_name)}/changes", params, complete=True))
-        except (NotFoundAtProvider, ProviderRefused):
-            return None
-        if len(changes) >= MOST:
-            return None
-        # `srcPath` is where a moved file, or the original of a copied one, was; `toString` is the whole path.
-        return sorted(
-            {
-                _READ.text(change, side, "toString")
-                for change in changes
-                for side in ("path", "srcPath")
-                if change.get(side) is not None
-            }
-        )
-
     def _whoami(self) -> str:
         # Some administrators have a proxy take the header away; this answers the bare name, or nothing.
         content = self._http.get(f"{self.web_url}/plugins/servlet/applinks/whoami", accept="text/plain").content
         name = content.decode("utf-8", "replace").strip()
         return name if name.isprintable() and len(name) <= 255 and "<" not in name else ""
 
-    def _values(
-        self, path: str, params: Mapping[str, Any] | None = None, *, complete: bool = False
-    ) -> Iterator[dict[str, Any]]:
-        """What a list has, as far as it is read; with `complete`, raises ProviderRefused if there is more.
+    def _values(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """What a list has, as far as it is read.
 
         https://developer.atlassian.com/server/bitbucket/rest/ (paged APIs)
         """
@@ -281,8 +258,6 @@ class BitbucketServer(ProviderClient):
             start = _next_start(body)
             if start is None:
                 return
-        if complete:
-            raise ProviderRefused(f"The list has more than {MOST} entries, or too many pages.")
 
     def _keys(self, full_name: str) -> str:
         return f"{self.web_url}/rest/keys/1.0{_path(full_name)}/ssh"

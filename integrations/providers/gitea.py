@@ -15,10 +15,9 @@ from integrations.errors import (
     NotFoundAtProvider,
     PermissionMissing,
     ProviderRefused,
-    UnexpectedAnswer,
 )
 from integrations.http import HttpClient
-from integrations.providers.answers import Reader, are_commits, known_fingerprint, matching
+from integrations.providers.answers import Reader, known_fingerprint, matching
 from integrations.providers.base import (
     CommitState,
     CredentialField,
@@ -225,25 +224,6 @@ class Gitea(ProviderClient):
         body = {"state": state, "target_url": target_url, "description": description[:255], "context": context}
         with self._needs(full_name, WRITE):
             self._http.post(f"{_path(full_name)}/statuses/{quote(commit, safe='')}", json=body)
-
-    def changed_files(self, full_name: str, before: str, after: str) -> list[str] | None:
-        # https://docs.gitea.com/api/#tag/repository/operation/repoCompareDiff lists the files of each commit that only
-        # `after` has. That is all that changed if `before` has none that `after` has not.
-        if not are_commits(before, after):
-            return None
-        try:
-            added, dropped = (
-                _READ.record(self._http.get(f"{_path(full_name)}/compare/{span}", params={"verification": "false"}))
-                for span in (f"{before}...{after}", f"{after}...{before}")
-            )
-        except (NotFoundAtProvider, ProviderRefused, UnexpectedAnswer):
-            return None
-        commits = _READ.records(added.get("commits") or [])
-        if dropped.get("total_commits") != 0 or added.get("total_commits") != len(commits):
-            return None
-        if not all(commit.get("files") for commit in commits):  # it leaves out changes of a file's type
-            return None
-        return sorted({_READ.text(item, "filename") for commit in commits for item in _READ.records(commit["files"])})
 
     def _all(self, path: str) -> Iterator[dict[str, Any]]:
         """A list's items, of at most MOST_PAGES pages.

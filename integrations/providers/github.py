@@ -41,7 +41,6 @@ from lambdas.common.keys import check_full_name
 
 API_VERSION = "2022-11-28"
 PER_PAGE = 100  # the most that GitHub gives
-MOST_FILES = 300  # that a comparison lists
 EVENTS = ["push"]
 WEBHOOKS, ADMINISTRATION = "Webhooks: read and write", "Administration: read and write"
 STATUSES = "Commit statuses: read and write"
@@ -283,23 +282,6 @@ class GitHub(ProviderClient):
         except NotFoundAtProvider:
             return False
         return True
-
-    def changed_files(self, full_name: str, before: str, after: str) -> list[str] | None:
-        # https://docs.github.com/en/rest/commits/commits#compare-two-commits: the files are on the first page, at most
-        # 300, and differ from where the two parted, which is `before` only if nothing was rewritten.
-        if not are_commits(before, after):
-            return None
-        try:
-            body = _READ.record(self._http.get(f"{_path(full_name)}/compare/{before}...{after}"))
-        except (NotFoundAtProvider, ProviderRefused):
-            return None
-        if body.get("status") not in {"ahead", "identical"}:
-            return None
-        files = _READ.records(body.get("files"))
-        if len(files) >= MOST_FILES:
-            return None
-        names = {_READ.text(item, "filename") for item in files}
-        return sorted(names | {_READ.text(item, "previous_filename") for item in files if "previous_filename" in item})
 
     def webhook_networks(self) -> list[str] | None:
         # https://docs.github.com/en/rest/meta/meta: `hooks`; an Enterprise Server has none, as it is not GitHub's.

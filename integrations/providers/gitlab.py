@@ -18,10 +18,9 @@ from integrations.errors import (
     NotFoundAtProvider,
     PermissionMissing,
     ProviderRefused,
-    UnexpectedAnswer,
 )
 from integrations.http import HttpClient
-from integrations.providers.answers import Reader, are_commits, known_fingerprint, matching, page_number
+from integrations.providers.answers import Reader, known_fingerprint, matching, page_number
 from integrations.providers.base import (
     CommitState,
     CredentialField,
@@ -302,22 +301,6 @@ class GitLab(ProviderClient):
         except NotFoundAtProvider:
             return False
         return True
-
-    def changed_files(self, full_name: str, before: str, after: str) -> list[str] | None:
-        # https://docs.gitlab.com/api/repositories/#compare-branches-tags-or-commits; `straight` compares the two
-        # themselves, whatever lies between, and `compare_timeout` says that not all files are listed.
-        if not are_commits(before, after):
-            return None
-        params = {"from": before, "to": after, "straight": "true"}
-        try:
-            answer = self._http.get(f"{_path(full_name)}/repository/compare", params=params)
-        except (NotFoundAtProvider, ProviderRefused, UnexpectedAnswer):  # the last: all the text that changed is long
-            return None
-        body = _READ.record(answer)
-        if body.get("compare_timeout") is not False:
-            return None
-        files = _READ.records(body.get("diffs"))
-        return sorted({_READ.text(item, side) for item in files for side in ("old_path", "new_path")})
 
     def webhook_networks(self) -> list[str] | None:
         return list(SAAS_NETWORKS) if urlsplit(self.web_url).hostname == "gitlab.com" else None

@@ -1,7 +1,8 @@
 """What a commit changes: its content beside that of the newest artifact of its ref.
 
-A provider's list of files says what one push changed. What matters is what the artifact does not have yet, also after
-pushes that were lost, taken back or replaced by later ones; and this can be had of every provider.
+A webhook's list of files says what one push changed. What matters is what the artifact does not have yet, also after
+pushes that were lost, taken back or replaced by later ones; and this can be had of every provider. Zip download asks
+the provider first, which may save the download.
 """
 
 import io
@@ -49,6 +50,17 @@ def require_wanted(job: Job, paths: PathFilter, s3: "S3Client", content: Iterabl
     changed = sorted({entry.name.decode(errors="replace") for entry in differing})
     if changed and (reason := paths.why_not(changed)):
         raise NotWanted(reason)
+
+
+def newest_commit(s3: "S3Client", bucket: str, key: str) -> str:
+    """The commit of an artifact's newest version; empty if there is none."""
+    try:
+        return s3.head_object(Bucket=bucket, Key=key)["Metadata"].get("commit", "")
+    except s3.exceptions.ClientError as error:
+        # Without leave to list the bucket, S3 answers 403 for a key that is not there.
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
+            return ""
+        raise
 
 
 def content_of(entries: Iterable[CentralEntry]) -> list[ContentEntry]:

@@ -15,8 +15,9 @@ from lambdas.common import log, queue
 from lambdas.common.deliveries import DeliveryTable, Head, Item, timestamp
 from lambdas.common.errors import BadSignature, BadSource, BodyTooLarge, InvalidName, WebhookError
 from lambdas.common.keys import artifact_key
-from lambdas.common.payloads import FORMATS, PushEvent, WebhookFormat, WebhookRequest
 from lambdas.common.provider_secret import SecretReader
+from lambdas.common.providers import PROVIDERS
+from lambdas.common.providers.webhooks import PushEvent, WebhookFormat, WebhookRequest
 from lambdas.common.refs import Ref, RefKind
 from lambdas.common.statuses import DeliveryStatus
 from lambdas.webhook_receiver.request import Request
@@ -58,7 +59,7 @@ class Receiver:
     @property
     def format(self) -> WebhookFormat:
         """How this stack's provider writes. Raises KeyError for a kind that is not known."""
-        return FORMATS[self.settings.provider_kind]
+        return PROVIDERS[self.settings.provider_kind].webhooks
 
 
 def receive(receiver: Receiver, request: Request) -> Answer:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from lambdas.common.errors import BadCredentials, FetchError, PermanentFailure, TemporaryFailure
-from lambdas.zip_download.sources import ArchiveRequest, basic
+from lambdas.common.providers.archives import ArchiveRequest, basic
 
 TIMEOUT = 30
 """Seconds to connect, and between two reads."""
@@ -39,7 +39,7 @@ def authorized(request: ArchiveRequest, context: ssl.SSLContext) -> ArchiveReque
         return request
     host = urlsplit(consumer.token_url).hostname or ""
     headers = {"Content-Type": "application/x-www-form-urlencoded", **basic(consumer.key, consumer.secret)}
-    connection, response = _send("POST", consumer.token_url, headers, context, b"grant_type=client_credentials")
+    connection, response = send("POST", consumer.token_url, headers, context, b"grant_type=client_credentials")
     try:
         if response.status in (400, 401, 403):
             raise BadCredentials(f"{host} answered {response.status}: the OAuth consumer's key or secret is not valid")
@@ -64,7 +64,7 @@ def open_archive(request: ArchiveRequest, context: ssl.SSLContext) -> Iterator[h
         headers = dict(request.headers)
         if _origin(url) == origin:
             headers |= request.credentials
-        connection, response = _send("GET", url, headers, context)
+        connection, response = send("GET", url, headers, context)
         try:
             if response.status not in _REDIRECTS:
                 _check_status(response, urlsplit(url).hostname or "", had_token=bool(request.credentials))
@@ -90,13 +90,20 @@ def reading(host: str) -> Iterator[None]:
         raise TemporaryFailure(f"The connection to {host} failed ({type(error).__name__})") from error
 
 
-def _send(
-    method: str, url: str, headers: Mapping[str, str], context: ssl.SSLContext, body: bytes | None = None
+def send(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    context: ssl.SSLContext,
+    body: bytes | None = None,
+    *,
+    timeout: float = TIMEOUT,
 ) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
+    """One request; the connection is to be closed. Raises TemporaryFailure or PermanentFailure."""
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
         raise PermanentFailure("The archive's address is not HTTPS")
-    connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT, context=context)
+    connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
     try:
         with reading(parts.hostname):
             target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"

@@ -2,6 +2,7 @@
 
 import re
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -9,12 +10,13 @@ from lambdas.common.artifacts import ArtifactWriter, StoredArtifact, content_dig
 from lambdas.common.changes import require_wanted
 from lambdas.common.errors import PermanentFailure
 from lambdas.common.provider_secret import ProviderSecret
+from lambdas.common.providers import PROVIDERS
 from lambdas.common.refs import TAG_PREFIX
 from lambdas.common.worker import Job
+from lambdas.zip_download.compare import ask_first
 from lambdas.zip_download.download import authorized, open_archive, reading
 from lambdas.zip_download.rewrite import strip_leading_folder
 from lambdas.zip_download.settings import Settings
-from lambdas.zip_download.sources import SOURCES
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,8 +27,9 @@ def fetch(
 ) -> StoredArtifact:
     """Stream the commit's zip into the output bucket. Raises FetchError, NotWanted, or botocore's errors."""
     commit = job.request.commit
-    source = SOURCES[settings.provider_kind]
-    request = authorized(source(settings.api_url, job.request.repository, commit, secret), tls)
+    archive = PROVIDERS[settings.provider_kind].archive
+    request = authorized(archive(settings.api_url, job.request.repository, commit, secret), tls)
+    not_told = ask_first(job, settings, request, tls, s3)
     host = urlsplit(request.url).hostname or ""
     with open_archive(request, tls) as response, ArtifactWriter(s3, job.artifact) as writer:
 
@@ -41,4 +44,5 @@ def fetch(
         if named and named[0] != commit and not job.request.ref.startswith(TAG_PREFIX):
             raise PermanentFailure(f"{host} sent commit {named[0][:12]} in place of {commit[:12]}")
         require_wanted(job, settings.paths, s3, rewritten.entries)
-        return writer.finish(content_digest(rewritten.entries))
+        stored = writer.finish(content_digest(rewritten.entries))
+        return replace(stored, reason=f"{stored.reason}. {not_told}") if not_told else stored

@@ -10,11 +10,13 @@ import pytest
 
 from integrations.errors import CredentialsRejected, KeyInUse, NotFoundAtProvider, PermissionMissing
 from integrations.providers.base import CommitState, fingerprint
-from lambdas.common.payloads import FORMATS, PushEvent, WebhookRequest
 from lambdas.common.provider_secret import ProviderSecret
+from lambdas.common.providers import PROVIDERS
+from lambdas.common.providers.comparisons import NotTold
+from lambdas.common.providers.webhooks import PushEvent, WebhookRequest
+from lambdas.zip_download.compare import asker
 from lambdas.zip_download.download import authorized, open_archive
 from lambdas.zip_download.rewrite import strip_leading_folder
-from lambdas.zip_download.sources import SOURCES
 from sandbox.git_host import GitHost
 from tests.sandbox.conftest import Clone, Received, Receiver, eventually, make_key
 from tests.sandbox.dialects import KINDS, Place, credentials_of, make_place
@@ -47,8 +49,8 @@ def install(place: Place, receiver: Receiver) -> str:
 def read(place: Place, received: Received, secret: str) -> WebhookRequest:
     """What the product's parser understands, after it has checked the signature."""
     headers = {name.lower(): value for name, value in received.headers.items()}
-    FORMATS[place.kind].verify(headers, received.body, [secret])
-    return FORMATS[place.kind].parse(headers, received.body)
+    PROVIDERS[place.kind].webhooks.verify(headers, received.body, [secret])
+    return PROVIDERS[place.kind].webhooks.parse(headers, received.body)
 
 
 def pushed(place: Place, receiver: Receiver, secret: str, count: int) -> list[PushEvent]:
@@ -157,7 +159,9 @@ def test_the_archive_is_one_folder_over_the_commits_tree(place: Place, clone: Cl
 def zip_of(place: Place, commit: str, credentials: dict[str, str]) -> dict[str, bytes]:
     """The files that the zip download function would store."""
     tls = ssl.create_default_context(cafile=str(place.host.ca_file))
-    source = SOURCES[place.kind](place.client().api_url, place.full_name, commit, ProviderSecret(**credentials))
+    source = PROVIDERS[place.kind].archive(
+        place.client().api_url, place.full_name, commit, ProviderSecret(**credentials)
+    )
     written = io.BytesIO()
     with open_archive(authorized(source, tls), tls) as response:
         rewritten = strip_leading_folder(response.read, written.write)
@@ -203,7 +207,13 @@ def test_a_commit_status_is_kept_and_may_be_told_twice(place: Place, host: GitHo
 
 def test_changed_files_are_told_between_two_commits(place: Place, clone: Clone) -> None:
     first = clone.commit("a")
-    clone.commit("b")
+    clone.commit("ä b.py")
     last = clone.commit("a", "changed")
     clone.git("push", "--quiet", "origin", "main")
-    assert place.client().changed_files(place.full_name, first, last) == ["a", "b"]
+    kind, api_url = PROVIDERS[place.kind], place.client().api_url
+    tls = ssl.create_default_context(cafile=str(place.host.ca_file))
+    secret = ProviderSecret(**place.client().archive_credentials())
+    ask = asker(api_url, authorized(kind.archive(api_url, place.full_name, last, secret), tls), tls)
+    assert kind.changed_files(ask, place.full_name, first, last) == {"a", "ä b.py"}
+    with pytest.raises(NotTold, match="answered 404"):
+        kind.changed_files(ask, place.full_name, "e" * 40, last)

@@ -9,7 +9,7 @@ import requests
 
 from integrations.errors import CredentialsRejected, PermissionMissing, ProviderRefused
 from lambdas.common.errors import BadSignature
-from lambdas.common.payloads import FORMATS
+from lambdas.common.providers import PROVIDERS
 from sandbox.git_host import GitHost
 from tests.sandbox.conftest import Clone, Received, Receiver, eventually
 from tests.sandbox.dialects import Place, make_place
@@ -117,9 +117,9 @@ def test_gitlabs_signature_is_of_the_moment(
     clone.git("push", "--quiet", "origin", "main")
     pushed(place, receiver, secret, 1)
     headers, later = headers_of(receiver.requests[0]), time.time() + 400
-    monkeypatch.setattr("lambdas.common.payloads.gitlab.time.time", lambda: later)
+    monkeypatch.setattr("lambdas.common.providers.gitlab.time.time", lambda: later)
     with pytest.raises(BadSignature, match="five minutes"):
-        FORMATS["gitlab"].verify(headers, receiver.requests[0].body, [secret])
+        PROVIDERS["gitlab"].webhooks.verify(headers, receiver.requests[0].body, [secret])
 
 
 @only("gitlab")
@@ -188,7 +188,7 @@ def test_bitbucket_data_center_pings_without_a_signature(place: Place, receiver:
     assert place.client().ping_webhook(place.full_name, str(place.host.hooks(place.full_name)[0].id))
     [ping] = [one for one in receiver.requests if headers_of(one)["x-event-key"] == "diagnostics:ping"]
     assert "x-hub-signature" not in headers_of(ping)
-    assert FORMATS["bitbucket_server"].parse(headers_of(ping), ping.body).is_ping
+    assert PROVIDERS["bitbucket_server"].webhooks.parse(headers_of(ping), ping.body).is_ping
 
 
 def test_a_persons_own_repository_of_bitbucket_data_center(

@@ -25,12 +25,6 @@ from integrations.providers.registry import PROVIDERS
 from tests.factories import COMMIT, FINGERPRINT, PUBLIC_KEY
 
 REPOSITORY = "acme/shop"
-BEFORE = "b" * 40
-"""A commit before COMMIT: between them `docs/a.md` was changed and `old.py` renamed to `src/new.py`."""
-LARGE, REWRITTEN = "c" * 40, "d" * 40
-"""Commits before COMMIT with more files between than the provider lists, and on a history that was rewritten."""
-GONE = "e" * 40
-"""A commit that the provider does not have (any more)."""
 HOOK_URL = "https://a1b2c3.execute-api.eu-central-1.amazonaws.com/zipdl"
 SECRET = "0f" * 32
 
@@ -78,8 +72,6 @@ class FakeProvider(ABC):
     """Whether the API can have a test delivery sent."""
     deliveries_told: ClassVar[bool] = False
     """Whether the API tells a webhook's deliveries; then the fake knows one, as in TestEveryKind below."""
-    files_told: ClassVar[bool] = True
-    """Whether the API tells the files between two commits."""
 
     @abstractmethod
     def forbid_administration(self) -> None:
@@ -269,17 +261,6 @@ class ProviderContract:
             return
         with pytest.raises(NotFoundAtProvider):
             remote.recent_deliveries(REPOSITORY, "999")
-
-    def test_changed_files_have_both_names_of_a_renamed_one(self, remote: ProviderClient, fake: FakeProvider):
-        expected = ["docs/a.md", "old.py", "src/new.py"] if fake.files_told else None
-        assert remote.changed_files(REPOSITORY, BEFORE, COMMIT) == expected
-
-    @pytest.mark.parametrize("before", [LARGE, GONE, "0" * 40, "", "main", "../../user"])
-    def test_changed_files_are_unknown_rather_than_incomplete(self, remote: ProviderClient, before: str):
-        assert remote.changed_files(REPOSITORY, before, COMMIT) is None
-
-    def test_changed_files_of_a_rewritten_history_are_right_or_unknown(self, remote: ProviderClient):
-        assert remote.changed_files(REPOSITORY, REWRITTEN, COMMIT) in (None, ["docs/a.md", "old.py", "src/new.py"])
 
     def test_the_networks_of_webhooks_are_networks_where_they_are_published(self, remote: ProviderClient):
         published = remote.webhook_networks()

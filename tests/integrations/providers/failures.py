@@ -19,7 +19,7 @@ from integrations.errors import (
 )
 from integrations.providers.base import CommitState, ProviderClient
 from tests.factories import COMMIT, PUBLIC_KEY
-from tests.integrations.providers.contract import BEFORE, HOOK_URL, REPOSITORY, SECRET, FakeProvider
+from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET, FakeProvider
 
 Call = Callable[[ProviderClient, str, str], Any]
 """A method called with its arguments; `hook` and `key` are ids of the form that the provider's have."""
@@ -33,7 +33,6 @@ READS: dict[str, Call] = {
     "webhooks": lambda remote, hook, key: remote.webhooks(REPOSITORY),
     "deploy_keys": lambda remote, hook, key: remote.deploy_keys(REPOSITORY),
     "recent_deliveries": lambda remote, hook, key: remote.recent_deliveries(REPOSITORY, hook),
-    "changed_files": lambda remote, hook, key: remote.changed_files(REPOSITORY, BEFORE, COMMIT),
 }
 WRITES: dict[str, Call] = {
     "install_webhook": lambda remote, hook, key: remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET),
@@ -51,7 +50,7 @@ WRITES: dict[str, Call] = {
 ALL = READS | WRITES
 UNREAD = {"ping_webhook", "remove_webhook", "remove_deploy_key", "redeliver", "set_commit_status"}
 """What does not need to read an answer: its status says it all."""
-LENIENT = {"head", "changed_files", "ping_webhook", "remove_webhook", "remove_deploy_key", "redeliver"}
+LENIENT = {"head", "ping_webhook", "remove_webhook", "remove_deploy_key", "redeliver"}
 """What may answer None, False or nothing when there is no such thing."""
 
 

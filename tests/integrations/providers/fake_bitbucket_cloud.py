@@ -5,13 +5,13 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 import requests
 
 from integrations.providers.base import ProviderConfig
 from tests.factories import COMMIT
-from tests.integrations.providers.contract import BEFORE, LARGE, REPOSITORY, FakeProvider
+from tests.integrations.providers.contract import REPOSITORY, FakeProvider
 
 Result = tuple[int, dict[str, str], str]
 HOST_KEYS = [
@@ -100,7 +100,6 @@ class FakeBitbucketCloud(FakeProvider):
         self._serve("POST", f"{repo}/deploy-keys", self._administration(self._add_key))
         self._serve("DELETE", rf"{repo}/deploy-keys/\d+", self._administration(lambda r: self._remove(self.keys, r)))
         self._serve("POST", f"{repo}/commit/{COMMIT}/statuses/build", self._add_status)
-        self._serve("GET", rf"{repo}/diffstat/{COMMIT}\.\.\w+", self._diffstat)
         self._serve("POST", re.escape(f"{self.web}/site/oauth2/access_token"), self._exchange)
         self._serve("GET", re.escape(f"{self.web}/site/ssh"), lambda _: (200, {}, KNOWN_HOSTS))
         self._serve("GET", re.escape("https://ip-ranges.atlassian.com/"), lambda _: reply(200, IP_RANGES))
@@ -229,20 +228,6 @@ class FakeBitbucketCloud(FakeProvider):
         assert len(body["description"]) <= 255
         self.statuses.append(body)
         return reply(201, body)
-
-    def _diffstat(self, request: Any) -> Result:
-        assert parse_qs(urlsplit(request.url).query)["topic"] == ["false"]
-        before = urlsplit(request.url).path.rpartition("..")[2]
-        if before == LARGE:
-            item = {"type": "diffstat", "status": "added", "old": None, "new": {"path": "a"}}
-            return listed(item, following=request.url)
-        if before != BEFORE:  # rewritten away, or never there
-            return error(404, f"Commit not found: {before}", {"shas": [before]})
-        changed = {"path": "docs/a.md", "type": "commit_file"}
-        return listed(
-            {"type": "diffstat", "status": "modified", "old": changed, "new": changed},
-            {"type": "diffstat", "status": "renamed", "old": {"path": "old.py"}, "new": {"path": "src/new.py"}},
-        )
 
 
 def _id(request: Any) -> str:

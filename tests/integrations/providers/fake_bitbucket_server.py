@@ -10,7 +10,7 @@ import requests
 
 from integrations.providers.base import ProviderConfig
 from tests.factories import COMMIT
-from tests.integrations.providers.contract import BEFORE, LARGE, REPOSITORY, FakeProvider
+from tests.integrations.providers.contract import REPOSITORY, FakeProvider
 
 Result = tuple[int, dict[str, str], str]
 
@@ -56,7 +56,6 @@ class FakeBitbucketServer(FakeProvider):
         self._serve("GET", f"{repo}/branches", lambda r: self._listed(r, branches))
         self._serve("GET", f"{repo}/tags", lambda r: self._listed(r, [self._ref("tags", "v1")]))
         self._serve("GET", f"{repo}/commits", self._commits)
-        self._serve("GET", f"{repo}/changes", self._changes)
         self._serve("GET", f"{repo}/webhooks", self._administration(self._list_hooks))
         self._serve("POST", f"{repo}/webhooks", self._administration(self._add_hook))
         self._serve("POST", f"{repo}/webhooks/test", self._administration(self._test_hook))
@@ -127,23 +126,7 @@ class FakeBitbucketServer(FakeProvider):
         ref = parse_qs(urlsplit(request.url).query)["until"][0]
         if ref not in {"refs/heads/main", "refs/tags/v1"}:
             return not_found(f"Commit '{ref}'", "commit.NoSuchCommitException")
-        return self._listed(request, [{"id": COMMIT, "displayId": COMMIT[:11]}, {"id": BEFORE}])
-
-    def _changes(self, request: Any) -> Result:
-        query = parse_qs(urlsplit(request.url).query)
-        assert query["until"] == [COMMIT]
-        changes = {
-            BEFORE: [
-                {"path": _file("docs/a.md"), "type": "MODIFY", "nodeType": "FILE"},
-                {"path": _file("src/new.py"), "srcPath": _file("old.py"), "type": "MOVE", "nodeType": "FILE"},
-            ],
-            LARGE: [{"path": _file(f"f{number}"), "type": "ADD"} for number in range(1000)],
-        }
-        (before,) = query["since"]
-        if before not in changes:  # rewritten away, or never there
-            return not_found(f"Commit '{before}'", "commit.NoSuchCommitException")
-        self.page_limit = 1000 if before == LARGE else self.page_limit
-        return self._listed(request, changes[before])
+        return self._listed(request, [{"id": COMMIT, "displayId": COMMIT[:11]}, {"id": "b" * 40}])
 
     def _administration(self, answer: Callable[[Any], Result]) -> Callable[[Any], Result]:
         return lambda request: answer(request) if self.may_administrate else not_permitted()

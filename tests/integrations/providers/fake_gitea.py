@@ -10,7 +10,7 @@ import requests
 
 from integrations.providers.base import ProviderConfig, fingerprint
 from tests.factories import COMMIT
-from tests.integrations.providers.contract import BEFORE, GONE, LARGE, REPOSITORY, REWRITTEN, FakeProvider
+from tests.integrations.providers.contract import REPOSITORY, FakeProvider
 from tests.integrations.providers.fake_github import Result, reply
 
 ROOT_URL = "http://gitea.internal:3000"
@@ -47,7 +47,6 @@ class FakeGitea(FakeProvider):
         self.serve("GET", f"{repo}/branches/.+", self._one_branch)
         self.serve("GET", f"{repo}/tags", lambda r: self.paged(r, [self._tag("v1")]))
         self.serve("GET", f"{repo}/tags/v1", lambda r: reply(200, self._tag("v1")))
-        self.serve("GET", rf"{repo}/compare/\w+\.\.\.\w+", self._compare)
         # These two lists have a total and no Link header.
         self.serve("GET", f"{repo}/hooks", self._administration(lambda r: self.paged(r, self._hooks(), link=False)))
         self.serve("POST", f"{repo}/hooks", self._administration(self._add_hook))
@@ -127,23 +126,6 @@ class FakeGitea(FakeProvider):
 
     def _tag(self, name: str) -> dict[str, Any]:
         return {"name": name, "id": "9" * 40, "commit": {"sha": COMMIT, "created": "2026-11-23T10:00:00Z"}}
-
-    def _compare(self, request: Any) -> Result:
-        base, _, head = urlsplit(request.url).path.rpartition("/")[2].partition("...")
-        if GONE in {base, head}:
-            return not_found()
-        names = [["docs/a.md", "old.py"], ["src/new.py", "docs/a.md"]]
-        commits = [
-            {"sha": str(number) * 40, "files": [{"filename": name, "status": "modified"} for name in files]}
-            for number, files in enumerate(names)
-        ]
-        if head == COMMIT:
-            total = 500 if base == LARGE else len(commits)
-            return reply(200, {"total_commits": total, "commits": commits})
-        dropped = commits[:1] if head == REWRITTEN else []
-        assert base == COMMIT
-        assert head in {BEFORE, LARGE, REWRITTEN}
-        return reply(200, {"total_commits": len(dropped), "commits": dropped})
 
     def _administration(self, answer: Callable[[Any], Result]) -> Callable[[Any], Result]:
         words = "user should be an owner or a collaborator with admin write of a repository"

@@ -9,7 +9,7 @@ import requests
 
 from integrations.providers.base import ProviderConfig
 from tests.factories import COMMIT
-from tests.integrations.providers.contract import BEFORE, LARGE, REPOSITORY, REWRITTEN, FakeProvider
+from tests.integrations.providers.contract import REPOSITORY, FakeProvider
 
 Result = tuple[int, dict[str, str], str]
 HOST_KEYS = [
@@ -72,7 +72,6 @@ class FakeGitHub(FakeProvider):
         self._serve("POST", rf"{repo}/hooks/\d+/pings", self._administration(self._ping))
         self._serve("GET", rf"{repo}/hooks/\d+/deliveries", self._administration(self._list_deliveries))
         self._serve("POST", rf"{repo}/hooks/\d+/deliveries/\d+/attempts", self._administration(self._redeliver))
-        self._serve("GET", rf"{repo}/compare/\w+\.\.\.{COMMIT}", self._compare)
         self._serve("GET", f"{repo}/keys", self._administration(self._list_keys))
         self._serve("POST", f"{repo}/keys", self._administration(self._add_key))
         self._serve("DELETE", rf"{repo}/keys/\d+", self._administration(lambda r: self._remove(self.keys, r)))
@@ -186,20 +185,6 @@ class FakeGitHub(FakeProvider):
             return not_found()
         self.redelivered.append(id_)
         return reply(202, {})
-
-    def _compare(self, request: Any) -> Result:
-        before = request.url.rpartition("/")[2].partition("...")[0]
-        # https://docs.github.com/en/rest/commits/commits#compare-two-commits
-        files = [
-            {"filename": "docs/a.md", "status": "modified", "sha": "f" * 40},
-            {"filename": "src/new.py", "status": "renamed", "previous_filename": "old.py", "sha": "f" * 40},
-        ]
-        many = [{"filename": f"f{number}", "status": "added"} for number in range(300)]
-        known = {BEFORE: ("ahead", files), LARGE: ("ahead", many), REWRITTEN: ("diverged", files)}
-        if before not in known:
-            return not_found()
-        status, listed = known[before]
-        return reply(200, {"status": status, "ahead_by": 1, "behind_by": 0, "total_commits": 1, "files": listed})
 
     def _remove(self, kept: dict[str, Any], request: Any) -> Result:
         return reply(204) if kept.pop(request.url.rsplit("/", 1)[-1], None) else not_found()

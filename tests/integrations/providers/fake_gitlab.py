@@ -10,7 +10,7 @@ import requests
 
 from integrations.providers.base import ProviderConfig, fingerprint
 from tests.factories import COMMIT
-from tests.integrations.providers.contract import BEFORE, LARGE, REPOSITORY, REWRITTEN, FakeProvider
+from tests.integrations.providers.contract import REPOSITORY, FakeProvider
 from tests.integrations.providers.fake_github import Result, reply
 
 # https://docs.gitlab.com/api/project_webhooks/#add-a-webhook-to-a-project
@@ -57,7 +57,6 @@ class FakeGitLab(FakeProvider):
         self.serve("GET", f"{repo}/repository/branches", lambda r: self.paged(r, [self._ref(b) for b in self.branches]))
         self.serve("GET", f"{repo}/repository/tags", lambda r: self.paged(r, [self._ref("v1")]))
         self.serve("GET", f"{repo}/repository/(branches|tags)/[^/?]+", self._one_ref)
-        self.serve("GET", f"{repo}/repository/compare", self._compare)
         self.serve("GET", f"{repo}/hooks", self._administration(self._list_hooks))
         self.serve("POST", f"{repo}/hooks", self._administration(self._add_hook))
         self.serve("GET", rf"{repo}/hooks/\d+", self._administration(self._one_hook))
@@ -152,15 +151,6 @@ class FakeGitLab(FakeProvider):
         assert "/" not in name
         known = self.branches if part == "branches" else ["v1"]
         return reply(200, self._ref(unquote(name))) if unquote(name) in known else not_found("404 Branch Not Found")
-
-    def _compare(self, request: Any) -> Result:
-        query = {name: values[0] for name, values in parse_qs(urlsplit(request.url).query).items()}
-        assert (query["straight"], query["to"]) == ("true", COMMIT)
-        if query["from"] not in {BEFORE, LARGE, REWRITTEN}:
-            return not_found("404 Ref Not Found")
-        changed = [("docs/a.md", "docs/a.md"), ("old.py", "src/new.py")]
-        diffs = [{"old_path": old, "new_path": new, "renamed_file": old != new, "diff": "@@"} for old, new in changed]
-        return reply(200, {"commits": [], "diffs": diffs, "compare_timeout": query["from"] == LARGE})
 
     def _administration(self, answer: Callable[[Any], Result]) -> Callable[[Any], Result]:
         return lambda request: answer(request) if self.may_administrate else reply(403, {"message": "403 Forbidden"})

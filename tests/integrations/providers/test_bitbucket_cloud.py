@@ -23,7 +23,7 @@ from integrations.errors import (
 from integrations.providers.base import CommitState, ProviderConfig
 from integrations.providers.bitbucket_cloud import BitbucketCloud
 from tests.factories import COMMIT, PUBLIC_KEY
-from tests.integrations.providers.contract import BEFORE, HOOK_URL, REPOSITORY, SECRET
+from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET
 from tests.integrations.providers.fake_bitbucket_cloud import HOST_KEYS, FakeBitbucketCloud, error, reply
 
 ACCESS_TOKEN = "ATCTT3x" + "e5" * 18
@@ -341,11 +341,6 @@ def test_a_long_context_stays_one_of_its_own(remote: BitbucketCloud, fake: FakeB
     assert len({status["key"] for status in fake.statuses}) == 3
     assert fake.statuses[0]["key"] == "sluice/short"
     assert [status["state"] for status in fake.statuses[:4]] == ["INPROGRESS", "SUCCESSFUL", "FAILED", "FAILED"]
-
-
-def test_changed_files_are_asked_for_the_other_way_round(remote: BitbucketCloud, fake: FakeBitbucketCloud):
-    remote.changed_files(REPOSITORY, BEFORE, COMMIT)
-    assert f"/diffstat/{COMMIT}..{BEFORE}?" in fake.mock.calls[-1].request.url
 
 
 def test_bitbucket_publishes_its_host_keys_and_networks_to_everybody(remote: BitbucketCloud, fake: FakeBitbucketCloud):

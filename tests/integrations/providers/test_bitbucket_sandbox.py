@@ -114,11 +114,6 @@ def test_the_repository_and_its_refs_are_read(remote: ProviderClient, commits: t
     assert remote.head(REPOSITORY, "refs/heads/gone") is None
 
 
-def test_changed_files_are_those_of_git(remote: ProviderClient, commits: tuple[str, str]):
-    assert remote.changed_files(REPOSITORY, *commits) == ["LIESMICH", "README", "src/ä b.py"]
-    assert remote.changed_files(REPOSITORY, "e" * 40, commits[1]) is None
-
-
 def test_an_empty_repository_has_no_head(remote: ProviderClient, host: GitHost):
     name = f"acme/empty-{remote.kind.replace('_', '-')}"
     host.create_repository(name, admins=["ada"])

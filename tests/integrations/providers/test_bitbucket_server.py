@@ -20,7 +20,7 @@ from integrations.errors import (
 from integrations.providers.base import CommitState
 from integrations.providers.bitbucket_server import BitbucketServer
 from tests.factories import COMMIT, PUBLIC_KEY
-from tests.integrations.providers.contract import BEFORE, HOOK_URL, REPOSITORY, SECRET
+from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET
 from tests.integrations.providers.fake_bitbucket_server import FakeBitbucketServer, error, not_permitted, reply
 
 
@@ -101,12 +101,6 @@ def test_a_list_without_an_end_is_left_at_some_point(remote: BitbucketServer, fa
     fake._always(reply(200, {"values": [], "isLastPage": False, "nextPageStart": 1}))
     assert remote.deploy_keys(REPOSITORY) == []
     assert len(fake.mock.calls) == 10
-
-
-def test_changed_files_on_more_pages_than_are_read_are_unknown(remote: BitbucketServer, fake: FakeBitbucketServer):
-    change = {"path": {"toString": "a"}, "type": "ADD"}
-    fake._always(reply(200, {"values": [change], "isLastPage": False, "nextPageStart": 1}))
-    assert remote.changed_files(REPOSITORY, BEFORE, COMMIT) is None
 
 
 @pytest.mark.parametrize(

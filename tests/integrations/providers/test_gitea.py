@@ -15,7 +15,7 @@ from integrations.errors import (
 from integrations.providers.base import ProviderConfig
 from integrations.providers.gitea import Gitea
 from tests.factories import COMMIT, PUBLIC_KEY
-from tests.integrations.providers.contract import BEFORE, HOOK_URL, REPOSITORY, SECRET
+from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET
 from tests.integrations.providers.fake_gitea import FakeGitea, refusal
 from tests.integrations.providers.fake_github import reply
 
@@ -180,19 +180,6 @@ def test_adding_to_a_repository_that_is_gone_names_it(remote: Gitea):
 def test_the_ping_of_a_webhook_that_is_gone_is_not_found(remote: Gitea):
     with pytest.raises(NotFoundAtProvider):
         remote.ping_webhook(REPOSITORY, "999")
-
-
-@pytest.mark.parametrize("files", [None, []])
-def test_a_commit_that_lists_no_files_makes_all_unknown(remote: Gitea, fake: FakeGitea, files: list | None):
-    fake._compare = lambda request: reply(200, {"total_commits": 1, "commits": [{"sha": COMMIT, "files": files}]})
-    fake.mock.reset()
-    fake.install()
-    assert remote.changed_files(REPOSITORY, BEFORE, COMMIT) is None
-
-
-def test_no_commits_between_are_no_files(remote: Gitea, fake: FakeGitea):
-    fake.always(reply(200, {"total_commits": 0, "commits": None}))
-    assert remote.changed_files(REPOSITORY, COMMIT, COMMIT) == []
 
 
 @pytest.mark.parametrize("status", [409, 413, 423])

@@ -20,7 +20,7 @@ from integrations.errors import (
 from integrations.providers.base import CommitState, ProviderConfig, RemoteDelivery
 from integrations.providers.gitlab import GitLab
 from tests.factories import COMMIT, PUBLIC_KEY
-from tests.integrations.providers.contract import BEFORE, HOOK_URL, REPOSITORY, REWRITTEN, SECRET, ProviderContract
+from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET, ProviderContract
 from tests.integrations.providers.fake_github import reply
 from tests.integrations.providers.fake_gitlab import FakeGitLab, FakeSelfManagedGitLab
 
@@ -325,15 +325,6 @@ def test_an_older_gitlab_tells_no_deliveries(remote: GitLab, fake: FakeGitLab):
     hook = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
     fake.version = "17.2.0"
     assert remote.recent_deliveries(REPOSITORY, hook.id) == []
-
-
-def test_a_rewritten_history_is_compared_by_its_ends(remote: GitLab):
-    assert remote.changed_files(REPOSITORY, REWRITTEN, COMMIT) == ["docs/a.md", "old.py", "src/new.py"]
-
-
-def test_a_comparison_of_too_much_text_is_unknown(remote: GitLab, fake: FakeGitLab, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("integrations.http.MAX_BODY", 10)
-    assert remote.changed_files(REPOSITORY, BEFORE, COMMIT) is None
 
 
 def test_only_gitlab_com_publishes_networks(remote: GitLab, mock: responses.RequestsMock):

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from lambdas.common.errors import BadPayload, InvalidName
 from lambdas.common.keys import artifact_key
-from lambdas.common.payloads import FORMATS
+from lambdas.common.providers import PROVIDERS
 from lambdas.common.refs import Ref
 from tests.lambdas import webhooks
 from tests.lambdas.webhooks import Webhook
 
-KINDS = sorted(FORMATS)
+KINDS = sorted(PROVIDERS)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -25,7 +25,7 @@ json_values = st.recursive(
 
 @pytest.mark.parametrize("webhook", webhooks.ALL, ids=lambda webhook: f"{webhook.kind}-{webhook.name}")
 def test_every_event_is_understood(webhook: Webhook) -> None:
-    request = FORMATS[webhook.kind].parse(webhook.headers, webhook.body)
+    request = PROVIDERS[webhook.kind].webhooks.parse(webhook.headers, webhook.body)
 
     assert json.loads(json.dumps(asdict(request))) == webhook.understood
 
@@ -33,7 +33,7 @@ def test_every_event_is_understood(webhook: Webhook) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_a_push_a_new_branch_a_deleted_one_and_a_tag(kind: str) -> None:
     if kind == "github_enterprise":
-        assert FORMATS[kind] is FORMATS["github"]
+        assert PROVIDERS[kind].webhooks is PROVIDERS["github"].webhooks
         return
     changes = [change for webhook in webhooks.ALL if webhook.kind == kind for change in webhook.understood["changes"]]
 
@@ -50,13 +50,16 @@ def test_a_form_holds_the_same(kind: str) -> None:
     webhook = webhooks.push(kind).with_headers(content_type="application/x-www-form-urlencoded")
     body = urlencode({"payload": webhook.body.decode()}).encode()
 
-    assert FORMATS[kind].parse(webhook.headers, body).changes[0].commit == webhook.understood["changes"][0]["commit"]
+    assert (
+        PROVIDERS[kind].webhooks.parse(webhook.headers, body).changes[0].commit
+        == webhook.understood["changes"][0]["commit"]
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_request_without_the_header_that_names_its_event_is_none_of_theirs(kind: str) -> None:
     with pytest.raises(BadPayload, match="There is no X-"):
-        FORMATS[kind].parse({"content-type": "application/json"}, webhooks.push(kind).body)
+        PROVIDERS[kind].webhooks.parse({"content-type": "application/json"}, webhooks.push(kind).body)
 
 
 @pytest.mark.parametrize("count", [2047, 2048])
@@ -65,7 +68,7 @@ def test_the_files_of_a_push_are_unknown_when_github_may_have_left_commits_out(c
     payload = webhook.payload
     payload["commits"] = payload["commits"][:1] * count
 
-    [change] = FORMATS["github"].parse(webhook.headers, webhook.with_payload(payload).body).changes
+    [change] = PROVIDERS["github"].webhooks.parse(webhook.headers, webhook.with_payload(payload).body).changes
     assert (change.files is None) == (count == 2048)
 
 
@@ -75,14 +78,14 @@ def test_the_files_of_a_push_are_unknown_when_github_may_have_left_files_out(cou
     payload = webhook.payload
     payload["commits"] = [{"added": [f"file-{n}" for n in range(count)], "modified": [], "removed": []}]
 
-    [change] = FORMATS["github"].parse(webhook.headers, webhook.with_payload(payload).body).changes
+    [change] = PROVIDERS["github"].webhooks.parse(webhook.headers, webhook.with_payload(payload).body).changes
     assert (change.files is None) == (count == 3000)
 
 
 def _parse(webhook: Webhook) -> None:
     """Whatever the body, the answer is a payload whose keys stay in their repository's prefix, or BadPayload."""
     try:
-        request = FORMATS[webhook.kind].parse(webhook.headers, webhook.body)
+        request = PROVIDERS[webhook.kind].webhooks.parse(webhook.headers, webhook.body)
     except BadPayload:
         return
     for change in request.changes:

@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.common.errors import BadSignature
-from lambdas.common.payloads import FORMATS
+from lambdas.common.providers import PROVIDERS
 from tests.lambdas import webhooks
 from tests.lambdas.webhooks import SIGNING_TOKEN, Webhook
 
 SECRET = "a webhook secret"
 OTHER_TOKEN = "whsec_" + base64.b64encode(b"another key of thirty-two bytes.").decode()
-KINDS = sorted(FORMATS)
+KINDS = sorted(PROVIDERS)
 
 
 def verify(webhook: Webhook, *secrets: str) -> None:
-    FORMATS[webhook.kind].verify(webhook.headers, webhook.body, secrets)
+    PROVIDERS[webhook.kind].webhooks.verify(webhook.headers, webhook.body, secrets)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from lambdas.common.payloads import FORMATS
+from lambdas.common.providers import PROVIDERS
 from tests.lambdas import webhooks
 from tests.lambdas.conftest import SECRET, Stack
 from tests.lambdas.webhook_receiver.conftest import Configure, Send
 from tests.lambdas.webhooks import SIGNING_TOKEN, Webhook
 
-KINDS = sorted(FORMATS)
+KINDS = sorted(PROVIDERS)
 SIGNATURES = {
     "bitbucket_cloud": "x-hub-signature",
     "bitbucket_server": "x-hub-signature",

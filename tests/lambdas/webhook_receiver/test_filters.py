@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from lambdas.common.payloads import FORMATS
+from lambdas.common.providers import PROVIDERS
 from lambdas.webhook_receiver.receive import MAX_IGNORED
 from tests.lambdas import webhooks
 from tests.lambdas.conftest import SECRET, Stack
 from tests.lambdas.webhook_receiver.conftest import Configure, Send
 
-KINDS = sorted(FORMATS)
+KINDS = sorted(PROVIDERS)
 SKIPPING = {
     "bitbucket_cloud": "repo_push__skip_ci",
     "bitbucket_server": "repo_refs_changed__skip_ci",

@@ -1,17 +1,14 @@
 import base64
 import http.server
 import io
-import ssl
 import subprocess
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
 import pytest
-import trustme
 
 from lambdas.common.artifacts import PART_SIZE, StoredArtifact
 from lambdas.common.errors import BadCredentials, FetchError, NotWanted, PermanentFailure, TemporaryFailure
@@ -21,6 +18,7 @@ from lambdas.zip_download import fetch as zip_download
 from lambdas.zip_download.download import tls_context
 from lambdas.zip_download.settings import Settings
 from tests.lambdas.conftest import BUCKET, GitRepository, HostedRepository, make_job, stored_object, versions_of
+from tests.lambdas.zip_download.https_server import Server, respond, serving
 
 pytestmark = pytest.mark.usefixtures("stack")
 
@@ -36,6 +34,10 @@ def settings_for(api_url: str, ca_pem: str) -> Settings:
         queue_url="unused",
         max_receive_count=5,
     )
+
+
+def settings_of(server: Server) -> Settings:
+    return settings_for(server.url, server.ca_pem)
 
 
 def fetch(
@@ -135,65 +137,10 @@ def test_a_server_that_is_down() -> None:
         fetch(settings_for("https://127.0.0.1:1", ""), "acme/site", "a" * 40)
 
 
-@dataclass
-class Server:
-    """An HTTPS server that answers as told, on two ports, and remembers what it was asked."""
-
-    url: str = ""
-    other_url: str = ""
-    ca_pem: str = ""
-    requests: list[tuple[str, str]] = field(default_factory=list)
-    """Path and Authorization header of each."""
-    bodies: list[bytes] = field(default_factory=list)
-    answer: Callable[[http.server.BaseHTTPRequestHandler], None] = lambda request: request.send_error(500)
-
-    def settings(self) -> Settings:
-        return settings_for(self.url, self.ca_pem)
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    made = Server()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            made.requests.append((self.path, self.headers.get("Authorization", "")))
-            made.answer(self)
-
-        def do_POST(self) -> None:
-            made.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.do_GET()
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    authority = trustme.CA()
-    made.ca_pem = authority.cert_pem.bytes().decode()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
-    for each in servers:
-        each.socket = context.wrap_socket(each.socket, server_side=True)
-        threading.Thread(target=each.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    made.url, made.other_url = (f"https://127.0.0.1:{each.server_port}" for each in servers)
-    yield made
-    for each in servers:
-        each.shutdown()
-        each.server_close()
-
-
-def respond(
-    status: int, body: bytes = b"", *, length: int | None = None, **headers: str
-) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
-    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
-        request.send_response(status)
-        for name, value in headers.items():
-            request.send_header(name.replace("_", "-"), value)
-        request.send_header("Content-Length", str(len(body) if length is None else length))
-        request.end_headers()
-        request.wfile.write(body)
-
-    return answer
+    with serving() as made:
+        yield made
 
 
 def zip_of(repository: GitRepository) -> bytes:
@@ -212,7 +159,7 @@ def test_the_token_is_dropped_when_a_redirect_leaves_the_host(
 
     server.answer = answer
     commit = repository.head()
-    fetch(server.settings(), "acme/site", commit)
+    fetch(settings_of(server), "acme/site", commit)
 
     assert server.requests == [
         (f"/repos/acme/site/zipball/{commit}", "Bearer a token"),
@@ -224,7 +171,7 @@ CONSUMER = ProviderSecret(oauth_key="key", oauth_secret="very-secret")
 
 
 def fetch_as_consumer(server: Server, commit: str) -> StoredArtifact:
-    settings = replace(server.settings(), provider_kind="bitbucket_cloud", api_url=f"{server.url}/2.0")
+    settings = replace(settings_of(server), provider_kind="bitbucket_cloud", api_url=f"{server.url}/2.0")
     return zip_download.fetch(
         make_job("acme/site", commit),
         settings=settings,
@@ -275,7 +222,7 @@ def test_only_an_annotated_tag_may_have_another_id_than_its_commit(
     server: Server, repository: GitRepository, ref: str, refused: bool
 ) -> None:
     server.answer = respond(200, zip_of(repository))
-    job, settings = make_job("acme/site", "a" * 40, ref=ref), server.settings()
+    job, settings = make_job("acme/site", "a" * 40, ref=ref), settings_of(server)
     arguments = {"settings": settings, "secret": CONSUMER, "tls": tls_context(settings.ca_bundle)}
 
     if refused:
@@ -290,11 +237,11 @@ def test_an_archive_whose_comment_is_no_commit_is_stored(server: Server, reposit
     archive[-40:] = b"made by another program than git archive"
     server.answer = respond(200, bytes(archive))
 
-    assert fetch(server.settings(), "acme/site", repository.head()).reason == "Stored"
+    assert fetch(settings_of(server), "acme/site", repository.head()).reason == "Stored"
 
 
 def test_a_commit_that_changes_no_file_that_counts_is_not_stored(server: Server, repository: GitRepository) -> None:
-    settings = replace(server.settings(), paths=PathFilter.parse("app", ""))
+    settings = replace(settings_of(server), paths=PathFilter.parse("app", ""))
     server.answer = respond(200, zip_of(repository))
     first = fetch(settings, "acme/site", repository.head())
     repository.write("README.md", "Changed\n")
@@ -316,14 +263,14 @@ def test_a_redirect_to_plain_http_is_not_followed(server: Server) -> None:
     server.answer = respond(302, Location="http://127.0.0.1:1/archive")
 
     with pytest.raises(PermanentFailure, match="not HTTPS"):
-        fetch(server.settings(), "acme/site", "a" * 40)
+        fetch(settings_of(server), "acme/site", "a" * 40)
 
 
 def test_redirects_come_to_an_end(server: Server) -> None:
     server.answer = respond(302, Location="/again")
 
     with pytest.raises(PermanentFailure, match="redirected more than 5 times"):
-        fetch(server.settings(), "acme/site", "a" * 40)
+        fetch(settings_of(server), "acme/site", "a" * 40)
     assert len(server.requests) == 6
 
 
@@ -348,7 +295,7 @@ def test_what_the_providers_answer_means(
     server.answer = answer
 
     with pytest.raises(failure) as caught:
-        fetch(server.settings(), "acme/site", "a" * 40)
+        fetch(settings_of(server), "acme/site", "a" * 40)
     assert getattr(caught.value, "retry_after", None) == retry_after
 
 
@@ -362,7 +309,7 @@ def test_a_download_that_breaks_off_leaves_nothing_behind(server: Server, reposi
     server.answer = respond(200, archive[: PART_SIZE + 1000], length=len(archive))
 
     with pytest.raises(TemporaryFailure):
-        fetch(server.settings(), "acme/site", commit)
+        fetch(settings_of(server), "acme/site", commit)
     assert versions_of("acme/site") == []
     assert boto3.client("s3").list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
 
@@ -371,7 +318,7 @@ def test_another_commit_than_the_pushed_one_is_not_stored(server: Server, reposi
     server.answer = respond(200, zip_of(repository))
 
     with pytest.raises(PermanentFailure, match="in place of aaaaaaaaaaaa"):
-        fetch(server.settings(), "acme/site", "a" * 40)
+        fetch(settings_of(server), "acme/site", "a" * 40)
     assert versions_of("acme/site") == []
 
 
@@ -379,14 +326,14 @@ def test_no_time_left_is_said_before_lambda_ends_the_function(server: Server, re
     server.answer = respond(200, zip_of(repository))
 
     with pytest.raises(TemporaryFailure, match="longer than the function may run"):
-        fetch(server.settings(), "acme/site", repository.head(), seconds=-1)
+        fetch(settings_of(server), "acme/site", repository.head(), seconds=-1)
 
 
 def test_the_token_is_in_no_message(server: Server) -> None:
     server.answer = respond(401)
 
     with pytest.raises(PermanentFailure) as caught:
-        fetch(server.settings(), "acme/site", "a" * 40, token="gh-very-secret")
+        fetch(settings_of(server), "acme/site", "a" * 40, token="gh-very-secret")
     assert "gh-very-secret" not in f"{caught.value!r} {caught.value.__context__!r}"
 
 

@@ -1,4 +1,4 @@
-"""Webhooks of Gitea and Forgejo.
+"""Webhooks, archives and comparisons of Gitea and Forgejo.
 
 https://docs.gitea.com/usage/webhooks, https://forgejo.org/docs/latest/user/webhooks
 
@@ -7,9 +7,14 @@ forward, and lists a few commits alone, so it cannot tell which files differ.
 """
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from lambdas.common.errors import BadPayload, BadSignature
-from lambdas.common.payloads.base import (
+from lambdas.common.provider_secret import ProviderSecret
+from lambdas.common.providers.archives import ArchiveRequest
+from lambdas.common.providers.base import Provider
+from lambdas.common.providers.comparisons import Ask, NotTold, file_name, records
+from lambdas.common.providers.webhooks import (
     PushEvent,
     WebhookFormat,
     WebhookRequest,
@@ -51,7 +56,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
     repository = text_at(payload, "repository", "full_name")
     sender = text_at(payload, "sender", "login") or text_at(payload, "pusher", "login")
     changes = (_push(payload, repository, sender),) if event == "push" else ()
-    return WebhookRequest(event, FORMAT.delivery_id(headers), repository, sender, changes=changes)
+    return WebhookRequest(event, WEBHOOKS.delivery_id(headers), repository, sender, changes=changes)
 
 
 def _push(payload: Mapping[str, object], repository: str, sender: str) -> PushEvent:
@@ -72,4 +77,33 @@ def _push(payload: Mapping[str, object], repository: str, sender: str) -> PushEv
     )
 
 
-FORMAT = WebhookFormat(verify=verify, parse=parse, delivery_headers=("x-forgejo-delivery", "x-gitea-delivery"))
+def archive(api_url: str, repository: str, commit: str, secret: ProviderSecret) -> ArchiveRequest:
+    """https://docs.gitea.com/api: GET /repos/{owner}/{repo}/archive/{archive}"""
+    return ArchiveRequest(
+        url=f"{api_url}/repos/{quote(repository)}/archive/{quote(commit, safe='')}.zip",
+        credentials={"Authorization": f"token {secret.git_token}"} if secret.git_token else {},
+    )
+
+
+def changed_files(ask: Ask, repository: str, before: str, after: str) -> set[str]:
+    """https://docs.gitea.com/api/#tag/repository/operation/repoCompareDiff
+
+    It lists the files of each commit that only `after` has. That is all that changed if `before` has none that `after`
+    has not.
+    """
+    added, dropped = (
+        ask(f"/repos/{quote(repository)}/compare/{span}", {"verification": "false"})
+        for span in (f"{before}...{after}", f"{after}...{before}")
+    )
+    if dropped.get("total_commits") != 0:
+        raise NotTold("the history was rewritten")
+    commits = records(added, "commits") if added.get("commits") else []
+    if added.get("total_commits") != len(commits):
+        raise NotTold("it does not list all commits")
+    if not all(commit.get("files") for commit in commits):  # it leaves out changes of a file's type
+        raise NotTold("it does not list the files of each commit")
+    return {file_name(each, "filename") for commit in commits for each in records(commit, "files")}
+
+
+WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=("x-forgejo-delivery", "x-gitea-delivery"))
+PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files)

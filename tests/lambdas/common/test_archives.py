@@ -4,9 +4,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from lambdas.common.payloads import FORMATS
 from lambdas.common.provider_secret import ProviderSecret
-from lambdas.zip_download.sources import SOURCES, Consumer
+from lambdas.common.providers import PROVIDERS
+from lambdas.common.providers.archives import Consumer
 
 COMMIT = "0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c"
 ROOTS = {
@@ -20,7 +20,7 @@ ROOTS = {
 
 
 def test_every_kind_that_is_understood_can_be_fetched_from() -> None:
-    assert set(SOURCES) == set(FORMATS) == set(ROOTS)
+    assert set(PROVIDERS) == set(ROOTS)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_every_kind_that_is_understood_can_be_fetched_from() -> None:
     ],
 )
 def test_where_the_archive_of_a_commit_is(kind: str, repository: str, url: str) -> None:
-    assert SOURCES[kind](ROOTS[kind], repository, COMMIT, ProviderSecret()).url == url
+    assert PROVIDERS[kind].archive(ROOTS[kind], repository, COMMIT, ProviderSecret()).url == url
 
 
 BASIC = "Basic " + base64.b64encode(b"ada@example.com:a-token").decode()
@@ -68,7 +68,7 @@ BASIC = "Basic " + base64.b64encode(b"ada@example.com:a-token").decode()
 )
 def test_how_the_token_is_shown(kind: str, token: str, credentials: dict[str, str]) -> None:
     secret = ProviderSecret(git_token=token, oauth_key="key", oauth_secret="secret")
-    request = SOURCES[kind](ROOTS[kind], "acme/site", COMMIT, secret)
+    request = PROVIDERS[kind].archive(ROOTS[kind], "acme/site", COMMIT, secret)
 
     assert request.credentials == credentials
     assert request.consumer is None
@@ -76,9 +76,9 @@ def test_how_the_token_is_shown(kind: str, token: str, credentials: dict[str, st
     assert "a-token" not in request.url
 
 
-@pytest.mark.parametrize("kind", sorted(SOURCES))
+@pytest.mark.parametrize("kind", sorted(PROVIDERS))
 def test_without_a_token_none_is_shown(kind: str) -> None:
-    request = SOURCES[kind](ROOTS[kind], "acme/site", COMMIT, ProviderSecret())
+    request = PROVIDERS[kind].archive(ROOTS[kind], "acme/site", COMMIT, ProviderSecret())
 
     assert request.credentials == {}
     assert request.consumer is None
@@ -86,16 +86,16 @@ def test_without_a_token_none_is_shown(kind: str) -> None:
 
 def test_an_oauth_consumer_asks_for_a_token_first() -> None:
     secret = ProviderSecret(oauth_key="key", oauth_secret="very-secret")
-    request = SOURCES["bitbucket_cloud"](ROOTS["bitbucket_cloud"], "acme/site", COMMIT, secret)
+    request = PROVIDERS["bitbucket_cloud"].archive(ROOTS["bitbucket_cloud"], "acme/site", COMMIT, secret)
 
     assert request.consumer == Consumer("https://bitbucket.org/site/oauth2/access_token", "key", "very-secret")
     assert "very-secret" not in repr(request)
     assert "very-secret" in str(dataclasses.asdict(request))
 
 
-@pytest.mark.parametrize("kind", sorted(SOURCES))
+@pytest.mark.parametrize("kind", sorted(PROVIDERS))
 def test_no_name_adds_to_the_address(kind: str) -> None:
-    request = SOURCES[kind](ROOTS[kind], "a?b=1#c/d&e", "x/../y?z", ProviderSecret())
+    request = PROVIDERS[kind].archive(ROOTS[kind], "a?b=1#c/d&e", "x/../y?z", ProviderSecret())
     parts = urlsplit(request.url)
 
     assert not parts.fragment

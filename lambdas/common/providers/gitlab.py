@@ -1,4 +1,4 @@
-"""Webhooks of GitLab, gitlab.com and self-managed.
+"""Webhooks, archives and comparisons of GitLab, gitlab.com and self-managed.
 
 https://docs.gitlab.com/user/project/integrations/webhook_events
 https://docs.gitlab.com/user/project/integrations/webhooks#signing-tokens
@@ -9,9 +9,14 @@ was set back to an older commit lists none of the files that this changed. So wh
 
 import time
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote, urlencode
 
 from lambdas.common.errors import BadPayload, BadSignature
-from lambdas.common.payloads.base import (
+from lambdas.common.provider_secret import ProviderSecret
+from lambdas.common.providers.archives import ArchiveRequest
+from lambdas.common.providers.base import Provider
+from lambdas.common.providers.comparisons import Ask, NotTold, file_name, records
+from lambdas.common.providers.webhooks import (
     PushEvent,
     WebhookFormat,
     WebhookRequest,
@@ -78,7 +83,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
     repository = text_at(payload, "project", "path_with_namespace")
     sender = text_at(payload, "user_username") or text_at(payload, "user", "username")
     changes = (_push(payload, repository, sender),) if event in _PUSHES else ()
-    return WebhookRequest(event, FORMAT.delivery_id(headers), repository, sender, changes=changes)
+    return WebhookRequest(event, WEBHOOKS.delivery_id(headers), repository, sender, changes=changes)
 
 
 def _push(payload: Mapping[str, object], repository: str, sender: str) -> PushEvent:
@@ -100,4 +105,28 @@ def _push(payload: Mapping[str, object], repository: str, sender: str) -> PushEv
     )
 
 
-FORMAT = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_ID, "idempotency-key", "x-gitlab-event-uuid"))
+def archive(api_url: str, repository: str, commit: str, secret: ProviderSecret) -> ArchiveRequest:
+    """https://docs.gitlab.com/api/repositories/#get-file-archive
+
+    Personal, project and group access tokens: https://docs.gitlab.com/api/rest/authentication
+    """
+    return ArchiveRequest(
+        url=f"{api_url}/projects/{quote(repository, safe='')}/repository/archive.zip?{urlencode({'sha': commit})}",
+        credentials={"PRIVATE-TOKEN": secret.git_token} if secret.git_token else {},
+    )
+
+
+def changed_files(ask: Ask, repository: str, before: str, after: str) -> set[str]:
+    """https://docs.gitlab.com/api/repositories/#compare-branches-tags-or-commits
+
+    `straight` compares the two themselves, whatever lies between; `compare_timeout` says that files are left out.
+    """
+    path = f"/projects/{quote(repository, safe='')}/repository/compare"
+    body = ask(path, {"from": before, "to": after, "straight": "true"})
+    if body.get("compare_timeout") is not False:
+        raise NotTold("the comparison took GitLab too long")
+    return {file_name(each, side) for each in records(body, "diffs") for side in ("old_path", "new_path")}
+
+
+WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_ID, "idempotency-key", "x-gitlab-event-uuid"))
+PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files)

@@ -1,13 +1,18 @@
-"""Webhooks of GitHub and GitHub Enterprise Server.
+"""Webhooks, archives and comparisons of GitHub and GitHub Enterprise Server.
 
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 """
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from lambdas.common.errors import BadPayload
-from lambdas.common.payloads.base import (
+from lambdas.common.provider_secret import ProviderSecret
+from lambdas.common.providers.archives import ArchiveRequest, bearer
+from lambdas.common.providers.base import Provider
+from lambdas.common.providers.comparisons import Ask, NotTold, file_name, records
+from lambdas.common.providers.webhooks import (
     PushEvent,
     WebhookFormat,
     WebhookRequest,
@@ -26,6 +31,8 @@ from lambdas.common.signatures import check_hub_signature
 
 MAX_COMMITS, MAX_FILES = 2048, 3000
 """GitHub lists no more commits of a push, and no more files of a commit; at these counts something may be missing."""
+MOST_FILES = 300
+"""That a comparison of two commits lists."""
 _SIGNATURE, _EVENT, _DELIVERY = "x-hub-signature-256", "x-github-event", "x-github-delivery"
 
 
@@ -43,7 +50,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
     repository, sender = text_at(payload, "repository", "full_name"), text_at(payload, "sender", "login")
     changes = (_push(payload, repository, sender),) if event == "push" else ()
     return WebhookRequest(
-        event, FORMAT.delivery_id(headers), repository, sender, is_ping=event == "ping", changes=changes
+        event, WEBHOOKS.delivery_id(headers), repository, sender, is_ping=event == "ping", changes=changes
     )
 
 
@@ -88,4 +95,30 @@ def _files(payload: Mapping[str, object]) -> tuple[str, ...] | None:
     return tuple(sorted(found))
 
 
-FORMAT = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
+def archive(api_url: str, repository: str, commit: str, secret: ProviderSecret) -> ArchiveRequest:
+    """https://docs.github.com/en/rest/repos/contents#download-a-repository-archive-zip"""
+    return ArchiveRequest(
+        url=f"{api_url}/repos/{quote(repository)}/zipball/{quote(commit, safe='')}",
+        headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
+        credentials=bearer(secret.git_token),
+    )
+
+
+def changed_files(ask: Ask, repository: str, before: str, after: str) -> set[str]:
+    """https://docs.github.com/en/rest/commits/commits#compare-two-commits
+
+    The files are on the first page, at most MOST_FILES, and differ from where the two parted, which is `before` only
+    if nothing was rewritten.
+    """
+    body = ask(f"/repos/{quote(repository)}/compare/{before}...{after}", {})
+    if body.get("status") not in {"ahead", "identical"}:
+        raise NotTold("the history was rewritten")
+    files = records(body, "files")
+    if len(files) >= MOST_FILES:
+        raise NotTold(f"it lists {MOST_FILES} files at most")
+    renamed = {file_name(each, "previous_filename") for each in files if "previous_filename" in each}
+    return {file_name(each, "filename") for each in files} | renamed
+
+
+WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
+PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files)

@@ -1,13 +1,19 @@
-"""Webhooks of Bitbucket Data Center.
+"""Webhooks, archives and comparisons of Bitbucket Data Center.
 
 https://confluence.atlassian.com/bitbucketserver/event-payload-938025882.html
 https://confluence.atlassian.com/bitbucketserver/manage-webhooks-938025878.html
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
 
 from lambdas.common.errors import BadPayload, BadSignature
-from lambdas.common.payloads.base import (
+from lambdas.common.provider_secret import ProviderSecret
+from lambdas.common.providers.archives import ArchiveRequest, basic_or_bearer
+from lambdas.common.providers.base import Provider
+from lambdas.common.providers.comparisons import PAGES, Ask, NotTold, file_name, records
+from lambdas.common.providers.webhooks import (
     PushEvent,
     WebhookFormat,
     WebhookRequest,
@@ -23,6 +29,8 @@ from lambdas.common.payloads.base import (
 from lambdas.common.refs import RefKind
 from lambdas.common.signatures import check_hub_signature
 
+MOST_CHANGES = 1000
+"""Files that Bitbucket lists of a comparison, as it is set up at first."""
 _SIGNATURE, _EVENT, _DELIVERY = "x-hub-signature", "x-event-key", "x-request-id"
 _PING = "diagnostics:ping"
 
@@ -37,7 +45,7 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> N
 
 def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
     """Read any event; a push has one change for each ref. Raises BadPayload."""
-    event, identity = headers.get(_EVENT, ""), FORMAT.delivery_id(headers)
+    event, identity = headers.get(_EVENT, ""), WEBHOOKS.delivery_id(headers)
     if not event:
         raise BadPayload("There is no X-Event-Key header")
     if event == _PING:  # {"test": true}, or nothing at all
@@ -82,4 +90,47 @@ def _head(payload: Mapping[str, object], commit: str | None) -> object:
     return next((each for each in known if commit and value_at(each, "id") == commit), None)
 
 
-FORMAT = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
+def archive(api_url: str, repository: str, commit: str, secret: ProviderSecret) -> ArchiveRequest:
+    """https://developer.atlassian.com/server/bitbucket/rest/v906/api-group-repository: stream archive.
+
+    Its entries lie in no folder unless one is asked for.
+    """
+    return ArchiveRequest(
+        url=f"{api_url}{_path(repository)}/archive?" + urlencode({"at": commit, "format": "zip", "prefix": "archive/"}),
+        credentials=basic_or_bearer(secret.git_token),
+    )
+
+
+def changed_files(ask: Ask, repository: str, before: str, after: str) -> set[str]:
+    """https://developer.atlassian.com/server/bitbucket/rest/v906/api-group-repository: get changes in commits
+
+    It lists MOST_CHANGES at most (page.max.changes).
+    """
+    changes: list[dict[str, Any]] = []
+    start = 0
+    for _ in range(PAGES):
+        params = {"since": before, "until": after, "limit": "100", "start": str(start)}
+        body = ask(f"{_path(repository)}/changes", params)
+        changes += records(body, "values")
+        if body.get("isLastPage") is not False:
+            break
+        following = body.get("nextPageStart")
+        if not isinstance(following, int) or following <= start:
+            raise NotTold("its pages do not follow one another")
+        start = following
+    else:
+        raise NotTold(f"there are more than {PAGES} pages of them")
+    if len(changes) >= MOST_CHANGES:
+        raise NotTold(f"it lists {MOST_CHANGES} files at most")
+    # `srcPath` is where a moved file, or the original of a copied one, was; `toString` is the whole path.
+    sides = [(each, side) for each in changes for side in ("path", "srcPath") if each.get(side) is not None]
+    return {file_name(each, side, "toString") for each, side in sides}
+
+
+def _path(repository: str) -> str:
+    key, _, slug = repository.partition("/")
+    return f"/projects/{quote(key)}/repos/{quote(slug)}"
+
+
+WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
+PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files)

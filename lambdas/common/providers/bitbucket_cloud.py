@@ -1,13 +1,18 @@
-"""Webhooks of Bitbucket Cloud.
+"""Webhooks, archives and comparisons of Bitbucket Cloud.
 
 https://support.atlassian.com/bitbucket-cloud/docs/event-payloads
 https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks
 """
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from lambdas.common.errors import BadPayload
-from lambdas.common.payloads.base import (
+from lambdas.common.provider_secret import ProviderSecret
+from lambdas.common.providers.archives import ArchiveRequest, Consumer, basic_or_bearer
+from lambdas.common.providers.base import Provider
+from lambdas.common.providers.comparisons import PAGES, Ask, NotTold, file_name, records
+from lambdas.common.providers.webhooks import (
     PushEvent,
     WebhookFormat,
     WebhookRequest,
@@ -45,7 +50,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
         changes = tuple(_change(each, repository, sender) for each in list_at(payload, "push", "changes"))
         if not changes:
             raise BadPayload("push.changes is not a list of changes")
-    return WebhookRequest(event, FORMAT.delivery_id(headers), repository, sender, changes=changes)
+    return WebhookRequest(event, WEBHOOKS.delivery_id(headers), repository, sender, changes=changes)
 
 
 def _change(change: object, repository: str, sender: str) -> PushEvent:
@@ -71,4 +76,42 @@ def _author(author: object) -> str:
     return text_at(author, "user", "display_name") or text_at(author, "raw").partition("<")[0].strip()
 
 
-FORMAT = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
+def archive(api_url: str, repository: str, commit: str, secret: ProviderSecret) -> ArchiveRequest:
+    """Archives and tokens are had of bitbucket.org itself, not of api.bitbucket.org.
+
+    https://support.atlassian.com/bitbucket-cloud/kb/how-to-download-repositories-using-the-api
+    https://developer.atlassian.com/cloud/bitbucket/oauth-2
+    """
+    parts = urlsplit(api_url)
+    site = f"{parts.scheme}://{parts.netloc.removeprefix('api.')}"
+    consumer = None
+    if not secret.git_token and secret.oauth_key and secret.oauth_secret:
+        consumer = Consumer(f"{site}/site/oauth2/access_token", secret.oauth_key, secret.oauth_secret)
+    return ArchiveRequest(
+        url=f"{site}/{quote(repository)}/get/{quote(commit, safe='')}.zip",
+        credentials=basic_or_bearer(secret.git_token),
+        consumer=consumer,
+    )
+
+
+def changed_files(ask: Ask, repository: str, before: str, after: str) -> set[str]:
+    """https://developer.atlassian.com/cloud/bitbucket/rest/api-group-commits/: diffstat
+
+    The other way round than with git diff; `topic` false compares the two commits and no merge base.
+    """
+    found: set[str] = set()
+    params = {"topic": "false", "pagelen": "500"}
+    for _ in range(PAGES):
+        body = ask(f"/repositories/{quote(repository)}/diffstat/{after}..{before}", params)
+        for each in records(body, "values"):
+            found |= {file_name(each, side, "path") for side in ("old", "new") if each.get(side) is not None}
+        following = text_at(body, "next")
+        if not following:
+            return found
+        # https://developer.atlassian.com/cloud/bitbucket/rest/intro/#pagination: what it says, of the same list.
+        params = dict(parse_qsl(urlsplit(following).query))
+    raise NotTold(f"there are more than {PAGES} pages of them")
+
+
+WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
+PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files)

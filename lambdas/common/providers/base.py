@@ -1,0 +1,16 @@
+"""What a stack's functions need to know of one kind of provider."""
+
+from dataclasses import dataclass
+
+from lambdas.common.providers.archives import Archive
+from lambdas.common.providers.comparisons import ChangedFiles
+from lambdas.common.providers.webhooks import WebhookFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One kind of provider; `integrations.providers` has the panel's side of it."""
+
+    webhooks: WebhookFormat
+    archive: Archive
+    changed_files: ChangedFiles
