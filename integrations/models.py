@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -287,6 +288,16 @@ class DeliveryStatus(models.TextChoices):
         return self not in {self.RECEIVED, self.QUEUED, self.FETCHING, self.RETRYING}
 
 
+class DeployStatus(models.TextChoices):
+    """What the deployer's Lambda made of a stored artifact, until there is a deployment."""
+
+    WAITING = "waiting", "Waiting to deploy"
+    DEPLOYING = "deploying", "Deployment started"
+    REFUSED = "refused", "Refused"
+    SKIPPED = "skipped", "Skipped"
+    FAILED = "failed", "Failed"
+
+
 class Delivery(models.Model):
     """One change that a webhook brought: what came, what was decided and why, and the artifact it became."""
 
@@ -318,7 +329,13 @@ class Delivery(models.Model):
     commit_status = models.CharField(
         max_length=10, blank=True, editable=False, help_text="What the provider was last told of the commit."
     )
+    deploy_status = models.CharField(max_length=10, choices=DeployStatus.choices, blank=True)
+    deploy_reason = models.TextField(blank=True)
+    deployment_external_id = models.CharField(
+        max_length=128, blank=True, help_text="What the deployer calls the deployment that it started."
+    )
     received_at = models.DateTimeField()
+    stored_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField()
 
     objects = TeamQuerySet["Delivery"].as_manager()
@@ -351,4 +368,14 @@ class Delivery(models.Model):
         """Milliseconds from the webhook to its outcome, or None while something still happens."""
         if not DeliveryStatus(self.status).finished:
             return None
-        return int((self.updated_at - self.received_at).total_seconds() * 1000)
+        return int((self.settled_at - self.received_at).total_seconds() * 1000)
+
+    @property
+    def settled_at(self) -> datetime:
+        """When it became what it is; what a deployer writes on it later does not count."""
+        return self.stored_at or self.updated_at
+
+    @property
+    def not_deployed(self) -> str:
+        """Why its artifact could not be deployed, in words; empty if that went well, or was not tried."""
+        return self.deploy_reason if self.deploy_status in (DeployStatus.REFUSED, DeployStatus.FAILED) else ""

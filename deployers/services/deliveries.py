@@ -103,7 +103,7 @@ def _note_artifact(integration: Integration, delivery: Delivery, item: Mapping[s
             "message": delivery.message,
             "size": delivery.artifact_size or 0,
             "content_digest": str(item.get("content_digest") or "")[:64],
-            "created_at": delivery.updated_at,
+            "created_at": delivery.settled_at,
         },
     )
 

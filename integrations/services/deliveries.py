@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import CharField
 
 from integrations.errors import InvalidValue
-from integrations.models import Delivery, DeliveryStatus, Integration, Method
+from integrations.models import Delivery, DeliveryStatus, DeployStatus, Integration, Method
 from integrations.providers.base import ProviderClient
 from integrations.providers.registry import PROVIDERS
 from integrations.services import clients, webhooks
@@ -31,6 +31,7 @@ TEXTS = (
     "artifact_bucket",
     "artifact_key",
     "artifact_version_id",
+    "deploy_reason",
 )
 ANSWERED_ANEW = frozenset({DeliveryStatus.FAILED, DeliveryStatus.IGNORED, DeliveryStatus.REJECTED})
 """What a receiver decides about once more when the provider sends it again."""
@@ -110,12 +111,15 @@ def _store(integration: Integration, delivery_id: str, fields: dict[str, Any]) -
 
 
 def _fields(item: Mapping[str, Any]) -> dict[str, Any]:
-    method = _text(item.get("method"))
+    method, deployed = _text(item.get("method")), _text(item.get("deploy_status"))
     fields: dict[str, Any] = {
         "status": DeliveryStatus(item["status"]),
         "method": method if method in Method.values else "",
         "received_at": _time(item["received_at"]),
         "updated_at": _time(item["updated_at"]),
+        "stored_at": _time(item["stored_at"]) if item.get("stored_at") else None,
+        "deploy_status": deployed if deployed in DeployStatus.values else "",
+        "deployment_external_id": _text(item.get("deployment_id"))[:128],
         "source_ip": _ip(_text(item.get("source_ip"))),
         "attempts": [_attempt(each) for each in item.get("attempts") or []],
         "request_headers": _headers(_text(item.get("request_headers"))),

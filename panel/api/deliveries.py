@@ -59,8 +59,12 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
             "artifact_key",
             "artifact_version_id",
             "artifact_size",
+            "deploy_status",
+            "deploy_reason",
+            "deployment_external_id",
             "duration_ms",
             "received_at",
+            "stored_at",
             "updated_at",
         ]
         read_only_fields = fields

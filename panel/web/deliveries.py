@@ -1,6 +1,7 @@
 """Pages of deliveries."""
 
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -8,12 +9,13 @@ from django.contrib import messages
 from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from deployers.nudge import on_commit_freshen, on_commit_sync
 from deployers.services import deliveries
 from deployers.services.catch_up import EVENT as MISSED
-from integrations.models import Delivery, DeliveryStatus, Integration
+from integrations.models import Delivery, DeliveryStatus, Deployer, DeployStatus, Integration
 from integrations.services import deliveries as delivery_rows
 from panel.watching import watch
 from panel.web import delivery_list, live, parameters
@@ -23,6 +25,7 @@ from panel.web.outcomes import errors_as_messages
 
 INTEGRATIONS_OFFERED = 200
 WATCH = "watch"
+DEPLOYER_ANSWERS = timedelta(minutes=1)
 
 
 @require_safe
@@ -67,13 +70,21 @@ def _find(request: PageRequest, pk: UUID) -> Delivery:
     return find(request, rows, pk=pk)
 
 
+def _deploys_soon(delivery: Delivery) -> bool:
+    """Whether the deployer will say something of it, as it waits for a deployment or was stored a moment ago."""
+    if delivery.deploy_status:
+        return delivery.deploy_status == DeployStatus.WAITING
+    fresh = delivery.stored_at is not None and timezone.now() - delivery.stored_at < DEPLOYER_ANSWERS
+    return fresh and Deployer.CODEDEPLOY in delivery.integration.deployers
+
+
 @require_safe
 @page
 def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Its page, which polls itself while something happens, or somebody asked for something to happen."""
     delivery = _find(request, pk)
     tag = live.etag(delivery.status, delivery.updated_at, delivery.commit_status)
-    watching = WATCH in request.GET or not DeliveryStatus(delivery.status).finished
+    watching = WATCH in request.GET or not DeliveryStatus(delivery.status).finished or _deploys_soon(delivery)
     if watching:
         on_commit_freshen(delivery.integration)
     if request.htmx:

@@ -1,12 +1,12 @@
-"""What happened to a delivery, line by line: what came, what was decided, every attempt, and how it ended."""
+"""What happened to a delivery, line by line: what came, what was decided, every attempt, the end, the deployment."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from deployers.services.catch_up import EVENT as MISSED
-from integrations.models import Delivery, DeliveryStatus
-from panel.web.statuses import DELIVERY, Status
+from integrations.models import Delivery, DeliveryStatus, DeployStatus
+from panel.web.statuses import DELIVERY, DEPLOY, Status
 
 CAME = Status("Came", "mute")
 ACCEPTED = Status("Accepted", "mute")
@@ -33,7 +33,9 @@ def story(delivery: Delivery) -> list[Line]:
         lines.append(Line(ACCEPTED, f"To be fetched by {delivery.get_method_display().lower()}.", None))
     lines += [_attempt(number, each) for number, each in enumerate(delivery.attempts, start=1)]
     reason = "" if delivery.reason.lower() == status.value else delivery.reason
-    lines.append(Line(DELIVERY[status], _sentence(reason), delivery.updated_at, delivery.duration_ms))
+    lines.append(Line(DELIVERY[status], _sentence(reason), delivery.settled_at, delivery.duration_ms))
+    if delivery.deploy_status:
+        lines.append(Line(DEPLOY[DeployStatus(delivery.deploy_status)], delivery.deploy_reason, delivery.updated_at))
     return lines
 
 

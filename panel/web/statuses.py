@@ -12,6 +12,7 @@ from deployers.states import OperationStatus, StackState
 from integrations.models import (
     Delivery,
     DeliveryStatus,
+    DeployStatus,
     Integration,
     Provider,
     RemoteState,
@@ -41,6 +42,13 @@ DELIVERY: dict[DeliveryStatus, Status] = {
     DeliveryStatus.IGNORED: Status("Ignored", "mute"),
     DeliveryStatus.REJECTED: Status("Rejected", "warn"),
     DeliveryStatus.FAILED: Status("Failed", "bad"),
+}
+DEPLOY: dict[DeployStatus, Status] = {
+    DeployStatus.WAITING: Status("Waiting to deploy", "run"),
+    DeployStatus.DEPLOYING: Status("Deployment started", "ok"),
+    DeployStatus.REFUSED: Status("Not deployed", "bad"),
+    DeployStatus.SKIPPED: Status("Not deployed", "mute"),
+    DeployStatus.FAILED: Status("Not deployed", "bad"),
 }
 OPERATION: dict[OperationStatus, Status] = {
     OperationStatus.QUEUED: Status("Queued", "mute"),

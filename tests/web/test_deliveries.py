@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -142,6 +143,44 @@ def test_the_story_of_what_was_ignored_ends_with_the_reason(integration: Integra
     )
     assert [line.status.label for line in story(delivery)] == ["Came", "Ignored"]
     assert story(delivery)[-1].text == "Branch docs matches none of main"
+
+
+def test_what_could_not_be_deployed_says_why_in_its_story_and_in_lists(
+    signed_in: Client, integration: Integration, api: APIClient
+) -> None:
+    why = "appspec.yml names scripts/start.sh, which is not in the artifact."
+    delivery = factories.make_delivery(
+        integration=integration, status=DeliveryStatus.STORED, deploy_status="refused", deploy_reason=why
+    )
+    line = story(delivery)[-1]
+    assert (line.status.label, line.text, line.moment) == ("Not deployed", why, delivery.updated_at)
+    assert why in signed_in.get(reverse("delivery-detail", args=[delivery.pk])).content.decode()
+    assert f"Not deployed: {why}" in signed_in.get(reverse("delivery-list")).content.decode()
+    answer = api.get(f"/api/v1/deliveries/{delivery.pk}/").json()
+    assert (answer["status"], answer["deploy_status"], answer["deploy_reason"]) == ("stored", "refused", why)
+
+
+@pytest.mark.parametrize(
+    ("deployers", "fields", "polls"),
+    [
+        (["codedeploy"], {}, True),
+        (["codedeploy"], {"deploy_status": "waiting"}, True),
+        (["codedeploy"], {"deploy_status": "deploying"}, False),
+        (["codedeploy"], {"stored_at": None}, False),
+        ([], {}, False),
+    ],
+)
+def test_a_page_waits_a_little_for_what_the_deployer_says(
+    signed_in: Client, integration: Integration, deployers: list[str], fields: dict[str, Any], polls: bool
+) -> None:
+    integration.deployers = deployers
+    integration.save()
+    values = {"status": DeliveryStatus.STORED, "stored_at": timezone.now(), **fields}
+    delivery = factories.make_delivery(integration=integration, **values)
+
+    page = signed_in.get(reverse("delivery-detail", args=[delivery.pk])).content.decode()
+
+    assert ('hx-trigger="every 2s"' in page) is polls
 
 
 def test_a_push_that_no_webhook_brought_says_why_it_exists(signed_in: Client, integration: Integration) -> None:

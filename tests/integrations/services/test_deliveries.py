@@ -68,6 +68,33 @@ def test_an_item_becomes_a_row(integration: Integration):
     assert row.duration_ms == 2249
 
 
+def test_what_the_deployer_wrote_on_it_comes_with_it_and_is_not_counted_as_fetching(integration: Integration):
+    row = deliveries.upsert_from_item(
+        integration=integration,
+        item=stored_item(stored_at="2026-11-23T10:00:02.250000Z"),
+    )
+    took = row.duration_ms
+
+    refused = stored_item(
+        stored_at="2026-11-23T10:00:02.250000Z",
+        deploy_status="refused",
+        deploy_reason="appspec.yml names scripts/start.sh, which is not in the artifact.",
+        deployment_id="d-ABC123",
+    )
+    deliveries.upsert_from_item(integration=integration, item=refused | {"updated_at": "2026-11-23T10:00:09.000000Z"})
+
+    row.refresh_from_db()
+    assert (row.status, row.deploy_status, row.deployment_external_id) == ("stored", "refused", "d-ABC123")
+    assert row.not_deployed.startswith("appspec.yml names")
+    assert row.duration_ms == took == 2249
+
+
+def test_a_deploy_status_of_a_later_version_is_left_out(integration: Integration):
+    row = deliveries.upsert_from_item(integration=integration, item=stored_item(deploy_status="shipped"))
+
+    assert row.deploy_status == ""
+
+
 def test_a_newer_item_takes_its_place_and_an_older_one_does_not(integration: Integration):
     deliveries.upsert_from_item(integration=integration, item=item())
     deliveries.upsert_from_item(integration=integration, item=stored_item())
