@@ -15,7 +15,8 @@ MAX_ALLOWED_IPS = 2000
 class StackType:
     """A kind of stack. `packages` are the Lambda zips that its template names, `suffix` ends its stacks' names.
 
-    `settable` are the parameters that people may set; the panel knows all others itself.
+    `nested` are the templates that its own is made of. `settable` are the parameters that people may set; the panel
+    knows all others itself.
     """
 
     kind: str
@@ -24,6 +25,7 @@ class StackType:
     capabilities: tuple[str, ...]
     packages: tuple[str, ...]
     settable: frozenset[str]
+    nested: tuple[str, ...] = ()
 
 
 GIT = StackType(
@@ -43,7 +45,37 @@ GIT = StackType(
         }
     ),
 )
-KINDS: dict[str, StackType] = {GIT.kind: GIT}
+CODEDEPLOY = StackType(
+    kind="codedeploy",
+    suffix="codedeploy",
+    template="codedeploy_main.yaml",
+    capabilities=("CAPABILITY_IAM",),
+    packages=("add_s3_notification", "deploy"),
+    settable=frozenset(
+        {
+            "ACMARN",
+            "ComposeVersion",
+            "CpuTarget",
+            "DeploymentConfig",
+            "DesiredCapacity",
+            "DomainName",
+            "HealthCheckPath",
+            "HealthCheckPort",
+            "HostedZoneId",
+            "ImageId",
+            "InstanceType",
+            "KeyName",
+            "LogRetentionDays",
+            "MaxSize",
+            "MinSize",
+            "SshCidr",
+            "Subnets",
+            "VPC",
+        }
+    ),
+    nested=("nested/ec2_fleet.yaml", "nested/codedeploy.yaml", "nested/add_codedeploy_s3_trigger.yaml"),
+)
+KINDS: dict[str, StackType] = {each.kind: each for each in (GIT, CODEDEPLOY)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +119,7 @@ def git_parameters(*, source: GitSource, packages: Packages, chosen: Mapping[str
 
     Raises ParameterRefused for a chosen parameter that the panel sets itself, or that does not exist.
     """
-    refused = sorted(set(chosen) - GIT.settable)
-    if refused:
-        raise ParameterRefused(
-            f"{', '.join(refused)} cannot be set here.",
-            remedy=f"Possible are {', '.join(sorted(GIT.settable))}.",
-            field="parameters",
-        )
+    _refuse_others(chosen, GIT)
     own = {name: str(value) for name, value in chosen.items()}
     if source.networks:
         # What people allow besides, such as a relay of their own, stays.
@@ -114,11 +140,60 @@ def git_parameters(*, source: GitSource, packages: Packages, chosen: Mapping[str
         "SshPort": str(source.ssh_port),
         "SshUser": source.ssh_user,
         "SshKnownHosts": source.ssh_known_hosts,
+        **_package_parameters(packages),
+    } | own
+
+
+@dataclass(frozen=True, slots=True)
+class CodeDeploySource:
+    """What a CodeDeploy stack has to know of the integration and of its git stack."""
+
+    application: str
+    environment: str
+    bucket: str
+    key: str
+    """Of the artifact of the one branch that deploys."""
+    deliveries_table: str
+    deliveries_key_arn: str
+
+
+def codedeploy_parameters(
+    *, source: CodeDeploySource, packages: Packages, templates_url: str, chosen: Mapping[str, str]
+) -> dict[str, str]:
+    """The parameters of a CodeDeploy stack; `chosen` are the ones that people set.
+
+    Raises ParameterRefused for a chosen parameter that the panel sets itself, or that does not exist.
+    """
+    _refuse_others(chosen, CODEDEPLOY)
+    return {
+        "Application": source.application,
+        "Environment": source.environment,
+        "RepoBucket": source.bucket,
+        "RepoZipPath": source.key,
+        "DeliveriesTableName": source.deliveries_table,
+        "DeliveriesKeyArn": source.deliveries_key_arn,
+        "TemplatesUrl": templates_url,
+        **_package_parameters(packages),
+    } | {name: str(value) for name, value in chosen.items()}
+
+
+def _refuse_others(chosen: Mapping[str, str], kind: StackType) -> None:
+    refused = sorted(set(chosen) - kind.settable)
+    if refused:
+        raise ParameterRefused(
+            f"{', '.join(refused)} cannot be set here.",
+            remedy=f"Possible are {', '.join(sorted(kind.settable))}.",
+            field="parameters",
+        )
+
+
+def _package_parameters(packages: Packages) -> dict[str, str]:
+    return {
         "LambdaArtifactS3Bucket": packages.bucket,
         "LambdaArtifactPrefix": packages.prefix,
         "LambdaRuntime": packages.runtime,
         "LambdaArchitecture": packages.architecture,
-    } | own
+    }
 
 
 def _filters(source: GitSource) -> dict[str, str]:

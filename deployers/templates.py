@@ -39,8 +39,8 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def published_name(source: str) -> str:
-    """`git_intgrtn_aws_s3_main.yaml` is published as `git_intgrtn_aws_s3_main.json`."""
-    return Path(source).with_suffix(".json").name
+    """`codedeploy_main.yaml` is published as `codedeploy_main.json`, `nested/x.yaml` as `nested/x.json`."""
+    return Path(source).with_suffix(".json").as_posix()
 
 
 @lru_cache(maxsize=16)
@@ -56,8 +56,9 @@ def render(source: str) -> bytes:
 
 
 def sources() -> list[str]:
-    """The templates that people launch, by file name."""
-    return sorted(path.name for path in DIRECTORY.glob("*_main.yaml"))
+    """The templates that people launch, by file name, and those that they are made of."""
+    found = [*DIRECTORY.glob("*_main.yaml"), *(DIRECTORY / "nested").glob("*.yaml")]
+    return sorted(path.relative_to(DIRECTORY).as_posix() for path in found)
 
 
 def parameter_names(source: str) -> frozenset[str]:

@@ -21,10 +21,12 @@ from deployers.services import accounts
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where one kind of stack finds its template and its packages."""
+    """Where one kind of stack finds its templates and its packages."""
 
     bucket: str
     prefix: str
+    templates_url: str
+    """The folder of the templates, without a slash at its end."""
     template_url: str
 
 
@@ -40,9 +42,8 @@ def publish(
     access = accounts.access(account, region) if account else Access(method="ambient", region=region)
     packages = _read(kind, directory or settings.LAMBDA_PACKAGES)
     prefix = f"{kind.kind}/{_digest(packages)}"
-    template = templates.render(kind.template)
-    name = templates.published_name(kind.template)
-    template_key = f"templates/{hashlib.sha256(template).hexdigest()[:16]}/{name}"
+    rendered = {templates.published_name(source): templates.render(source) for source in (kind.template, *kind.nested)}
+    folder = f"templates/{_digest(rendered)}"
 
     caller = sts.caller(access)
     bucket = bucket or f"sluice-artifacts-{caller.account_id}-{region}"
@@ -68,16 +69,24 @@ def publish(
             content_type="application/json",
             owner=caller.account_id,
         )
-    if not s3.exists(access, bucket=bucket, key=template_key, owner=caller.account_id):
-        s3.put(
-            access,
-            bucket=bucket,
-            key=template_key,
-            body=template,
-            content_type="application/json",
-            owner=caller.account_id,
-        )
-    return Published(bucket, prefix, s3.url(access, bucket=bucket, key=template_key))
+    # The main template is written last: where it is, those that it is made of are.
+    main = f"{folder}/{templates.published_name(kind.template)}"
+    if not s3.exists(access, bucket=bucket, key=main, owner=caller.account_id):
+        for name, body in reversed(rendered.items()):
+            s3.put(
+                access,
+                bucket=bucket,
+                key=f"{folder}/{name}",
+                body=body,
+                content_type="application/json",
+                owner=caller.account_id,
+            )
+    return Published(
+        bucket,
+        prefix,
+        templates_url=s3.url(access, bucket=bucket, key=folder),
+        template_url=s3.url(access, bucket=bucket, key=main),
+    )
 
 
 def publish_all(*, region: str, account: AwsAccount | None = None, bucket: str = "") -> dict[str, Published]:
@@ -98,8 +107,8 @@ def _read(kind: StackType, directory: Path) -> dict[str, bytes]:
     return packages
 
 
-def _digest(packages: dict[str, bytes]) -> str:
+def _digest(files: dict[str, bytes]) -> str:
     whole = hashlib.sha256()
-    for function, body in sorted(packages.items()):
-        whole.update(f"{function}:{hashlib.sha256(body).hexdigest()}\n".encode())
+    for name, body in sorted(files.items()):
+        whole.update(f"{name}:{hashlib.sha256(body).hexdigest()}\n".encode())
     return whole.hexdigest()[:16]

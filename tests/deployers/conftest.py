@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 from pytest_django.fixtures import Settings
 
+from deployers import catalog
 from deployers.aws import session
 from deployers.services import accounts
 from lambdas import package
@@ -40,7 +41,7 @@ def moto() -> Iterator[None]:
 @pytest.fixture
 def stub_packages(tmp_path: Path, settings: Settings) -> Path:
     """Something in place of each Lambda package."""
-    for name in ("webhook_receiver", "zip_download", "git_pull", "create_ssh_key", "delete_bucket_contents"):
+    for name in {each for kind in catalog.KINDS.values() for each in kind.packages}:
         (tmp_path / f"{name}.zip").write_bytes(f"zip of {name}".encode())
     settings.LAMBDA_PACKAGES = tmp_path
     return tmp_path

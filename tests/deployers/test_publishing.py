@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from deployers import catalog
+from deployers import catalog, templates
 from deployers.aws import s3, session
 from deployers.aws.session import Access
 from deployers.errors import AlreadyExistsAtAws, PackagesMissing
@@ -129,9 +129,21 @@ def test_the_command_ends_with_two_when_it_cannot_publish(local_aws: Aws, tmp_pa
 
 def test_templates_are_exported_as_json(tmp_path: Path) -> None:
     call_command("export_templates", tmp_path / "out")
-    [exported] = (tmp_path / "out").iterdir()
-    assert exported.name == "git_intgrtn_aws_s3_main.json"
-    assert "Parameters" in json.loads(exported.read_bytes())
+    exported = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.json")}
+    launched = {templates.published_name(kind.template) for kind in catalog.KINDS.values()}
+    nested = {templates.published_name(each) for kind in catalog.KINDS.values() for each in kind.nested}
+    assert exported == launched | nested
+    assert all("Resources" in json.loads((tmp_path / "out" / name).read_bytes()) for name in exported)
+
+
+def test_nested_templates_lie_where_their_main_one_looks(local_aws: Aws, stub_packages: Path, bucket: str) -> None:
+    local_aws.client("s3").create_bucket(Bucket=bucket)
+    found = publish.publish(kind=catalog.CODEDEPLOY, region=REGION, bucket=bucket)
+    keys = set(written(local_aws, bucket))
+    folder = found.templates_url.split(f"{bucket}/", 1)[1]
+    assert found.template_url == f"{found.templates_url}/codedeploy_main.json"
+    assert {f"{folder}/{templates.published_name(each)}" for each in catalog.CODEDEPLOY.nested} < keys
+    assert {f"{found.prefix}/{name}.zip" for name in catalog.CODEDEPLOY.packages} < keys
 
 
 def test_an_export_to_where_no_directory_can_be_ends_with_two(tmp_path: Path) -> None:

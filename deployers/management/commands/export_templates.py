@@ -20,6 +20,7 @@ class Command(BaseCommand):
             directory.mkdir(parents=True, exist_ok=True)
             for source in templates.sources():
                 target = directory / templates.published_name(source)
+                target.parent.mkdir(exist_ok=True)
                 target.write_bytes(templates.render(source) + b"\n")
                 self.stdout.write(str(target))
         except OSError as error:

@@ -27,6 +27,7 @@ class Command(BaseCommand):
         for found in published.values():
             self.stdout.write(f"LambdaArtifactS3Bucket  {found.bucket}")
             self.stdout.write(f"LambdaArtifactPrefix    {found.prefix}")
+            self.stdout.write(f"TemplatesUrl            {found.templates_url}")
             self.stdout.write(f"Template                {found.template_url}")
 
 
