@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from lambdas.common.providers import PROVIDERS
+
 DIRECTORY = Path(__file__).resolve().parent.parent / "cfn_templates"
 
 
@@ -45,8 +47,13 @@ def published_name(source: str) -> str:
 
 @lru_cache(maxsize=16)
 def load(source: str) -> dict[str, Any]:
-    """The template in `cfn_templates/<source>`, with intrinsic functions in their long form. Do not change it."""
+    """The template in `cfn_templates/<source>`, with intrinsic functions in their long form. Do not change it.
+
+    A parameter ProviderKind takes the kinds that the stack's functions know.
+    """
     template: dict[str, Any] = yaml.load((DIRECTORY / source).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    if kind := template.get("Parameters", {}).get("ProviderKind"):
+        kind["AllowedValues"] = list(PROVIDERS)
     return template
 
 

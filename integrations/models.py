@@ -7,17 +7,9 @@ from datetime import datetime
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from integrations.providers import registry
 from teams.encryption import EncryptedTextField
 from teams.models import TeamOwned, TeamQuerySet, User
-
-
-class ProviderKind(models.TextChoices):
-    GITHUB = "github", "GitHub"
-    GITHUB_ENTERPRISE = "github_enterprise", "GitHub Enterprise"
-    GITLAB = "gitlab", "GitLab"
-    BITBUCKET_CLOUD = "bitbucket_cloud", "Bitbucket Cloud"
-    BITBUCKET_SERVER = "bitbucket_server", "Bitbucket Data Center"
-    GITEA = "gitea", "Gitea or Forgejo"
 
 
 class Method(models.TextChoices):
@@ -35,7 +27,7 @@ class Deployer(models.TextChoices):
 class Provider(TeamOwned):
     """A git provider and the credentials to call its API with."""
 
-    kind = models.CharField(max_length=20, choices=ProviderKind.choices)
+    kind = models.CharField(max_length=20, choices=registry.kinds)
     name = models.CharField(max_length=80)
     base_url = models.URLField(
         blank=True, help_text="Where a self-hosted provider lives; empty for the public service."

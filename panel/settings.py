@@ -199,7 +199,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": False,
     "ENUM_NAME_OVERRIDES": {
-        "ProviderKind": "integrations.models.ProviderKind",
+        "ProviderKind": "integrations.providers.registry.KINDS",
         "Method": "integrations.models.Method",
         "Deployer": "integrations.models.Deployer",
         "DeliveryStatus": "integrations.models.DeliveryStatus",

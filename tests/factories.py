@@ -26,7 +26,6 @@ from integrations.models import (
     Integration,
     Method,
     Provider,
-    ProviderKind,
     Repository,
     SSHKey,
     SSHKeyState,
@@ -57,7 +56,7 @@ def make_user(*, team: Team | None = None, role: Role = Role.ADMIN, **fields: An
 
 def make_provider(*, team: Team | None = None, **fields: Any) -> Provider:
     """A GitHub provider with a token."""
-    fields.setdefault("kind", ProviderKind.GITHUB)
+    fields.setdefault("kind", "github")
     fields.setdefault("name", f"provider-{next(_number)}")
     fields.setdefault("credentials", {"token": "ghp_provider-token"})
     return Provider.objects.create(team=team or make_team(), **fields)

@@ -112,6 +112,21 @@ class CredentialField:
 
 
 @dataclass(frozen=True, slots=True)
+class SignIn:
+    """One way to sign in, for kinds that have several: which of its credentials it takes, all of them required."""
+
+    name: str
+    """In addresses: lower-case letters and hyphens."""
+    title: str
+    text: str
+    """Whose it is, and what to know of it before choosing it."""
+    labels: Mapping[str, str]
+    """The name of a credential to what it is called in this way, empty for its own label."""
+    page: str
+    """Where people make such credentials, or read how."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderConfig:
     """Where a provider is and how to sign in. `base_url` is empty for the public service."""
 
@@ -172,7 +187,13 @@ class ProviderClient(ABC):
     label: ClassVar[str]
     default_base_url: ClassVar[str] = ""
     """Where people open the public service; empty for a kind that is always self-hosted, whose address is asked for."""
+    self_hosted: ClassVar[bool] = True
+    """Whether it may be at an address of people's own: then that, its certificates and its SSH port are asked for."""
+    icon: ClassVar[str] = "git-branch"
+    """Which of the Tabler icons stands for it."""
     credential_fields: ClassVar[tuple[CredentialField, ...]]
+    sign_ins: ClassVar[tuple[SignIn, ...]] = ()
+    """The ways to sign in, the usual one first; none where there is just one, with all of the fields."""
 
     def __init__(self, config: ProviderConfig) -> None:
         self.config = config

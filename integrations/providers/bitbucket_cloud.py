@@ -54,6 +54,9 @@ class BitbucketCloud(ProviderClient):
     kind = "bitbucket_cloud"
     label = "Bitbucket Cloud"
     default_base_url = "https://bitbucket.org"
+    self_hosted = False
+    icon = "brand-bitbucket"
+    sign_ins = access.SIGN_INS
     credential_fields = (
         CredentialField(
             name="token",

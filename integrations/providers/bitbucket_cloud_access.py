@@ -25,7 +25,7 @@ from integrations.errors import (
     WebhookLimitReached,
 )
 from integrations.http import Answer, HttpClient, retry_after
-from integrations.providers.base import Identity, ProviderConfig
+from integrations.providers.base import Identity, ProviderConfig, SignIn
 from integrations.providers.bitbucket_cloud_api import READ
 
 SCOPES_UNTOLD = (
@@ -39,6 +39,32 @@ KEYS_NOTE = (
 LIMIT_WAIT = 60  # seconds; limits are per rolling hour, and the answer does not always tell
 ACCESS_TOKEN_PREFIX = "ATCTT"  # noqa: S105 - of access tokens; API tokens begin with ATATT
 _TAKEN = re.compile(r"already (been )?(registered|added|in use|used|exists|has)")
+
+
+SIGN_INS = (
+    SignIn(
+        "api-token",
+        "API token",
+        "Belongs to a person, and may do what its scopes and that person may. Bitbucket names no scope that lets it "
+        "add deploy keys: for git pull they may have to be added by hand.",
+        {"email": "", "token": "API token"},
+        "https://id.atlassian.com/manage-profile/security/api-tokens",
+    ),
+    SignIn(
+        "access-token",
+        "Access token",
+        "Belongs to one repository, project or workspace, and to nobody. The best choice where your plan has them.",
+        {"token": "Access token"},
+        "https://support.atlassian.com/bitbucket-cloud/docs/access-tokens/",
+    ),
+    SignIn(
+        "oauth-consumer",
+        "OAuth consumer",
+        'Belongs to a workspace. Tick "This is a private consumer", which signing in without a person needs.',
+        {"oauth_key": "Key", "oauth_secret": "Secret"},
+        "https://support.atlassian.com/bitbucket-cloud/docs/use-oauth-on-bitbucket-cloud/",
+    ),
+)
 
 
 class Way(Enum):

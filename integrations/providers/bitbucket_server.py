@@ -53,6 +53,7 @@ class BitbucketServer(ProviderClient):
 
     kind = "bitbucket_server"
     label = "Bitbucket Data Center"
+    icon = "brand-bitbucket"
     credential_fields = (
         CredentialField(
             name="token",

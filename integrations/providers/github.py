@@ -58,6 +58,8 @@ class GitHub(ProviderClient):
     kind = "github"
     label = "GitHub"
     default_base_url = "https://github.com"
+    self_hosted = False
+    icon = "brand-github"
     credential_fields = (
         CredentialField(
             name="token",
@@ -345,6 +347,7 @@ class GitHubEnterprise(GitHub):
     kind = "github_enterprise"
     label = "GitHub Enterprise"
     default_base_url = ""
+    self_hosted = True
 
     @property
     def _tenant(self) -> str:

@@ -63,6 +63,7 @@ class GitLab(ProviderClient):
 
     kind = "gitlab"
     label = "GitLab"
+    icon = "brand-gitlab"
     default_base_url = "https://gitlab.com"
     credential_fields = (
         CredentialField(

@@ -1,4 +1,7 @@
-"""The kinds of provider that Sluice can talk to. Forms offer what is registered here."""
+"""The kinds of provider that Sluice can talk to. Forms, pages and the API offer what is registered here.
+
+What a stack's functions know of the same kinds is registered in `lambdas.common.providers`.
+"""
 
 from integrations.errors import InvalidValue
 from integrations.providers.base import ProviderClient
@@ -19,6 +22,15 @@ PROVIDERS: dict[str, type[ProviderClient]] = {
         Gitea,
     )
 }
+
+
+KINDS = [(kind, client.label) for kind, client in PROVIDERS.items()]
+"""What people choose from: (kind, label)."""
+
+
+def kinds() -> list[tuple[str, str]]:
+    """KINDS, for the field of the model: as a function, so that a new kind changes no column and needs no migration."""
+    return KINDS
 
 
 def client_class(kind: str) -> type[ProviderClient]:

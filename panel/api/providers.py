@@ -12,8 +12,8 @@ from rest_framework.response import Response
 
 from deployers.nudge import on_commit_nudge
 from deployers.services import stacks
-from integrations.models import Provider, ProviderKind
-from integrations.providers.registry import PROVIDERS
+from integrations.models import Provider
+from integrations.providers.registry import KINDS
 from integrations.services import host_keys, providers
 from panel.api.base import Noun
 from panel.api.shapes import Filters, Strict, read_body, read_query
@@ -72,7 +72,7 @@ class ProviderUpdateSerializer(Strict):
 
 
 class ProviderCreateSerializer(ProviderUpdateSerializer):
-    kind = serializers.ChoiceField(choices=[(kind, client.label) for kind, client in PROVIDERS.items()])
+    kind = serializers.ChoiceField(choices=KINDS)
 
 
 class RemoteRepositorySerializer(serializers.Serializer[Any]):
@@ -142,7 +142,7 @@ class SearchQuery(Strict):
 
 
 class ProviderFilters(Filters):
-    kind = serializers.ChoiceField(choices=ProviderKind.choices, required=False)
+    kind = serializers.ChoiceField(choices=KINDS, required=False)
 
 
 @extend_schema_view(list=extend_schema(parameters=[ProviderFilters]))

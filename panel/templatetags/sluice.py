@@ -16,18 +16,11 @@ from django.utils.safestring import SafeString, mark_safe
 from deployers.models import Operation
 from deployers.states import STEP_LABELS
 from integrations.models import Integration
+from integrations.providers.registry import client_class
 from panel.integration_state import state_of
 from panel.web.statuses import status_of
 
 register = template.Library()
-
-PROVIDER_ICONS = {
-    "github": "brand-github",
-    "github_enterprise": "brand-github",
-    "gitlab": "brand-gitlab",
-    "bitbucket_cloud": "brand-bitbucket",
-    "bitbucket_server": "brand-bitbucket",
-}
 
 
 @lru_cache(maxsize=256)
@@ -46,7 +39,7 @@ def icon(name: str, size: int = 16) -> SafeString:
 
 @register.simple_tag
 def provider_icon(kind: str, size: int = 16) -> SafeString:
-    return _svg(PROVIDER_ICONS.get(kind, "git-branch"), size)
+    return _svg(client_class(kind).icon, size)
 
 
 @register.inclusion_tag("components/status.html")

@@ -1,66 +1,21 @@
 """The form of a provider: exactly the fields of its kind and, where a kind signs in in several ways, of one way."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 
-from integrations.models import Provider, ProviderKind
-from integrations.providers.base import CredentialField, ProviderClient
+from integrations.models import Provider
+from integrations.providers.base import CredentialField, ProviderClient, SignIn
 
 ADVANCED = ("ca_bundle", "ssh_port", "ssh_known_hosts")
 KEPT = "Leave it empty to keep the present one."
-# One kind for the public service and for hosts of one's own; the other self-hosted products are kinds of their own.
-SELF_HOSTED_TOO = frozenset({ProviderKind.GITLAB.value})
 EXAMPLE = "https://git.example.com"
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to sign in, for kinds that have several: which of the kind's credentials it takes, all of them required.
-
-    `labels` maps a credential to what it is called in this way, empty for its own label.
-    """
-
-    name: str
-    title: str
-    text: str
-    labels: Mapping[str, str]
-    page: str
-
-
-WAYS: dict[str, tuple[Way, ...]] = {
-    ProviderKind.BITBUCKET_CLOUD: (
-        Way(
-            "api-token",
-            "API token",
-            "Belongs to a person, and may do what its scopes and that person may. Bitbucket names no scope that lets it"
-            " add deploy keys: for git pull they may have to be added by hand.",
-            {"email": "", "token": "API token"},
-            "https://id.atlassian.com/manage-profile/security/api-tokens",
-        ),
-        Way(
-            "access-token",
-            "Access token",
-            "Belongs to one repository, project or workspace, and to nobody. The best choice where your plan has them.",
-            {"token": "Access token"},
-            "https://support.atlassian.com/bitbucket-cloud/docs/access-tokens/",
-        ),
-        Way(
-            "oauth-consumer",
-            "OAuth consumer",
-            'Belongs to a workspace. Tick "This is a private consumer", which signing in without a person needs.',
-            {"oauth_key": "Key", "oauth_secret": "Secret"},
-            "https://support.atlassian.com/bitbucket-cloud/docs/use-oauth-on-bitbucket-cloud/",
-        ),
-    ),
-}
-
-
-def way_of(kind: str, name: str, provider: Provider | None = None) -> Way | None:
+def way_of(client: type[ProviderClient], name: str, provider: Provider | None = None) -> SignIn | None:
     """The way that is asked for, else the one that the provider uses, else the first; None for a kind with just one."""
-    ways = WAYS.get(kind, ())
+    ways = client.sign_ins
     stored = set(provider.credentials) if provider else None
     present = (way for way in ways if set(way.labels) == stored)
     return next((way for way in ways if way.name == name), next(present, ways[0] if ways else None))
@@ -75,7 +30,7 @@ class ProviderForm(forms.Form):
         self,
         *args: Any,
         client: type[ProviderClient],
-        way: Way | None = None,
+        way: SignIn | None = None,
         stored: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -83,13 +38,12 @@ class ProviderForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.client = client
         self.fields["name"].help_text = f"What you call it here, such as acme-{client.kind.replace('_', '-')}."
-        self.own_host = not client.default_base_url or client.kind in SELF_HOSTED_TOO
-        if self.own_host:
+        if client.self_hosted:
             self.fields["base_url"] = self._address()
         self.credentials = [field for field in client.credential_fields if way is None or field.name in way.labels]
         for credential in self.credentials:
             self.fields[credential.name] = self._credential(credential, way, stored or {})
-        if self.own_host:
+        if client.self_hosted:
             self.fields["ca_bundle"] = forms.CharField(
                 label="CA certificates",
                 required=False,
@@ -117,7 +71,7 @@ class ProviderForm(forms.Form):
         )
 
     @staticmethod
-    def _credential(field: CredentialField, way: Way | None, stored: Mapping[str, str]) -> forms.CharField:
+    def _credential(field: CredentialField, way: SignIn | None, stored: Mapping[str, str]) -> forms.CharField:
         keep = field.secret and bool(stored.get(field.name)) and (way is None or set(way.labels) == set(stored))
         return forms.CharField(
             label=(way.labels[field.name] if way else "") or field.label,
@@ -146,7 +100,7 @@ class ProviderForm(forms.Form):
         return {**rest, "credentials": credentials}
 
 
-def credentials_page(client: type[ProviderClient], way: Way | None, base_url: str) -> str:
+def credentials_page(client: type[ProviderClient], way: SignIn | None, base_url: str) -> str:
     """Where credentials are made; a path alone while the address of a self-hosted provider is not known."""
     if way:
         return way.page

@@ -13,14 +13,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from deployers.nudge import on_commit_nudge
 from deployers.services import stacks
-from integrations.models import Provider, ProviderKind
+from integrations.models import Provider
+from integrations.providers.base import ProviderClient, SignIn
 from integrations.providers.registry import PROVIDERS
 from integrations.services import host_keys, providers
 from panel.web import paging
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_as_messages, errors_on
-from panel.web.provider_forms import SELF_HOSTED_TOO, WAYS, ProviderForm, Way, credentials_page, way_of
+from panel.web.provider_forms import ProviderForm, credentials_page, way_of
 from panel.web.statuses import of_host_keys
 from teams.models import Role
 from teams.services import roles
@@ -44,9 +45,10 @@ def add(request: PageRequest) -> HttpResponseBase:
     roles.require(Role.ADMIN, user=request.user, team=request.team)
     kind = request.GET.get("kind", "")
     if kind not in PROVIDERS:
-        kinds = [(kind, ProviderKind(kind).label, _where(kind)) for kind in PROVIDERS]
+        kinds = [(kind, client.label, _where(client)) for kind, client in PROVIDERS.items()]
         return render(request, "providers/kinds.html", {"kinds": kinds})
-    client, way = PROVIDERS[kind], way_of(kind, request.GET.get("with", ""))
+    client = PROVIDERS[kind]
+    way = way_of(client, request.GET.get("with", ""))
     form = ProviderForm(request.POST or None, client=client, way=way)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
@@ -56,22 +58,22 @@ def add(request: PageRequest) -> HttpResponseBase:
     return render(request, "providers/form.html", _form_context(form, kind, way))
 
 
-def _where(kind: str) -> str:
+def _where(client: type[ProviderClient]) -> str:
     """Where a kind of provider is found."""
-    address = PROVIDERS[kind].default_base_url
+    address = client.default_base_url
     own = "on a host of your own"
     if not address:
         return own.capitalize()
-    return f"{address}, or {own}" if kind in SELF_HOSTED_TOO else address
+    return f"{address}, or {own}" if client.self_hosted else address
 
 
-def _form_context(form: ProviderForm, kind: str, way: Way | None, base_url: str = "") -> dict[str, Any]:
+def _form_context(form: ProviderForm, kind: str, way: SignIn | None, base_url: str = "") -> dict[str, Any]:
     typed = getattr(form, "cleaned_data", {}).get("base_url", "")
     return {
         "form": form,
         "kind": kind,
         "label": PROVIDERS[kind].label,
-        "ways": WAYS.get(kind, ()),
+        "ways": PROVIDERS[kind].sign_ins,
         "way": way,
         "credentials_page": credentials_page(PROVIDERS[kind], way, typed or base_url),
     }
@@ -143,7 +145,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
     provider = find(request, Provider.objects.visible_to(request.user), pk=pk)
     roles.require(Role.ADMIN, user=request.user, team=request.team)
     client = PROVIDERS[provider.kind]
-    way = way_of(provider.kind, request.GET.get("with", ""), provider)
+    way = way_of(PROVIDERS[provider.kind], request.GET.get("with", ""), provider)
     shown = {
         field.name: provider.credentials.get(field.name, "") for field in client.credential_fields if not field.secret
     }

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from pytest_django.live_server_helper import LiveServer
 
 from deployers.states import OperationStatus, Step
-from integrations.models import DeliveryStatus, ProviderKind, RemoteState, SSHKey, WebhookState
+from integrations.models import DeliveryStatus, RemoteState, SSHKey, WebhookState
 from teams.models import Team, User
 from tests import factories
 from tests.web.scene import LISTS, make_scene
@@ -50,7 +50,7 @@ def every_page(team: Team) -> list[str]:
     )
     changed = factories.make_provider(
         team=team,
-        kind=ProviderKind.GITEA,
+        kind="gitea",
         base_url="https://git.example.com",
         ssh_known_hosts=f"git.example.com {factories.PUBLIC_KEY}",
         ssh_scanned_keys=f"git.example.com {OTHER_KEY}",

@@ -1,14 +1,14 @@
 import pytest
 from django.db import connection
 
-from integrations.models import Provider, ProviderKind
+from integrations.models import Provider
 from teams.encryption import DecryptionFailed
 from teams.models import Team
 
 
 @pytest.fixture
 def provider(team: Team) -> Provider:
-    provider = Provider(team=team, kind=ProviderKind.GITHUB, name="github")
+    provider = Provider(team=team, kind="github", name="github")
     provider.credentials = {"token": "ghp_canary"}
     provider.save()
     return provider
@@ -27,7 +27,7 @@ def test_secret_reads_back_and_is_not_in_the_database(provider: Provider):
 
 
 def test_secrets_of_two_rows_swapped_do_not_decrypt(provider: Provider, team: Team):
-    other = Provider(team=team, kind=ProviderKind.GITHUB, name="other")
+    other = Provider(team=team, kind="github", name="other")
     other.credentials = {"token": "ghp_other"}
     other.save()
     with connection.cursor() as cursor:

@@ -1,6 +1,6 @@
 import pytest
 
-from integrations.models import Provider, ProviderKind
+from integrations.models import Provider
 from teams.errors import Forbidden
 from teams.models import AuditEntry, Membership, Role, Team, User
 from teams.services import audit, roles
@@ -26,7 +26,7 @@ def test_a_role_includes_the_ones_below_it(team: Team, admin: User, held: Role, 
 
 
 def test_a_stranger_has_no_role_and_sees_nothing(team: Team, stranger: User):
-    Provider.objects.create(team=team, kind=ProviderKind.GITHUB, name="github")
+    Provider.objects.create(team=team, kind="github", name="github")
     assert roles.role_in(user=stranger, team=team) is None
     assert not Provider.objects.visible_to(stranger).exists()
 
