@@ -6,7 +6,7 @@ wait is noted as such, and the end of the running deployment brings it on.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_plus
@@ -75,6 +75,12 @@ class Target:
     deliveries: DeliveryTable | None
     lease: float
     """Seconds."""
+    ended: str = ""
+    """The deployment that this event says has ended; CodeDeploy may still count it as running for a moment."""
+
+    def running(self) -> list[str]:
+        """Deployments of the group that are yet to end."""
+        return [each for each in self.group.active() if each != self.ended]
 
 
 def handle(target: Target, event: Mapping[str, Any]) -> None:
@@ -83,8 +89,9 @@ def handle(target: Target, event: Mapping[str, Any]) -> None:
     Raises InProgress and botocore's errors where the same event may do better later.
     """
     if event.get("source") == "aws.codedeploy":
-        if _ended(target.settings, event.get("detail", {})):
-            bring_on(target)
+        detail = event.get("detail", {})
+        if _ended(target.settings, detail):
+            bring_on(replace(target, ended=str(detail.get("deploymentId", ""))))
         return
     for version_id in _versions(target.settings, event):
         take_up(target, version_id)
@@ -132,7 +139,7 @@ def _deploy(target: Target, newest: Newest) -> None:
             raise
         outcome = settled
     _settle(target, newest.version_id, newest.delivery_id, outcome)
-    if outcome.state is State.WAITING and not target.group.active():
+    if outcome.state is State.WAITING and not target.running():
         # The deployment ended before this version was noted as waiting, so its end brought nothing on.
         bring_on(target)
 
@@ -164,9 +171,9 @@ def _create(target: Target, newest: Newest, record: Record, advice: list[str]) -
         # Also the answer to a request that was repeated because the answer to the first was lost on the way.
         if found := _made_before(target, newest, record):
             return _deploying(found, advice)
-        running = target.group.active()
+        running = target.running()
         if not running:
-            raise
+            raise  # nothing that could end, and so bring this version on
         log.info("group_busy", version=newest.version_id, running=running, answer=str(busy))
         target.records.add_waiting(newest.version_id)
         return Outcome(State.WAITING, f"It follows when deployment {running[0]} has ended.")

@@ -108,6 +108,22 @@ def test_a_version_waits_for_the_running_deployment_and_only_the_newest_follows(
     assert group.status_of("delivery-3")[0] == "deploying"
 
 
+def test_a_deployment_that_ended_is_not_waited_for_though_codedeploy_still_counts_it(group: Group) -> None:
+    group.one_at_a_time()
+    group.written(group.store())
+    second = group.store(delivery="delivery-2")
+    group.written(second)
+    ended = group.deployments[0].deployment_id
+
+    with pytest.raises(Busy):
+        group.ended(deploymentId=ended)
+    group.finish()
+    group.ended(deploymentId=ended)
+
+    assert group.deployed_versions[-1] == second
+    assert group.status_of("delivery-2")[0] == "deploying"
+
+
 def test_the_end_of_a_deployment_starts_nothing_that_was_not_asked_for(group: Group) -> None:
     group.store()
 
