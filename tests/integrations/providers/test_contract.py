@@ -1,5 +1,8 @@
 """The contract, for every kind that is registered: a kind without a fake fails here."""
 
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 import responses
 
@@ -7,23 +10,16 @@ from integrations.providers.base import ProviderClient
 from integrations.providers.registry import PROVIDERS
 from tests.integrations.providers.contract import FakeProvider, ProviderContract
 from tests.integrations.providers.failures import FailureContract
-from tests.integrations.providers.fake_bitbucket_cloud import FakeBitbucketCloud
-from tests.integrations.providers.fake_bitbucket_server import FakeBitbucketServer
-from tests.integrations.providers.fake_gitea import FakeGitea
-from tests.integrations.providers.fake_github import FakeGitHub, FakeGitHubEnterprise
-from tests.integrations.providers.fake_gitlab import FakeGitLab
 
-FAKES: dict[str, type[FakeProvider]] = {
-    fake.kind: fake
-    for fake in (
-        FakeGitHub,
-        FakeGitHubEnterprise,
-        FakeGitLab,
-        FakeBitbucketCloud,
-        FakeBitbucketServer,
-        FakeGitea,
-    )
-}
+
+def fakes() -> dict[str, type[FakeProvider]]:
+    """Kind to what stands in for it: every FakeProvider in a module `fake_*` that names a kind of its own."""
+    modules = [import_module(f"{__package__}.{path.stem}") for path in sorted(Path(__file__).parent.glob("fake_*.py"))]
+    classes = [each for module in modules for each in vars(module).values() if isinstance(each, type)]
+    return {each.kind: each for each in classes if issubclass(each, FakeProvider) and "kind" in vars(each)}
+
+
+FAKES = fakes()
 
 
 @pytest.fixture(params=sorted(PROVIDERS))

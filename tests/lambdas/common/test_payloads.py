@@ -124,14 +124,6 @@ def test_no_odd_value_anywhere_crashes_a_parser(webhook: Webhook, data: st.DataO
     _parse(webhook.with_payload(payload))
 
 
-NAMES: dict[str, list[tuple[Any, ...]]] = {
-    "bitbucket_cloud": [("repository", "full_name"), ("push", "changes", 0, "new", "name")],
-    "bitbucket_server": [("repository", "project", "key"), ("repository", "slug"), ("changes", 0, "ref", "id")],
-    "gitea": [("repository", "full_name"), ("ref",)],
-    "github": [("repository", "full_name"), ("ref",)],
-    "github_enterprise": [("repository", "full_name"), ("ref",)],
-    "gitlab": [("project", "path_with_namespace"), ("ref",)],
-}
 names = st.text() | st.lists(st.sampled_from(["..", ".", "", "a", "/", "\\", "\0", "refs", "heads"])).map("/".join)
 
 
@@ -139,7 +131,7 @@ names = st.text() | st.lists(st.sampled_from(["..", ".", "", "a", "/", "\\", "\0
 def test_no_name_in_a_payload_leads_out_of_its_prefix(kind: str, data: st.DataObject, name: str, before: str) -> None:
     webhook = webhooks.push(kind)
     payload = webhook.payload
-    *path, last = data.draw(st.sampled_from(NAMES[kind]))
+    *path, last = data.draw(st.sampled_from(webhooks.FACTS[kind]["names"]))
     place: Any = payload
     for key in path:
         place = place[key]

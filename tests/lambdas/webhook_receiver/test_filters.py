@@ -11,13 +11,10 @@ from tests.lambdas.conftest import SECRET, Stack
 from tests.lambdas.webhook_receiver.conftest import Configure, Send
 
 KINDS = sorted(PROVIDERS)
-SKIPPING = {
-    "bitbucket_cloud": "repo_push__skip_ci",
-    "bitbucket_server": "repo_refs_changed__skip_ci",
-    "gitea": "push__skip_ci",
-    "github": "push__skip_ci",
-    "gitlab": "push__skip_ci",
-}
+
+
+def lists_files(webhook: webhooks.Webhook) -> bool:
+    return PROVIDERS[webhook.kind].webhooks.parse(webhook.headers, webhook.body).changes[0].files is not None
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -38,11 +35,11 @@ def test_a_push_of_every_kind_is_queued(kind: str, send: Send, stack: Stack) -> 
     assert len(stack.messages()) == 1
 
 
-@pytest.mark.parametrize("kind", sorted(SKIPPING))
+@pytest.mark.parametrize("kind", [kind for kind, facts in webhooks.FACTS.items() if "skip_ci" in facts])
 def test_a_commit_that_says_skip_ci_is_ignored_unless_the_stack_minds_not(
     kind: str, send: Send, stack: Stack, configure: Configure
 ) -> None:
-    webhook = webhooks.load(kind, SKIPPING[kind]).signed(SECRET)
+    webhook = webhooks.load(kind, webhooks.FACTS[kind]["skip_ci"]).signed(SECRET)
 
     code, answer = send(webhook)
     assert (code, answer["reason"]) == (200, "the commit's message says [skip ci] or [ci skip]")
@@ -86,7 +83,7 @@ def test_a_push_of_which_github_lists_all_files(
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(kind, webhooks.PUSHES[kind]) for kind in KINDS if not kind.startswith("github")]
+    [(kind, webhooks.FACTS[kind]["push"]) for kind in KINDS if not lists_files(webhooks.push(kind))]
     + [("github", "push__forced"), ("github", "push__merge_without_files")],
 )
 def test_where_not_all_files_are_known_the_worker_is_to_look(

@@ -1,4 +1,4 @@
-"""Which files a push changes, asked of the provider before its archive: `comparisons/<kind>/<case>.json`.
+"""Which files a push changes, asked of the provider before its archive: `fixtures/<kind>/comparisons/<case>.json`.
 
 A case holds what is asked, word for word, what the provider answers, after its documentation, and what comes of it.
 """
@@ -26,13 +26,11 @@ from lambdas.zip_download import fetch as zip_download
 from lambdas.zip_download.download import tls_context
 from lambdas.zip_download.settings import Settings
 from tests.lambdas.conftest import GitRepository, Stack, make_job, versions_of
+from tests.lambdas.webhooks import FIXTURES
 from tests.lambdas.zip_download.https_server import Server, respond, serving
 from tests.lambdas.zip_download.test_fetch import settings_for, zip_of
 
-CASES = Path(__file__).parent / "comparisons"
 BEFORE, COMMIT = "b" * 40, "4f3c2e1d0b9a8f7e6d5c4b3a29181706f5e4d3c2"
-FIRST = {"github_enterprise": "github"}
-"""Kinds that answer as another one does."""
 TOKEN = ProviderSecret(git_token="a-token")
 
 
@@ -48,14 +46,19 @@ def server(running: Server) -> Server:
     return running
 
 
+def cases_of(kind: str) -> list[Path]:
+    """Those of the kind, or of one that answers as it does."""
+    same = [each for each in PROVIDERS if PROVIDERS[each] is PROVIDERS[kind]]
+    return sorted(path for each in same for path in (FIXTURES / each / "comparisons").glob("*.json"))
+
+
 def cases() -> list[Any]:
-    kinds = [(kind, CASES / FIRST.get(kind, kind)) for kind in PROVIDERS]
-    return [pytest.param(kind, path, id=f"{kind}-{path.stem}") for kind, at in kinds for path in sorted(at.iterdir())]
+    return [pytest.param(kind, path, id=f"{kind}-{path.stem}") for kind in PROVIDERS for path in cases_of(kind)]
 
 
 def test_every_kind_has_a_case_that_is_told_one_that_is_cut_and_one_that_is_gone() -> None:
     for kind in PROVIDERS:
-        assert {"files", "truncated", "gone"} <= {path.stem for path in (CASES / FIRST.get(kind, kind)).iterdir()}
+        assert {"files", "truncated", "gone"} <= {path.stem for path in cases_of(kind)}
 
 
 @pytest.mark.parametrize(("kind", "path"), cases())
