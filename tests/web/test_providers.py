@@ -50,8 +50,7 @@ def test_every_kind_asks_for_its_credentials_and_says_where_they_are_made(kind: 
     of_kind = {field.name for field in PROVIDERS[kind].credential_fields}
     asked = names(page) & of_kind
     assert asked == (set(PROVIDERS[kind].sign_ins[0].labels) if PROVIDERS[kind].sign_ins else of_kind)
-    own_host = kind in {"github_enterprise", "gitlab", "bitbucket_server", "gitea"}
-    assert ({"base_url", "ca_bundle", "ssh_port"} <= names(page)) == own_host
+    assert ({"base_url", "ca_bundle", "ssh_port"} <= names(page)) == PROVIDERS[kind].self_hosted
     assert re.search(r'rel="noreferrer">|People make tokens there at <code>/\w', page)
 
 
