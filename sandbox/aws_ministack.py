@@ -22,8 +22,10 @@ def main() -> None:
     from ministack import app
 
     from sandbox import aws_patches, aws_persistence
+    from sandbox.codedeploy.install import install as install_codedeploy
 
     aws_patches.apply()
+    install_codedeploy()
     aws_persistence.save_while_running()
     _end_with_parent()
     sys.argv = sys.argv[:1]

@@ -1,0 +1,66 @@
+"""What the local CodeDeploy knows: applications, groups, deployments and their targets, as plain JSON."""
+
+import copy
+import time
+from typing import Any
+
+from ministack.core.responses import AccountRegionScopedDict, new_uuid
+
+applications = AccountRegionScopedDict()
+groups = AccountRegionScopedDict()
+"""By `<application>/<group>`."""
+deployments = AccountRegionScopedDict()
+targets = AccountRegionScopedDict()
+"""By deployment: instance to its target."""
+
+ACTIVE = ("Created", "Queued", "InProgress", "Ready")
+_ALL = {"applications": applications, "groups": groups, "deployments": deployments, "targets": targets}
+
+
+def reset() -> None:
+    """Forget everything."""
+    for each in _ALL.values():
+        each.clear()
+
+
+def get_state() -> dict[str, Any]:
+    """What is saved."""
+    return copy.deepcopy(dict(_ALL))
+
+
+def load_persisted_state(data: dict[str, Any]) -> None:
+    """Go on with what was saved. What ran when the process ended has failed: nothing would ever end it."""
+    for name, each in _ALL.items():
+        each.update(data.get(name, {}))
+    for deployment in deployments._data.values():
+        if deployment["status"] in ACTIVE:
+            deployment.update(
+                status="Failed",
+                completeTime=time.time(),
+                errorInformation={
+                    "code": "INTERNAL_ERROR",
+                    "message": "The local AWS ended in the middle of the deployment.",
+                },
+            )
+
+
+def group_key(application: str, group: str) -> str:
+    return f"{application}/{group}"
+
+
+def new_deployment_id() -> str:
+    return f"d-{new_uuid().replace('-', '')[:9].upper()}"
+
+
+def of_group(application: str, group: str) -> list[dict[str, Any]]:
+    """Deployments of a group, the newest first."""
+    found = [
+        each
+        for each in list(deployments.values())
+        if each["applicationName"] == application and each["deploymentGroupName"] == group
+    ]
+    return sorted(found, key=lambda each: float(each["createTime"]), reverse=True)
+
+
+def active(application: str, group: str) -> dict[str, Any] | None:
+    return next((each for each in of_group(application, group) if each["status"] in ACTIVE), None)
