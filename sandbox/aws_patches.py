@@ -16,6 +16,7 @@ def apply() -> None:
     _refuse_functions_without_their_package()
     _leave_secrets_without_a_value_empty()
     _fail_operations_cut_short()
+    _read_ranges_of_versions()
 
 
 def _refuse_to_delete_full_buckets() -> None:
@@ -165,3 +166,34 @@ def _fail_operations_cut_short() -> None:
                 stack["StackStatusReason"] = "The local AWS ended in the middle of the operation"
 
     cloudformation.load_persisted_state = load_and_settle
+
+
+def _read_ranges_of_versions() -> None:
+    """GetObject of a version honours Range; MiniStack answers the whole version.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    from ministack.services import s3
+
+    get = s3._get_object
+
+    def get_range(bucket: str, key: str, headers: dict[str, str], query: dict[str, Any] | None = None) -> Any:
+        asked = headers.get("range", "")
+        # A checksum is of the whole object, and so not told with a part of it.
+        if asked:
+            headers = {name: value for name, value in headers.items() if name != "x-amz-checksum-mode"}
+        answer = get(bucket, key, headers, query)
+        status, answered, body = answer
+        if status != 200 or not asked or not query or "versionId" not in query:
+            return answer
+        found = s3._parse_range(asked, len(body))
+        if found is None:
+            return s3._error("InvalidRange", "The requested range is not satisfiable", 416, f"/{bucket}/{key}")
+        first, last = found
+        return (
+            206,
+            {**answered, "Content-Range": f"bytes {first}-{last}/{len(body)}", "Content-Length": str(last - first + 1)},
+            body[first : last + 1],
+        )
+
+    s3._get_object = get_range

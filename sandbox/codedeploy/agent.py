@@ -100,7 +100,10 @@ class Agent:
 
     def _install(self) -> None:
         for each in self._appspec().get("files") or []:
-            source, to = self._archive / str(each["source"]).lstrip("/"), self._root / str(each["destination"]).lstrip("/")
+            source, to = (
+                self._archive / str(each["source"]).lstrip("/"),
+                self._root / str(each["destination"]).lstrip("/"),
+            )
             if not source.exists():
                 raise Failure("UnknownError", f"No such file or directory - {source}")
             if source.is_dir():

@@ -1,5 +1,8 @@
 """Puts CodeDeploy into MiniStack: routing, authorization, persistence and CloudFormation resources."""
 
+# MiniStack offers no hooks: its own stores and handlers are used where they stand.
+# ruff: noqa: SLF001
+
 import os
 import sys
 from pathlib import Path
@@ -47,12 +50,11 @@ def _name_resources(iam_actions: Any, service: Any) -> None:
     """Policies name applications and deployment groups."""
     extract = iam_actions.extract_resource_arn
 
-    def with_codedeploy(
-        name: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
-    ) -> Any:
+    def with_codedeploy(name: str, *request: Any) -> Any:
         if name == _SERVICE:
+            _method, _path, _headers, body, _query, region, account = request
             return service.resource_arn(body, region, account)
-        return extract(name, method, path, headers, body, query, region, account)
+        return extract(name, *request)
 
     iam_actions.extract_resource_arn = with_codedeploy
 

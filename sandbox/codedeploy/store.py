@@ -1,5 +1,8 @@
 """What the local CodeDeploy knows: applications, groups, deployments and their targets, as plain JSON."""
 
+# MiniStack offers no hooks: its own stores and handlers are used where they stand.
+# ruff: noqa: SLF001
+
 import copy
 import time
 from typing import Any
