@@ -8,6 +8,7 @@ import pytest
 from moto.codedeploy.models import codedeploy_backends
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import DynamoDBBackend
+from moto.s3.responses import S3Response
 
 from lambdas.deploy.codedeploy import Busy
 from lambdas.deploy.deploy import SUPERSEDED, InProgress
@@ -74,6 +75,22 @@ def test_an_event_about_an_older_version_deploys_the_newest_and_says_so(group: G
     assert group.deployed_versions == [new]
     assert group.status_of("delivery-1")[:2] == ("skipped", SUPERSEDED)
     assert group.status_of("delivery-2")[0] == "deploying"
+
+
+def test_a_version_that_is_replaced_while_it_is_looked_into_is_not_deployed(group: Group) -> None:
+    old = group.store(delivery="delivery-1")
+    get_object = S3Response.get_object
+
+    def replaced(self: S3Response) -> Any:
+        group.patch.setattr(S3Response, "get_object", get_object)
+        group.store()
+        return get_object(self)
+
+    group.patch.setattr(S3Response, "get_object", replaced)
+    group.written(old)
+
+    assert group.deployments == []
+    assert group.status_of("delivery-1")[:2] == ("skipped", SUPERSEDED)
 
 
 def test_a_late_event_takes_nothing_back_from_a_version_that_was_deployed(group: Group) -> None:
