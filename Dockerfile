@@ -9,13 +9,13 @@ RUN pip install --require-hashes --requirement /tmp/requirements.txt
 
 WORKDIR /srv/sluice
 COPY lambdas lambdas
+COPY cfn_templates cfn_templates
 # Lambda zips are built here, once, and not while a person waits.
 ARG LAMBDA_RUNTIME=python3.13
 ARG LAMBDA_ARCHITECTURE=arm64
 RUN python -m lambdas.package --out build/lambdas --runtime "$LAMBDA_RUNTIME" --architecture "$LAMBDA_ARCHITECTURE"
 
 COPY manage.py .
-COPY cfn_templates cfn_templates
 COPY teams teams
 COPY integrations integrations
 COPY deployers deployers

@@ -1,9 +1,9 @@
 """Builds the functions' deployment packages: `python -m lambdas.package --out DIR [function ...]`.
 
 The same sources make the same bytes: entries are sorted and carry fixed dates and modes. A package holds the function's
-own folder, `lambdas/common` and what the function's requirements.txt pins, taken from wheels for the runtime and the
-architecture that it is built for. Bytecode is included when this interpreter is the runtime's: it makes a cold start
-three times as fast.
+own folder, `lambdas/common`, the template that it hands on if it does, and what the function's requirements.txt pins,
+taken from wheels for the runtime and the architecture that it is built for. Bytecode is included when this interpreter
+is the runtime's: it makes a cold start three times as fast.
 """
 
 import argparse
@@ -18,12 +18,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lambdas import templates
+
 SOURCES = Path(__file__).resolve().parent
 FUNCTIONS = tuple(sorted(path.parent.name for path in SOURCES.glob("*/handler.py")))
 RUNTIMES = ("python3.11", "python3.12", "python3.13", "python3.14")
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 GLIBC = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 """What Amazon Linux 2023 (glibc 2.34) runs: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
+TEMPLATES = {"stage_codepipeline": ("service.json", "nested/ecs_service.yaml")}
+"""Functions that carry a template of cfn_templates, under another name."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 _LEFT_OUT = re.compile(r"(^|/)([^/]+\.dist-info|bin|isa-l)/|\.(pyi|h|c)$|/py\.typed$")
 """What wheels bring along and nothing needs at run time."""
@@ -84,6 +88,10 @@ def _copy_sources(root: Path, function: str) -> None:
         to = root / "lambdas" / source.relative_to(SOURCES)
         to.parent.mkdir(parents=True, exist_ok=True)
         to.write_bytes(source.read_bytes())
+    if function in TEMPLATES:
+        name, template = TEMPLATES[function]
+        text = (SOURCES.parent / "cfn_templates" / template).read_text(encoding="utf-8")
+        (root / "lambdas" / function / name).write_bytes(templates.as_json(templates.parse(text)))
 
 
 def _install(root: Path, target: Target, requirements: Path) -> None:

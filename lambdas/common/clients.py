@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from botocore.config import Config
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_codedeploy import CodeDeployClient
+    from mypy_boto3_codepipeline import CodePipelineClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
@@ -47,6 +49,33 @@ def codedeploy() -> "CodeDeployClient":
     import boto3
 
     return boto3.client("codedeploy", config=_config())
+
+
+@cache
+def codepipeline() -> "CodePipelineClient":
+    import boto3
+
+    return boto3.client("codepipeline", config=_config(read_timeout=5, max_attempts=3))
+
+
+@cache
+def cloudformation() -> "CloudFormationClient":
+    import boto3
+
+    return boto3.client("cloudformation", config=_config(read_timeout=5, max_attempts=3))
+
+
+def s3_as(*, aws_access_key_id: str, aws_secret_access_key: str, aws_session_token: str) -> "S3Client":
+    """With credentials that someone else gave for one job."""
+    import boto3
+
+    return boto3.client(
+        "s3",
+        config=_config(read_timeout=5, max_attempts=3),
+        aws_access_key_id=aws_access_key_id,
+        aws_secret_access_key=aws_secret_access_key,
+        aws_session_token=aws_session_token,
+    )
 
 
 @cache

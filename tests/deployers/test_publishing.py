@@ -14,6 +14,7 @@ from deployers.aws import s3, session
 from deployers.aws.session import Access
 from deployers.errors import AlreadyExistsAtAws, PackagesMissing
 from deployers.services import publish
+from lambdas import package
 from sandbox.aws import ACCOUNT_ID, Aws
 
 pytestmark = pytest.mark.sandbox
@@ -132,7 +133,8 @@ def test_templates_are_exported_as_json(tmp_path: Path) -> None:
     exported = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.json")}
     launched = {templates.published_name(kind.template) for kind in catalog.KINDS.values()}
     nested = {templates.published_name(each) for kind in catalog.KINDS.values() for each in kind.nested}
-    assert exported == launched | nested
+    handed_on = {templates.published_name(template) for _, template in package.TEMPLATES.values()}
+    assert exported == launched | nested | handed_on
     assert all("Resources" in json.loads((tmp_path / "out" / name).read_bytes()) for name in exported)
 
 

@@ -1,4 +1,5 @@
 import ast
+import json
 import subprocess
 import sys
 import zipfile
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deployers import templates
 from lambdas import package
 from lambdas.package import FUNCTIONS, SOURCES, Target, build, digest, main
 
@@ -29,6 +31,7 @@ def test_every_function_of_the_stack_has_a_package(tmp_path: Path) -> None:
         "delete_bucket_contents",
         "add_s3_notification",
         "deploy",
+        "stage_codepipeline",
     }
 
 
@@ -39,6 +42,15 @@ def test_a_package_holds_its_function_and_what_all_share(tmp_path: Path) -> None
     assert {"lambdas/__init__.py", "lambdas/common/worker.py", "lambdas/zip_download/handler.py"} <= set(found)
     assert not any(name.startswith(("lambdas/git_pull", "lambdas/package")) for name in found)
     assert found == sorted(found)
+
+
+def test_the_function_that_hands_a_template_on_carries_it_as_json(tmp_path: Path) -> None:
+    [path] = build(tmp_path, HERE, ["stage_codepipeline"])
+
+    with zipfile.ZipFile(path) as archive:
+        carried = json.loads(archive.read("lambdas/stage_codepipeline/service.json"))
+    assert carried == templates.load("nested/ecs_service.yaml")
+    assert "ECRImageTag" in carried["Parameters"]
 
 
 def test_the_same_sources_make_the_same_bytes(tmp_path: Path) -> None:
