@@ -41,6 +41,14 @@ def test_every_row_of_the_table_names_its_tests() -> None:
     assert numbers == listed != []
 
 
+def test_every_registered_kind_says_which_credentials_it_takes() -> None:
+    for table, first in ((0, "| kind | credential |"), (1, "| | reading |")):
+        rows = PAGE[PAGE.index(first) :].partition("\n\n")[0]
+        named = set(re.findall(r"^\| `(\w+)`", rows, re.MULTILINE))
+        # GitHub Enterprise has a row only where something is different.
+        assert named | ({"github_enterprise"} if table else set()) == set(PROVIDERS)
+
+
 def test_every_registered_kind_has_a_column() -> None:
     header = next(line for line in PAGE.splitlines() if line.startswith("| |"))
     assert re.findall(r"`(\w+)`", header) == list(PROVIDERS)

@@ -1,18 +1,21 @@
 """Lost webhooks and dead letters on the real thing: MiniStack, the Lambdas, and the git host as the provider."""
 
+import hmac
+import http.client
 import json
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from deployers.models import Artifact
 from deployers.services import catch_up, dead_letters, deliveries, stacks
 from deployers.states import OperationStatus
-from integrations.models import DeliveryStatus, Integration
+from integrations.models import DeliveryStatus, Integration, Method
 from integrations.services import clients, commit_statuses
 from lambdas.common.deliveries import DeliveryTable, timestamp
 from lambdas.common.queue import FetchRequest
@@ -69,6 +72,43 @@ def stored(integration: Integration, count: int) -> dict[str, str]:
         deliveries.sync(integration=integration, force=True)
         time.sleep(0.1)
     return dict(Artifact.objects.filter(integration=integration).order_by("created_at").values_list("ref", "commit"))
+
+
+def send_too_large(integration: Integration, commit: str) -> int:
+    """A signed push to main with a body past what Lambda takes, as GitHub sends it for many files; what it is answered.
+
+    API Gateway takes up to 10 MB, Lambda 6 MB with all that it wraps around a body: such a push never gets further.
+    """
+    name = integration.repository.full_name
+    payload = {"ref": "refs/heads/main", "after": commit, "repository": {"full_name": name}, "padding": "x" * 7_000_000}
+    body = json.dumps(payload).encode()
+    digest = hmac.new(integration.webhook_secret.encode(), body, "sha256").hexdigest()
+    headers = {"X-GitHub-Event": "push", "X-Hub-Signature-256": f"sha256={digest}", "Content-Type": "application/json"}
+    url = urlsplit(deliveries.webhook_urls(integration)[Method(integration.method)])
+    # *.localhost is this machine (RFC 6761), which not every resolver knows.
+    connection = http.client.HTTPConnection("127.0.0.1", url.port or 80, timeout=30)
+    try:
+        connection.request("POST", url.path, body, {"Host": url.netloc, **headers})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_a_push_whose_body_is_too_large_for_lambda_is_caught_up(
+    integration: Integration, git: Git, admin: User
+) -> None:
+    catch_up.check(integration)
+    name = integration.repository.full_name
+    clients.client(integration.repository.provider).remove_webhook(name, integration.webhook_remote_id)
+    git("push", "-q", "origin", "main")
+    commit = git("rev-parse", "HEAD")
+    assert send_too_large(integration, commit) >= 400
+
+    assert catch_up.catch_up(integration=integration, actor=admin) == 1
+
+    assert stored(integration, 1) == {"refs/heads/main": commit}
+    delivery = integration.deliveries.get(status=DeliveryStatus.STORED)
+    assert (delivery.event, delivery.commit) == ("catch-up", commit)
 
 
 def test_three_pushes_without_a_webhook_become_artifacts_by_one_check(
