@@ -10,10 +10,13 @@ import stat
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
+from integrations.providers.base import ProviderConfig
+from integrations.providers.registry import client_class
 from tests.e2e.world import Clone, World, until
 
 pytestmark = pytest.mark.sandbox
@@ -34,6 +37,7 @@ SIGNATURES = {"X-Hub-Signature", "X-Hub-Signature-256", "X-Gitea-Signature", "X-
 class Place:
     """A repository at one kind of provider, mirrored by both methods, and what was pushed to it."""
 
+    kind: str
     full_name: str
     integrations: Mapping[str, dict[str, Any]]
     clone: Clone
@@ -61,17 +65,16 @@ def place(request: pytest.FixtureRequest, world: World, begun: dict[str, tuple[s
     clone = world.clone(full_name)
     for integration in integrations.values():
         world.ended(integration, ref="refs/heads/main")  # the first commit; from here on all functions are warm
-    return Place(full_name, integrations, clone, push(clone))
+    return Place(request.param, full_name, integrations, clone, push(clone))
 
 
 def start(world: World, kind: str) -> tuple[str, dict[str, Any]]:
     """A new repository's full name, and by method the operations that provision its integrations."""
     full_name = world.make_repository(OWNERS[kind])
-    email = {"email": f"{world.env['git_user']}@example.com"} if kind == "bitbucket_cloud" else {}
     provider = world.add_provider(
         kind=kind,
         name=f"{kind} {secrets.token_hex(3)}",
-        credentials={"token": world.git_token, **email},
+        credentials=credentials(world, kind),
         ssh_known_hosts=world.sandbox.git.known_hosts_line,
     )
     operations = {}
@@ -81,6 +84,11 @@ def start(world: World, kind: str) -> tuple[str, dict[str, Any]]:
         )
         operations[method] = world.post(f"/integrations/{integration['id']}/provision/")
     return full_name, operations
+
+
+def credentials(world: World, kind: str) -> dict[str, str]:
+    email = {"email": f"{world.env['git_user']}@example.com"} if kind == "bitbucket_cloud" else {}
+    return {"token": world.git_token, **email}
 
 
 def push(clone: Clone) -> str:
@@ -154,3 +162,36 @@ def test_delivery_that_is_sent_again_without_its_signature_is_refused(world: Wor
     unsigned = {name: value for name, value in sent.request_headers.items() if name not in SIGNATURES}
     refused = world.webhook(integration, body, unsigned)
     assert refused.status_code == 401, refused.text
+
+
+def test_three_pushes_of_an_outage_are_caught_up_by_one_check(world: World, place: Place):
+    integration = place.integrations["zip_download"]
+    check = f"/integrations/{integration['id']}/catch-up/"
+    world.post(check)  # what stands there already is accounted for
+    cut_off(world, place)
+    commit = place.clone.commit("Made while nobody listened", notes="1")
+    place.clone.git("tag", "v8")
+    place.clone.git("tag", "--annotate", "--message", "v9", "v9")
+    place.clone.push("HEAD:refs/heads/main", "v8", "v9")
+
+    assert world.post(check)["queued"] == 3
+
+    for ref in ("refs/heads/main", "refs/tags/v8", "refs/tags/v9"):
+        delivery = world.ended(integration, ref=ref, commit=commit)
+        assert (delivery["event"], delivery["status"]) == ("catch-up", "stored"), delivery["reason"]
+    assert world.post(check)["queued"] == 0
+
+
+def cut_off(world: World, place: Place) -> None:
+    """From now on no push to the repository is told to anybody."""
+    host = world.sandbox.git
+    config = ProviderConfig(
+        base_url=host.url,
+        credentials=credentials(world, place.kind),
+        ca_bundle=host.ca_pem,
+        allowed_networks=[ip_network("127.0.0.0/8")],
+    )
+    remote = client_class(place.kind)(config)
+    for hook in remote.webhooks(place.full_name):
+        remote.remove_webhook(place.full_name, hook.id)
+    assert remote.webhooks(place.full_name) == []
