@@ -80,7 +80,12 @@ def start(world: World, kind: str) -> tuple[str, dict[str, Any]]:
     operations = {}
     for method in METHODS:
         integration = world.add_integration(
-            full_name, provider=provider, method=method, refs=["main", "tags:v*"], commit_statuses=True
+            full_name,
+            provider=provider,
+            method=method,
+            refs=["main", "tags:v*"],
+            ignored_paths=["docs"],
+            commit_statuses=True,
         )
         operations[method] = world.post(f"/integrations/{integration['id']}/provision/")
     return full_name, operations
@@ -162,6 +167,19 @@ def test_delivery_that_is_sent_again_without_its_signature_is_refused(world: Wor
     unsigned = {name: value for name, value in sent.request_headers.items() if name not in SIGNATURES}
     refused = world.webhook(integration, body, unsigned)
     assert refused.status_code == 401, refused.text
+
+
+def test_a_push_that_changes_no_file_that_counts_is_ignored_by_both_methods(world: World, place: Place):
+    for integration in place.integrations.values():
+        world.ended(integration, commit=place.commit, ref="refs/heads/main")
+    (place.clone.path / "docs").mkdir()
+    commit = place.clone.commit("Explain", **{"docs/a.md": "# A"})
+    place.clone.push("HEAD:refs/heads/main")
+
+    for integration in place.integrations.values():
+        delivery = world.ended(integration, commit=commit, ref="refs/heads/main")
+        assert delivery["status"] == "ignored"
+        assert delivery["reason"] == "the one changed file matches the ignored paths `docs`"
 
 
 def test_three_pushes_of_an_outage_are_caught_up_by_one_check(world: World, place: Place):
