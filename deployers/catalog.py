@@ -33,7 +33,14 @@ GIT = StackType(
     suffix="git",
     template="git_intgrtn_aws_s3_main.yaml",
     capabilities=("CAPABILITY_IAM",),
-    packages=("webhook_receiver", "zip_download", "git_pull", "create_ssh_key", "delete_bucket_contents"),
+    packages=(
+        "webhook_receiver",
+        "zip_download",
+        "git_pull",
+        "create_ssh_key",
+        "delete_bucket_contents",
+        "add_s3_notification",
+    ),
     settable=frozenset(
         {
             "AlarmTopicArn",

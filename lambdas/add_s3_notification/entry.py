@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Configuration = dict[str, Any]
 _LISTS = ("LambdaFunctionConfigurations", "QueueConfigurations", "TopicConfigurations")
 OURS = _LISTS[0]
+EVENT_BRIDGE = "EventBridgeConfiguration"
 EVENT: Literal["s3:ObjectCreated:*"] = "s3:ObjectCreated:*"
 
 
@@ -82,21 +83,35 @@ class Entry:
                 )
 
 
-def edited(configuration: Configuration, *, add: Entry | None, remove: frozenset[str]) -> Configuration | None:
-    """The configuration with `add` in place of the entries called `remove`; None if nothing is to be changed.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a configuration is to have, and to have no more."""
 
-    Everyone else's entries stay as they are. Raises Overlap.
-    """
-    own = {add.id} if add else set()
-    there = {each.get("Id") for each in configuration[OURS]}
-    if (add is None or add.is_in(configuration)) and not there & (remove - own):
-        return None
-    left = [each for each in configuration[OURS] if each.get("Id") not in remove | own]
-    changed = {**configuration, OURS: left}
-    if add is not None:
-        add.check_overlap(changed)
-        left.append(add.document())
-    return changed
+    add: Entry | None = None
+    remove: frozenset[str] = frozenset()
+    """Ids of entries; what is added takes the place of one with its id in any case."""
+    event_bridge: bool = False
+    """Whether all events go to EventBridge too. It is never switched off, as others may have come to rely on it."""
+
+    def applied_to(self, configuration: Configuration) -> Configuration | None:
+        """The configuration with the change; None if it has it already. Raises Overlap.
+
+        Everyone else's entries stay as they are.
+        """
+        own = {self.add.id} if self.add else set()
+        there = {each.get("Id") for each in configuration[OURS]}
+        if (
+            (self.add is None or self.add.is_in(configuration))
+            and not there & (self.remove - own)
+            and (not self.event_bridge or EVENT_BRIDGE in configuration)
+        ):
+            return None
+        left = [each for each in configuration[OURS] if each.get("Id") not in self.remove | own]
+        changed = {**configuration, OURS: left}
+        if self.add is not None:
+            self.add.check_overlap(changed)
+            left.append(self.add.document())
+        return {**changed, EVENT_BRIDGE: {}} if self.event_bridge else changed
 
 
 def configuration_of(answer: Mapping[str, Any]) -> Configuration:

@@ -1,8 +1,11 @@
 """Has S3 call a function for each new version of one object, beside whatever else the bucket notifies.
 
 Resource properties: `Bucket`, `NotificationId` (the entry's id, one a stack), `FunctionArn`, and `Key`, the object's
-exact key. S3 replaces the whole configuration with each write, so it is read, changed and written under a lock, and
-read back.
+exact key. Or `Bucket` and `EventBridge: "true"`: then all the bucket's events go to EventBridge too. A bucket whose own
+template says so would lose the entries of others whenever CloudFormation writes it:
+https://github.com/aws/aws-cdk/issues/30607
+
+S3 replaces the whole configuration with each write, so it is read, changed and written under a lock, and read back.
 
 The role needs s3:GetBucketNotification and s3:PutBucketNotification on the bucket, and s3:GetObject, s3:PutObject,
 s3:DeleteObject and s3:DeleteObjectVersion on the lock, `.sluice/notifications.lock`. Permission for S3 to invoke the
@@ -13,7 +16,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lambdas.add_s3_notification.entry import Entry, configuration_of, edited
+from lambdas.add_s3_notification.entry import Change, Entry, configuration_of
 from lambdas.add_s3_notification.lock import locked
 from lambdas.common import clients, custom_resource, log
 from lambdas.common.worker import Context
@@ -32,7 +35,10 @@ class NotTaken(Exception):
 
 
 def handler(event: dict[str, Any], context: Context) -> None:
-    """Create and Update put the entry in; Delete takes it out, if it and its bucket are still there."""
+    """Create and Update put the entry in; Delete takes it out, if it and its bucket are still there.
+
+    That events go to EventBridge stays, as others may have come to rely on it.
+    """
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE
 
     def act(request: Mapping[str, Any]) -> Mapping[str, str]:
@@ -40,52 +46,55 @@ def handler(event: dict[str, Any], context: Context) -> None:
         return {}
 
     properties = event.get("ResourceProperties", {})
-    custom_resource.handle(event, act, physical_id=f"notification-{properties.get('NotificationId', '')}")
+    custom_resource.handle(event, act, physical_id=f"notification-{properties.get('NotificationId', 'eventbridge')}")
 
 
 def apply(s3: "S3Client", request: Mapping[str, Any], *, deadline: float) -> None:
     """Do what CloudFormation asks for. Raises Overlap, NotTaken, NotLocked, and botocore's ClientError."""
     properties = request["ResourceProperties"]
-    bucket, own_id = properties["Bucket"], properties["NotificationId"]
+    bucket, own_id = properties["Bucket"], properties.get("NotificationId", "")
     if request["RequestType"] == "Delete":
         _remove(s3, bucket, own_id, deadline)
         return
     # The physical id stays through updates, so CloudFormation asks for no deletion of what an update leaves behind.
     before = request.get("OldResourceProperties") or {}
     old_bucket, old_id = before.get("Bucket", bucket), before.get("NotificationId", own_id)
-    entry = Entry(own_id, properties["FunctionArn"], properties["Key"])
-    removed = {own_id, old_id} if old_bucket == bucket else {own_id}
-    change(s3, bucket, add=entry, remove=frozenset(removed), deadline=deadline)
+    wanted = Change(
+        add=Entry(own_id, properties["FunctionArn"], properties["Key"]) if own_id else None,
+        remove=frozenset({old_id} if old_bucket == bucket else ()),
+        event_bridge=str(properties.get("EventBridge", "")).lower() == "true",
+    )
+    change(s3, bucket, wanted, deadline=deadline)
     if old_bucket != bucket:
         _remove(s3, old_bucket, old_id, deadline)
 
 
 def _remove(s3: "S3Client", bucket: str, own_id: str, deadline: float) -> None:
     try:
-        change(s3, bucket, add=None, remove=frozenset({own_id}), deadline=deadline)
+        change(s3, bucket, Change(remove=frozenset({own_id})), deadline=deadline)
     except s3.exceptions.ClientError as error:
         if error.response["Error"].get("Code") != "NoSuchBucket":
             raise
         log.info("bucket_gone", bucket=bucket)
 
 
-def change(s3: "S3Client", bucket: str, *, add: Entry | None, remove: frozenset[str], deadline: float) -> None:
-    """Bring the bucket's configuration to have `add` in place of the entries called `remove`, and see that it has.
+def change(s3: "S3Client", bucket: str, wanted: Change, *, deadline: float) -> None:
+    """Bring the bucket's configuration to have the change, and see that it has.
 
     Nothing is written, not even the lock, where nothing is to be changed.
     """
-    if edited(_read(s3, bucket), add=add, remove=remove) is None:
+    if wanted.applied_to(_read(s3, bucket)) is None:
         return
     while True:
         with locked(s3, bucket, deadline=deadline) as until:
             for _ in range(_TRIES):
-                wanted = edited(_read(s3, bucket), add=add, remove=remove)
-                if wanted is None:
-                    log.info("notifications_changed", bucket=bucket, added=add and add.id, removed=sorted(remove))
+                changed = wanted.applied_to(_read(s3, bucket))
+                if changed is None:
+                    log.info("notifications_changed", bucket=bucket, change=wanted)
                     return
                 if time.monotonic() > until:
                     break
-                _write(s3, bucket, wanted, own_arn=add.function_arn if add else "")
+                _write(s3, bucket, changed, own_arn=wanted.add.function_arn if wanted.add else "")
         if time.monotonic() > deadline:
             raise NotTaken(f"S3 took the notifications of {bucket}, but does not show them. Try again.")
 

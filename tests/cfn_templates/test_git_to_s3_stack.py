@@ -5,12 +5,14 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from deployers import templates
+from lambdas.add_s3_notification import handler as add_s3_notification
 from tests.cfn_templates.stack import GIT_TO_S3, Answer, Stack
 
 pytestmark = pytest.mark.sandbox
@@ -174,6 +176,30 @@ def test_an_update_keeps_the_ssh_key_the_buckets_and_what_is_in_them(new_stack: 
     assert stack.outputs == before
     assert len(objects(stack, "OutputBucketName")) == 2
     assert len(objects(stack, "CacheBucketName")) == 1
+
+
+def test_an_update_keeps_the_notifications_that_others_have_on_the_bucket(new_stack: NewStack) -> None:
+    """Twenty other stacks add theirs at once; then this one writes its bucket anew."""
+    stack = new_stack(BucketOnDelete="purge")
+    bucket, arn = (
+        stack.outputs["OutputBucketName"],
+        stack.aws.client("lambda").list_functions()["Functions"][0]["FunctionArn"],
+    )
+
+    def add(number: int) -> None:
+        key = f"acme/site/b{number:02}/site.zip"
+        properties = {"Bucket": bucket, "NotificationId": f"n{number:02}", "FunctionArn": arn, "Key": key}
+        request = {"RequestType": "Create", "ResourceProperties": properties}
+        add_s3_notification.apply(stack.aws.client("s3"), request, deadline=time.monotonic() + 60)
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(add, range(20)))
+    stack.update(NoncurrentVersionDays="7")
+
+    found = stack.aws.client("s3").get_bucket_notification_configuration(Bucket=bucket)
+    assert sorted(each["Id"] for each in found["LambdaFunctionConfigurations"]) == [f"n{n:02}" for n in range(20)]
+    assert found["EventBridgeConfiguration"] == {}
+    assert objects(stack, "OutputBucketName") == []
 
 
 def test_switching_back_to_keep_purges_nothing(new_stack: NewStack) -> None:

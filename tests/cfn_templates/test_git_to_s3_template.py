@@ -183,7 +183,7 @@ def test_each_function_gets_the_environment_that_it_reads_and_nothing_else(templ
 
 def test_a_silent_custom_resource_fails_after_a_minute(template: dict[str, Any]) -> None:
     custom = [each for each in template["Resources"].values() if each["Type"].startswith("Custom::")]
-    assert len(custom) == 3
+    assert len(custom) == 4
 
     for each in custom:
         assert each["Properties"]["ServiceTimeout"] == 60

@@ -42,7 +42,6 @@ OTHERS: dict[str, Any] = {
             "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "reports/"}]}},
         }
     ],
-    "EventBridgeConfiguration": {},
 }
 
 
