@@ -20,6 +20,7 @@ teams.errors.Refused
     StackBusy                    another operation is active for the stack
     NothingToRetry               the operation did not fail, or a newer one took its place
     NotCancellable               the operation is past the point where it can be stopped
+    NotWaiting                   the operation does not wait for an approval
 """
 
 from teams.errors import Refused, SluiceError
@@ -128,3 +129,7 @@ class NothingToRetry(Refused):
 
 class NotCancellable(Refused):
     code = "not_cancellable"
+
+
+class NotWaiting(Refused):
+    code = "not_waiting"

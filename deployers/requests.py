@@ -59,10 +59,12 @@ def change_set(
     unchanged_secrets: Collection[str],
     stack_tags: Mapping[str, str],
     description: str,
+    nested: bool = False,
 ) -> dict[str, Any]:
     """Arguments of CreateChangeSet.
 
-    `unchanged_secrets` are the parameters that keep the value they have at AWS, and so are not sent again.
+    `unchanged_secrets` are the parameters that keep the value they have at AWS, and so are not sent again. `nested`
+    computes the changes of nested stacks too.
     """
     return {
         "StackName": stack,
@@ -79,4 +81,4 @@ def change_set(
         ],
         "Tags": [{"Key": key, "Value": value} for key, value in sorted(stack_tags.items())],
         "Description": description[:1024],
-    }
+    } | ({"IncludeNestedStacks": True} if nested else {})

@@ -28,13 +28,17 @@ ACTIVE = frozenset(NEXT) - TERMINAL
 
 
 class Step(StrEnum):
-    """What an operation does next. Creations and updates go through the first group, deletions through the second."""
+    """What an operation does next. Creations and updates go through the first group, deletions through the second.
+
+    An operation that has several stacks goes through its group once for each.
+    """
 
     PREPARE = "prepare"
     CLEAR = "clear"
     REPAIR = "repair"
     PUBLISH = "publish"
     CHANGE_SET = "change_set"
+    REVIEW = "review"
     EXECUTE = "execute"
     WATCH = "watch"
     OUTPUTS = "outputs"
@@ -44,6 +48,7 @@ class Step(StrEnum):
 
     UNHOOK = "unhook"
     REMOVE_KEY = "remove_key"
+    STOP_DEPLOYMENTS = "stop_deployments"
     PURGE = "purge"
     DELETE_STACK = "delete_stack"
     WATCH_DELETION = "watch_deletion"
@@ -56,6 +61,7 @@ STEP_LABELS: dict[str, str] = {
     Step.REPAIR: "Continuing the rollback",
     Step.PUBLISH: "Publishing template and Lambda packages",
     Step.CHANGE_SET: "Computing the changes",
+    Step.REVIEW: "Waiting until the changes are approved",
     Step.EXECUTE: "Starting the changes",
     Step.WATCH: "CloudFormation is working",
     Step.OUTPUTS: "Reading the outputs",
@@ -64,13 +70,14 @@ STEP_LABELS: dict[str, str] = {
     Step.VERIFY: "Waiting for the provider's ping",
     Step.UNHOOK: "Removing the webhook",
     Step.REMOVE_KEY: "Removing the deploy key",
+    Step.STOP_DEPLOYMENTS: "Stopping deployments",
     Step.PURGE: "Emptying the buckets",
     Step.DELETE_STACK: "Starting the deletion",
     Step.WATCH_DELETION: "CloudFormation is deleting",
     Step.FORGET: "Forgetting the integration",
 }
 # Nothing is lost at AWS when an operation stops before one of these.
-CANCELLABLE = frozenset({"", Step.PREPARE, Step.PUBLISH, Step.CHANGE_SET, Step.EXECUTE})
+CANCELLABLE = frozenset({"", Step.PREPARE, Step.PUBLISH, Step.CHANGE_SET, Step.REVIEW, Step.EXECUTE})
 
 
 class StackState(StrEnum):

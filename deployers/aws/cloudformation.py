@@ -87,6 +87,18 @@ class Resource:
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change set would do to one resource. `stack` names the nested stack that it is in, or is empty."""
+
+    action: str
+    logical_id: str
+    resource_type: str
+    replacement: str
+    properties: tuple[str, ...]
+    stack: str
+
+
 def _client(access: Access) -> "CloudFormationClient":
     return cast("CloudFormationClient", client(access, "cloudformation"))
 
@@ -158,6 +170,43 @@ def describe_change_set(access: Access, *, name_or_id: str, stack: str) -> Chang
         changes=changes,
         tags=_tags(answer.get("Tags", [])),
     )
+
+
+MAX_DEPTH = 3
+_NESTED = "AWS::CloudFormation::Stack"
+
+
+def changes(access: Access, *, change_set_id: str, stack: str = "", depth: int = 0) -> list[Change]:
+    """What a change set would do, resource by resource, its nested stacks' included.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/change-sets-for-nested-stacks.html
+    """
+    found: list[Change] = []
+    token = ""
+    while True:
+        more: Any = {"NextToken": token} if token else {}
+        with aws_faults():
+            page: Any = _client(access).describe_change_set(ChangeSetName=change_set_id, **more)
+        for each in page.get("Changes", []):
+            change = each["ResourceChange"]
+            found.append(
+                Change(
+                    action=change.get("Action", ""),
+                    logical_id=change["LogicalResourceId"],
+                    resource_type=change["ResourceType"],
+                    replacement=change.get("Replacement", ""),
+                    properties=tuple(
+                        sorted({detail["Target"].get("Name", "") for detail in change.get("Details", [])} - {""})
+                    ),
+                    stack=stack,
+                )
+            )
+            nested = change.get("ChangeSetId", "")
+            if nested and change["ResourceType"] == _NESTED and depth < MAX_DEPTH:
+                found += changes(access, change_set_id=nested, stack=change["LogicalResourceId"], depth=depth + 1)
+        token = page.get("NextToken", "")
+        if not token:
+            return found
 
 
 def change_set_names(access: Access, stack: str) -> list[str]:

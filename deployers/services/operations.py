@@ -132,6 +132,16 @@ def cancel_queued(operation_id: UUID) -> bool:
     )
 
 
+def resume(operation: Operation, *, approved: bool) -> bool:
+    """Let an operation that waits for a person go on from its step; False if it does not wait (any more)."""
+    options = {**operation.options, "approved": True} if approved else operation.options
+    return bool(
+        Operation.objects.filter(pk=operation.pk, status=OperationStatus.WAITING, step=operation.step, owner="").update(
+            status=OperationStatus.RUNNING, options=options, next_at=None, step_started_at=Now()
+        )
+    )
+
+
 def sweep() -> int:
     """Hand out the leases that ran out, and end what lost too many workers. Returns how many there were."""
     expired = Operation.objects.filter(status__in=sorted(ACTIVE), lease_until__lt=Now())

@@ -8,11 +8,11 @@ from typing import Any, assert_never
 from django.db.models.functions import Now
 
 from deployers.errors import CredentialsExpired, StackInProgress, Throttled
-from deployers.models import Operation, OperationKind
+from deployers.models import Operation, OperationKind, StackKind
 from deployers.services import operations
 from deployers.services.operations import MAX_ATTEMPTS, Lease
-from deployers.services.steps import apply, cancel, connect, remove
-from deployers.services.steps.work import Again, Done, Next, Outcome, Work
+from deployers.services.steps import apply, cancel, connect, remove, review
+from deployers.services.steps.work import Again, Ask, Done, Next, Outcome, Work
 from deployers.states import OperationStatus, Step
 from teams.errors import SluiceError
 
@@ -24,6 +24,7 @@ STEPS: dict[Step, Callable[[Work], Outcome]] = {
     Step.REPAIR: apply.repair,
     Step.PUBLISH: apply.publish_packages,
     Step.CHANGE_SET: apply.change_set,
+    Step.REVIEW: review.review,
     Step.EXECUTE: apply.execute,
     Step.WATCH: apply.watch,
     Step.OUTPUTS: connect.outputs,
@@ -32,15 +33,11 @@ STEPS: dict[Step, Callable[[Work], Outcome]] = {
     Step.VERIFY: connect.verify,
     Step.UNHOOK: remove.unhook,
     Step.REMOVE_KEY: remove.remove_key,
+    Step.STOP_DEPLOYMENTS: remove.stop_deployments,
     Step.PURGE: remove.purge,
     Step.DELETE_STACK: remove.delete_stack,
     Step.WATCH_DELETION: remove.watch_deletion,
     Step.FORGET: remove.forget,
-}
-FIRST: dict[str, Step] = {
-    OperationKind.CREATE: Step.PREPARE,
-    OperationKind.UPDATE: Step.PREPARE,
-    OperationKind.DELETE: Step.UNHOOK,
 }
 # These say nothing of the operation: AWS is busy, and time alone helps.
 _PATIENT = (Throttled, StackInProgress, CredentialsExpired)
@@ -65,8 +62,15 @@ def advance(operation: Operation) -> bool:
             "integration__team",
             "integration__repository__provider",
         ).get(pk=operation.pk)
-        current.step = current.step or FIRST[current.kind]
+        current.step = current.step or first_step(current.kind, current.stack.kind if current.stack else StackKind.GIT)
         return _take(Work(current), lease)
+
+
+def first_step(operation_kind: str, stack_kind: str) -> Step:
+    """Where an operation begins with a stack."""
+    if operation_kind != OperationKind.DELETE:
+        return Step.PREPARE
+    return Step.UNHOOK if stack_kind == StackKind.GIT else Step.STOP_DEPLOYMENTS
 
 
 def _take(work: Work, lease: Lease) -> bool:
@@ -104,6 +108,12 @@ def _settle(work: Work, lease: Lease, outcome: Outcome) -> bool:
         case Again(after):
             began = {} if operation.step_started_at else {"step_started_at": Now()}
             return operations.release(lease, after=after, step=operation.step, **began, **changes) and not after
+        case Ask(step):
+            changes |= {"status": OperationStatus.WAITING, "step": step, "step_started_at": Now()}
+            operations.release(lease, after=timedelta(0), **changes)
+            return False
+        case Done(OperationStatus.SUCCEEDED) if work.options.get("then"):
+            return _go_on(work, lease, changes)
         case Done(status, code, problem, remedy):
             changes |= {"problem_code": code, "problem": problem, "remedy": remedy}
             operations.finish(lease, status, step=operation.step, **changes)
@@ -111,6 +121,15 @@ def _settle(work: Work, lease: Lease, outcome: Outcome) -> bool:
             return False
         case _:
             assert_never(outcome)
+
+
+def _go_on(work: Work, lease: Lease, changes: dict[str, Any]) -> bool:
+    """This stack is as it should be; the operation has more of them."""
+    kind, *rest = work.options["then"]
+    stack = work.go_on(kind)
+    work.options["then"] = rest
+    changes |= {"stack": stack, "change_set_id": "", "step": first_step(work.operation.kind, kind)}
+    return operations.release(lease, after=timedelta(0), step_started_at=Now(), **changes)
 
 
 def _note_crash(operation: Operation, lease: Lease) -> None:

@@ -1,30 +1,54 @@
 """What people ask of stacks. Each writes an operation and returns; workers bring it about (`advance`)."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from deployers import catalog, requests
-from deployers.errors import NotCancellable, NothingToRetry, StackBusy
+from deployers.errors import NotCancellable, NothingToRetry, NotWaiting, StackBusy
 from deployers.models import Operation, OperationKind, Stack, StackKind
 from deployers.services import operations
 from deployers.services.reconcile import advance
 from deployers.states import ACTIVE, CANCELLABLE, OperationStatus, StackState, Step
-from integrations.models import Integration, Method, Provider
+from integrations.models import Deployer, Integration, Method, Provider
 from teams.errors import Refused
 from teams.models import Role, User
 from teams.services import audit, roles
 
-__all__ = ["advance", "cancel", "delete", "follow_provider", "follow_up", "provision", "retry"]
+__all__ = [
+    "advance",
+    "approve",
+    "cancel",
+    "delete",
+    "follow_provider",
+    "follow_up",
+    "provision",
+    "remove",
+    "retry",
+    "wanted",
+]
 
 BUCKET_CHOICES = ("keep", "purge")
 
 
-def provision(*, integration: Integration, actor: User) -> Operation:
-    """Create the integration's stack, or bring it up to date. Raises Forbidden and StackBusy."""
+_KINDS: dict[str, str] = {Deployer.CODEDEPLOY: StackKind.CODEDEPLOY, Deployer.ECS: StackKind.ECS}
+
+
+def wanted(integration: Integration) -> list[str]:
+    """The kinds of stacks that an integration consists of, in the order in which they are made."""
+    return [StackKind.GIT, *(_KINDS[each] for each in integration.deployers)]
+
+
+def provision(*, integration: Integration, actor: User, review: bool = False) -> Operation:
+    """Create the integration's stacks, or bring them up to date, one after the other in one operation.
+
+    With `review` it waits before each stack until its changes are approved. Raises Forbidden and StackBusy.
+    """
     roles.require(Role.OPERATOR, user=actor, team=integration.team)
-    return _apply(integration, actor, repair=False)
+    return _apply(integration, actor, kinds=wanted(integration), options={"review": True} if review else {})
 
 
 def follow_provider(*, provider: Provider, actor: User) -> list[Operation]:
@@ -40,7 +64,7 @@ def follow_provider(*, provider: Provider, actor: User) -> list[Operation]:
     for stack in found:
         if stack.state == StackState.READY:
             with suppress(StackBusy):
-                started.append(_apply(stack.integration, actor, repair=False))
+                started.append(_apply(stack.integration, actor))
     return started
 
 
@@ -49,18 +73,20 @@ def follow_up(*, integration: Integration, reason: str) -> Operation:
 
     Raises StackBusy.
     """
-    return _apply(integration, None, repair=False, reason=reason)
+    return _apply(integration, None, reason=reason)
 
 
-def _apply(integration: Integration, actor: User | None, *, repair: bool, reason: str = "") -> Operation:
-    kind = catalog.KINDS[StackKind.GIT]
+def _apply(
+    integration: Integration,
+    actor: User | None,
+    *,
+    kinds: Sequence[str] = (StackKind.GIT,),
+    options: Mapping[str, Any] = MappingProxyType({}),
+    reason: str = "",
+) -> Operation:
     with transaction.atomic():
         _lock(integration)
-        stack, _ = Stack.objects.get_or_create(
-            integration=integration,
-            kind=kind.kind,
-            defaults={"name": requests.stack_name(integration.name, kind.suffix), "region": integration.region},
-        )
+        stack, *_ = [_row(integration, catalog.KINDS[kind]) for kind in kinds]
         new = stack.state in {StackState.ABSENT, StackState.REVIEW, StackState.DELETED} or stack.aws_status in {
             "ROLLBACK_COMPLETE",
             "ROLLBACK_FAILED",
@@ -71,7 +97,7 @@ def _apply(integration: Integration, actor: User | None, *, repair: bool, reason
             actor,
             stack=stack,
             kind=OperationKind.CREATE if new else OperationKind.UPDATE,
-            options={"repair": True} if repair else {},
+            options={**options, **_then(kinds)},
         )
         audit.record(
             actor=actor,
@@ -83,9 +109,24 @@ def _apply(integration: Integration, actor: User | None, *, repair: bool, reason
     return operation
 
 
-def delete(*, integration: Integration, actor: User, bucket: str = "keep") -> Operation:
-    """Remove the integration: webhook, deploy key, stack and rows. Raises Forbidden, Refused and StackBusy.
+def _then(kinds: Sequence[str]) -> dict[str, list[str]]:
+    """The stacks after the first, as an operation notes them."""
+    return {"then": list(kinds[1:])} if len(kinds) > 1 else {}
 
+
+def _row(integration: Integration, kind: catalog.StackType) -> Stack:
+    stack, _ = Stack.objects.get_or_create(
+        integration=integration,
+        kind=kind.kind,
+        defaults={"name": requests.stack_name(integration.name, kind.suffix), "region": integration.region},
+    )
+    return stack
+
+
+def delete(*, integration: Integration, actor: User, bucket: str = "keep") -> Operation:
+    """Remove the integration: deployers' stacks, webhook, deploy key, git stack and rows, in this order.
+
+    Raises Forbidden, Refused and StackBusy.
     `bucket`: `keep` leaves a bucket that holds artifacts behind, `purge` deletes it with all that is in it.
     """
     roles.require(Role.ADMIN, user=actor, team=integration.team)
@@ -93,12 +134,18 @@ def delete(*, integration: Integration, actor: User, bucket: str = "keep") -> Op
         raise Refused("Choose what happens to the artifacts: keep or purge.", field="bucket")
     with transaction.atomic():
         _lock(integration)
+        # What depends on the bucket goes first.
+        rows = {stack.kind: stack for stack in integration.stacks.all()}
+        kinds = [
+            *(kind for kind in reversed(StackKind.values) if kind in rows and kind != StackKind.GIT),
+            StackKind.GIT,
+        ]
         operation = _start(
             integration,
             actor,
-            stack=integration.stacks.filter(kind=StackKind.GIT).first(),
+            stack=rows.get(kinds[0]),
             kind=OperationKind.DELETE,
-            options={"bucket": bucket},
+            options={"bucket": bucket, **_then(kinds)},
         )
         audit.record(
             actor=actor,
@@ -107,6 +154,50 @@ def delete(*, integration: Integration, actor: User, bucket: str = "keep") -> Op
             target=integration,
             changes={"operation": str(operation.pk), "bucket": bucket},
         )
+    return operation
+
+
+def remove(*, stack: Stack, actor: User) -> Operation:
+    """Delete the stack of a deployer that its integration does not use any more.
+
+    Raises Forbidden, Refused and StackBusy.
+    """
+    integration = stack.integration
+    roles.require(Role.ADMIN, user=actor, team=integration.team)
+    if stack.kind in wanted(integration):
+        raise Refused(
+            f"{integration} uses this stack.",
+            remedy="Choose another way to deploy in the integration's settings first, or delete the integration.",
+        )
+    with transaction.atomic():
+        _lock(integration)
+        operation = _start(integration, actor, stack=stack, kind=OperationKind.DELETE, options={"only": True})
+        audit.record(
+            actor=actor,
+            team=integration.team,
+            action="stack.delete",
+            target=integration,
+            changes={"operation": str(operation.pk), "stack": stack.name},
+        )
+    return operation
+
+
+def approve(*, operation: Operation, actor: User) -> Operation:
+    """Let an operation that waits for a review carry out its changes. Raises Forbidden and NotWaiting."""
+    roles.require(Role.OPERATOR, user=actor, team=operation.team)
+    operation.refresh_from_db()
+    if not operations.resume(operation, approved=True):
+        raise NotWaiting(
+            "This operation does not wait for an approval.", remedy="Load the page again to see how it is."
+        )
+    audit.record(
+        actor=actor,
+        team=operation.team,
+        action="operation.approve",
+        target=operation,
+        changes={"changes": len(operation.options.get("changes", []))},
+    )
+    operation.refresh_from_db()
     return operation
 
 
@@ -152,10 +243,15 @@ def retry(*, operation: Operation, actor: User) -> Operation:
         raise NothingToRetry("The integration of this operation is gone.")
     if integration.operations.filter(created_at__gt=operation.created_at).exists():
         raise NothingToRetry("A newer operation took the place of this one.", remedy="Retry the newest one.")
+    if operation.kind == OperationKind.DELETE and operation.options.get("only"):
+        if operation.stack is None:
+            raise NothingToRetry("The stack of this operation is gone.")
+        return remove(stack=operation.stack, actor=actor)
     if operation.kind == OperationKind.DELETE:
         return delete(integration=integration, actor=actor, bucket=operation.options.get("bucket", "keep"))
     roles.require(Role.OPERATOR, user=actor, team=integration.team)
-    return _apply(integration, actor, repair=True)
+    kept = {name: operation.options[name] for name in ("review",) if name in operation.options}
+    return _apply(integration, actor, kinds=wanted(integration), options={"repair": True, **kept})
 
 
 def cancel(*, operation: Operation, actor: User) -> Operation:
@@ -173,6 +269,7 @@ def cancel(*, operation: Operation, actor: User) -> Operation:
         )
     if not operations.cancel_queued(operation.pk):
         Operation.objects.filter(pk=operation.pk, status__in=sorted(ACTIVE)).update(cancel_requested=True)
+        operations.resume(operation, approved=False)
     audit.record(actor=actor, team=operation.team, action="operation.cancel", target=operation)
     operation.refresh_from_db()
     return operation

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from deployers import requests
 from deployers.aws import session
-from deployers.models import Operation, OperationKind, Stack
+from deployers.models import Operation, OperationKind, Stack, StackKind
 from deployers.services import accounts, reconcile, stacks, ticks
 from deployers.services.operations import MAX_ATTEMPTS
 from deployers.states import OperationStatus, Step
@@ -314,4 +314,5 @@ def test_a_stack_at_work_is_deleted_once_it_is_through(stack: Stack, aws: Stubbe
 
 def test_every_step_has_a_function() -> None:
     assert set(reconcile.STEPS) == set(Step)
-    assert set(reconcile.FIRST) == set(OperationKind.values)
+    for kind in OperationKind.values:
+        assert {reconcile.first_step(kind, each) for each in StackKind.values} <= set(reconcile.STEPS)

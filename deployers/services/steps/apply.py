@@ -1,5 +1,6 @@
 """Creating and updating a stack: prepare, (clear or repair), publish, change set, execute, watch."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
@@ -9,10 +10,13 @@ from deployers import catalog, requests, templates
 from deployers.aws import cloudformation
 from deployers.aws.cloudformation import ChangeSet, StackSnapshot
 from deployers.errors import AlreadyExistsAtAws, AwsError, NotFoundAtAws, RequestInvalid, StackBroken
-from deployers.services import history, publish
+from deployers.models import StackKind
+from deployers.services import history, outputs, publish
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work, set_stack
 from deployers.states import OperationStatus, Step, in_progress
 from integrations.services import clients
+from lambdas.common.keys import artifact_key
+from lambdas.common.refs import BRANCH_PREFIX, Ref
 
 # How long AWS may take to show that it began what it was asked to.
 GRACE = timedelta(seconds=30)
@@ -111,6 +115,7 @@ def publish_packages(work: Work) -> Outcome:
         "bucket": found.bucket,
         "prefix": found.prefix,
         "template_url": found.template_url,
+        "templates_url": found.templates_url,
     }
     return Next(Step.CHANGE_SET)
 
@@ -137,7 +142,7 @@ def change_set(work: Work) -> Outcome:
     history.follow(work.access, stack)
     work.options["after_event"] = history.last_event(stack)
     set_stack(stack, resources_done=0, resources_total=found.changes)
-    return Next(Step.EXECUTE)
+    return Next(Step.REVIEW if work.options.get("review") else Step.EXECUTE)
 
 
 def _refused(work: Work, found: ChangeSet) -> StackBroken:
@@ -173,6 +178,7 @@ def _create_change_set(work: Work) -> Outcome:
         parameters=parameters,
         unchanged_secrets=unchanged,
         stack_tags=stack_tags(work),
+        nested=bool(work.kind.nested),
         description=f"{operation.get_kind_display()} by {operation.requested_by or 'the system'}",
     )
     try:
@@ -216,7 +222,40 @@ def stack_tags(work: Work) -> dict[str, str]:
 
 def stack_parameters(work: Work) -> dict[str, str]:
     """The template parameters as they should be, secrets included. Raises ParameterRefused, ProviderError."""
-    integration, published = work.integration, work.options["published"]
+    return _PARAMETERS[work.stack.kind](work)
+
+
+def _packages(work: Work) -> catalog.Packages:
+    published = work.options["published"]
+    return catalog.Packages(
+        bucket=published["bucket"],
+        prefix=published["prefix"],
+        runtime=settings.LAMBDA_RUNTIME,
+        architecture=settings.LAMBDA_ARCHITECTURE,
+    )
+
+
+def _codedeploy_parameters(work: Work) -> dict[str, str]:
+    integration, given = work.integration, outputs.of(work.integration)
+    ref = Ref.parse(f"{BRANCH_PREFIX}{integration.deploy_ref}")
+    source = catalog.CodeDeploySource(
+        application=integration.application,
+        environment=integration.environment,
+        bucket=outputs.required(given, "OutputBucketName"),
+        key=artifact_key(integration.repository.full_name, ref),
+        deliveries_table=given.get("DeliveriesTableName", ""),
+        deliveries_key_arn=given.get("KMSKeyArn", ""),
+    )
+    return catalog.codedeploy_parameters(
+        source=source,
+        packages=_packages(work),
+        templates_url=work.options["published"]["templates_url"],
+        chosen=integration.parameters.get(work.kind.kind, {}),
+    )
+
+
+def _git_parameters(work: Work) -> dict[str, str]:
+    integration = work.integration
     provider = integration.repository.provider
     client = clients.client(provider)
     credentials = client.archive_credentials()
@@ -244,14 +283,14 @@ def stack_parameters(work: Work) -> dict[str, str]:
         submodules=integration.submodules,
         networks=tuple(networks),
     )
-    packages = catalog.Packages(
-        bucket=published["bucket"],
-        prefix=published["prefix"],
-        runtime=settings.LAMBDA_RUNTIME,
-        architecture=settings.LAMBDA_ARCHITECTURE,
-    )
     chosen = integration.parameters.get(work.kind.kind, {})
-    return catalog.git_parameters(source=source, packages=packages, chosen=chosen)
+    return catalog.git_parameters(source=source, packages=_packages(work), chosen=chosen)
+
+
+_PARAMETERS: dict[str, Callable[[Work], dict[str, str]]] = {
+    StackKind.GIT: _git_parameters,
+    StackKind.CODEDEPLOY: _codedeploy_parameters,
+}
 
 
 def execute(work: Work) -> Outcome:

@@ -17,7 +17,7 @@ def instead_of(step: Step, work: Work) -> Outcome | None:
 
 
 def _before_execution(step: Step, work: Work) -> Outcome | None:
-    if step in {Step.CHANGE_SET, Step.EXECUTE}:
+    if step in {Step.CHANGE_SET, Step.REVIEW, Step.EXECUTE}:
         stack = work.stack
         found = cloudformation.describe_change_set(
             work.access,

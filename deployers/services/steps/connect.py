@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from deployers.errors import AwsError, StackBroken
+from deployers.models import StackKind
 from deployers.services import deliveries
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work, set_stack
 from deployers.states import Step
@@ -37,6 +38,8 @@ def outputs(work: Work) -> Outcome:
             public_key=public_key,
             fingerprint=snapshot.outputs.get("SSHKeyFingerprint", ""),
         )
+    if work.stack.kind != StackKind.GIT:
+        return Done()
     return Next(Step.WEBHOOK)
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from deployers.aws import cloudformation, s3
+from deployers.aws import cloudformation, codedeploy, s3
 from deployers.aws.cloudformation import Resource, StackSnapshot
 from deployers.errors import StackBroken
-from deployers.services import history
+from deployers.models import StackKind
+from deployers.services import deployments, history
 from deployers.services.steps.apply import GRACE
 from deployers.services.steps.connect import PROVIDER_TRIES
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work, set_stack
@@ -54,6 +55,17 @@ def _let_go(work: Work, call: Callable[[], None], leftover: str) -> None:
         leftovers = work.options.setdefault("leftovers", [])
         if leftover not in leftovers:
             leftovers.append(leftover)
+
+
+def stop_deployments(work: Work) -> Outcome:
+    """Nothing is deployed to instances that go away: first no deployment runs any more."""
+    if work.operation.stack is None or work.look() is None:
+        return Next(Step.FORGET)
+    if active := deployments.active(work.stack, work.access):
+        for each in active:
+            codedeploy.stop(work.access, each, roll_back=False)
+        return Again()
+    return Next(Step.DELETE_STACK)
 
 
 def purge(work: Work) -> Outcome:
@@ -155,8 +167,15 @@ def _stuck(work: Work, snapshot: StackSnapshot) -> StackBroken:
 
 
 def forget(work: Work) -> Outcome:
-    """Delete our rows; many deliveries take several turns."""
+    """Delete our rows; many deliveries take several turns. A deployer's stack takes only its own row with it."""
     integration = work.operation.integration
+    stack = work.operation.stack
+    if stack is not None and stack.kind != StackKind.GIT:
+        if work.options.get("only"):
+            stack.delete()
+        return Done()
+    if work.options.get("only"):
+        return Done()
     if integration is not None:
         for rows in (integration.artifacts, integration.deliveries):
             some = list(rows.values_list("pk", flat=True)[:BATCH])

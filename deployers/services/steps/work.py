@@ -11,7 +11,7 @@ from deployers.aws import cloudformation
 from deployers.aws.cloudformation import StackSnapshot
 from deployers.aws.session import Access
 from deployers.errors import ForeignStack, StackBroken
-from deployers.models import Operation, Stack
+from deployers.models import Operation, Stack, StackKind
 from deployers.services import accounts, history
 from deployers.states import OperationStatus, Step
 from integrations.models import Integration
@@ -41,7 +41,18 @@ class Done:
     remedy: str = ""
 
 
-Outcome = Next | Again | Done
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A person decides how it goes on: the operation waits at this step."""
+
+    step: Step
+
+
+Outcome = Next | Again | Done | Ask
+
+
+ABOUT_THE_WHOLE = frozenset({"then", "repair", "review", "bucket", "leftovers", "kept_bucket", "only"})
+"""Options of an operation; all others are of the stack that it is at."""
 
 
 class Work:
@@ -52,6 +63,14 @@ class Work:
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
         self.options = operation.options
+
+    def go_on(self, kind: str) -> Stack:
+        """Turn to the operation's next stack: what was noted of the last one does not belong to it."""
+        stack = Stack.objects.get(integration=self.integration, kind=kind)
+        for name in set(self.options) - ABOUT_THE_WHOLE:
+            del self.options[name]
+        self.operation.change_set_id = ""
+        return stack
 
     @cached_property
     def integration(self) -> Integration:
@@ -75,7 +94,8 @@ class Work:
 
     def token(self, step: str) -> str:
         """The client request token for a write of this operation."""
-        return requests.token(self.operation.pk, step)
+        kind = self.operation.stack.kind if self.operation.stack else StackKind.GIT
+        return requests.token(self.operation.pk, step if kind == StackKind.GIT else f"{kind}-{step}")
 
     @property
     def step_age(self) -> timedelta:
