@@ -21,7 +21,6 @@ class Method(models.TextChoices):
 
 class Deployer(models.TextChoices):
     CODEDEPLOY = "codedeploy", "CodeDeploy"
-    ECS = "ecs", "ECS"
 
 
 class Provider(TeamOwned):

@@ -257,6 +257,12 @@ class IntegrationFilters(Filters):
     method = serializers.ChoiceField(choices=Method.choices, required=False)
 
 
+class ProvisionQuery(Strict):
+    review = serializers.BooleanField(
+        default=False, help_text="Wait before each stack, until its changes are approved (`/operations/{id}/approve/`)."
+    )
+
+
 class DeletionQuery(Strict):
     bucket = serializers.ChoiceField(
         choices=["keep", "purge"],
@@ -301,11 +307,12 @@ class IntegrationViewSet(Noun[Integration]):
         on_commit_nudge(operation.pk)
         return self._started(operation)
 
-    @extend_schema(request=None, responses={202: OperationSerializer})
+    @extend_schema(request=None, parameters=[ProvisionQuery], responses={202: OperationSerializer})
     @action(detail=True, methods=["post"])
     def provision(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
-        """Create or update its stack, then install the webhook and the deploy key."""
-        operation = stacks.provision(integration=self.get_object(), actor=self.actor)
+        """Create or update its stacks; install the webhook and the deploy key."""
+        query = read_query(ProvisionQuery, request)
+        operation = stacks.provision(integration=self.get_object(), actor=self.actor, review=query["review"])
         on_commit_nudge(operation.pk)
         return self._started(operation)
 

@@ -1,6 +1,8 @@
 """`/operations/`: what the panel is bringing about, or has."""
 
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from typing import Any
+
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -14,7 +16,19 @@ from panel.api.base import Noun
 from panel.api.shapes import Filters
 
 
+class ChangeSerializer(serializers.Serializer[Any]):
+    """What an operation under review would do to one resource."""
+
+    action = serializers.CharField(help_text="Add, Modify, Remove, Import or Dynamic.")
+    logical_id = serializers.CharField()
+    resource_type = serializers.CharField()
+    replacement = serializers.CharField(help_text="True, Conditional, False or blank.")
+    properties = serializers.ListField(child=serializers.CharField())
+    stack = serializers.CharField(help_text="The nested stack that the resource is in, or blank.")
+
+
 class OperationSerializer(serializers.ModelSerializer[Operation]):
+    changes = serializers.SerializerMethodField(help_text="While it waits for an approval: what it would do.")
     requested_by = serializers.SlugRelatedField[Operation](slug_field="username", read_only=True, allow_null=True)
 
     class Meta:
@@ -27,6 +41,7 @@ class OperationSerializer(serializers.ModelSerializer[Operation]):
             "status",
             "step",
             "step_label",
+            "changes",
             "problem_code",
             "problem",
             "remedy",
@@ -36,6 +51,10 @@ class OperationSerializer(serializers.ModelSerializer[Operation]):
             "finished_at",
         ]
         read_only_fields = fields
+
+    @extend_schema_field(ChangeSerializer(many=True))
+    def get_changes(self, operation: Operation) -> Any:
+        return operation.options.get("changes", []) if operation.status == OperationStatus.WAITING else []
 
 
 class OperationFilters(Filters):
@@ -58,6 +77,14 @@ class OperationViewSet(Noun[Operation]):
         operation = stacks.retry(operation=self.get_object(), actor=self.actor)
         on_commit_nudge(operation.pk)
         return self.answer(operation, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={200: OperationSerializer})
+    @action(detail=True, methods=["post"])
+    def approve(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Carry out the changes that an operation waits with."""
+        operation = stacks.approve(operation=self.get_object(), actor=self.actor)
+        on_commit_nudge(operation.pk)
+        return self.answer(operation)
 
     @extend_schema(request=None, responses={200: OperationSerializer})
     @action(detail=True, methods=["post"])

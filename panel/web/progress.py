@@ -9,8 +9,9 @@ from django.db.models import Avg, F, Max, QuerySet
 from django.http import HttpResponseBase
 
 from deployers.models import Operation, OperationKind, Stack, StackEvent, StackKind
+from deployers.services.stacks import wanted
 from deployers.states import OperationStatus, StackState
-from integrations.models import Deployer, Integration
+from integrations.models import Integration
 from panel.web import live
 from panel.web.access import PageRequest
 from panel.web.statuses import OPERATION, STACK, Status, Tone, status_of
@@ -21,9 +22,7 @@ HISTORY = 20  # operations that "usually takes" is the mean of
 CONTENTS: dict[StackKind, str] = {
     StackKind.GIT: "API Gateway, Lambda, queues, bucket",
     StackKind.CODEDEPLOY: "Auto Scaling group, load balancer, trigger",
-    StackKind.ECS: "Cluster, registry, CodePipeline",
 }
-_KINDS = {Deployer.CODEDEPLOY: StackKind.CODEDEPLOY, Deployer.ECS: StackKind.ECS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +45,19 @@ class Step:
 
 def steps(integration: Integration, stacks: list[Stack], operation: Operation | None) -> list[Step]:
     """One step a kind of stack that the integration has or will have."""
-    wanted = [StackKind.GIT, *(_KINDS[Deployer(name)] for name in integration.deployers)]
     found = {StackKind(stack.kind): stack for stack in stacks}
-    kinds = [*wanted, *(kind for kind in found if kind not in wanted)]
+    kinds = dict.fromkeys([*map(StackKind, wanted(integration)), *found])
     return [_step(kind, found.get(kind), operation) for kind in kinds]
 
 
 def _step(kind: StackKind, stack: Stack | None, operation: Operation | None) -> Step:
     mine = operation if operation and stack and operation.stack_id == stack.pk else None
     status = status_of(stack) if stack else STACK[StackState.ABSENT]
-    if mine and mine.active and (stack is None or stack.state == StackState.ABSENT):
+    if operation and operation.active and kind in operation.options.get("then", ()):
+        status = OPERATION[OperationStatus.QUEUED]
+    if mine and mine.status == OperationStatus.WAITING:
+        status = OPERATION[OperationStatus.WAITING]
+    elif mine and mine.active and (stack is None or stack.state == StackState.ABSENT):
         status = OPERATION[OperationStatus.QUEUED] if not mine.started_at else STACK[StackState.REVIEW]
     running = bool(mine and mine.active and mine.started_at)
     return Step(

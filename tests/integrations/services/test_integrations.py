@@ -63,13 +63,13 @@ def test_an_integration_is_stored_with_a_secret_of_its_own(fields: dict, admin: 
         ({"deploy_ref": "a..b"}, "deploy_ref"),
         ({"refs": ["main"], "deploy_ref": "dev"}, "deploy_ref"),
         ({"refs": ["tags:v*"], "deploy_ref": "v1"}, "deploy_ref"),
-        ({"refs": ["dev"], "deployers": ["ecs"]}, "deploy_ref"),
+        ({"refs": ["dev"], "deployers": ["codedeploy"]}, "deploy_ref"),
         ({"region": "europe"}, "region"),
         ({"application": ""}, "application"),
         ({"environment": "a\nb"}, "environment"),
         ({"deployers": ["heroku"]}, "deployers"),
-        ({"parameters": {"ecs": {"Memory": ["512"]}}}, "parameters"),
-        ({"parameters": {"ecs": "512"}}, "parameters"),
+        ({"parameters": {"codedeploy": {"Memory": ["512"]}}}, "parameters"),
+        ({"parameters": {"codedeploy": "512"}}, "parameters"),
     ],
 )
 def test_a_value_that_does_not_fit_is_shown_at_its_field(fields: dict, given: dict, field: str):
@@ -85,7 +85,7 @@ def test_refs_are_stripped_and_stored_once(fields: dict):
 
 def test_with_a_deployer_the_default_branch_is_deployed_unless_another_is_named(fields: dict):
     assert integrations.create(**{**fields, "deployers": ["codedeploy", "codedeploy"]}).deploy_ref == "main"
-    named = integrations.create(**{**fields, "name": "two", "deployers": ["ecs"], "deploy_ref": "release/1"})
+    named = integrations.create(**{**fields, "name": "two", "deployers": ["codedeploy"], "deploy_ref": "release/1"})
     assert named.deploy_ref == "release/1"
     assert integrations.create(**{**fields, "name": "three"}).deploy_ref == ""
 
@@ -116,10 +116,10 @@ def test_git_pull_needs_the_hosts_keys(fields: dict, provider: Provider):
 
 
 def test_an_update_changes_what_is_given_and_logs_it(fields: dict, admin: User):
-    integration = integrations.create(**{**fields, "parameters": {"ecs": {"Password": "hunter2"}}})
+    integration = integrations.create(**{**fields, "parameters": {"codedeploy": {"Password": "hunter2"}}})
     secret = integration.webhook_secret
     integrations.update(
-        integration=integration, actor=admin, refs=["main"], parameters={"ecs": {"Password": "correct horse"}}
+        integration=integration, actor=admin, refs=["main"], parameters={"codedeploy": {"Password": "correct horse"}}
     )
     stored = Integration.objects.get()
     assert (stored.refs, stored.environment, stored.webhook_secret) == (["main"], "production", secret)
