@@ -52,7 +52,11 @@ def add(request: PageRequest) -> HttpResponseBase:
             integration = integrations.create(team=request.team, actor=request.user, deployers=[], **form.cleaned_data)
             if "provision" in request.POST:
                 with errors_as_messages(request):
-                    on_commit_nudge(stacks.provision(integration=integration, actor=request.user).pk)
+                    on_commit_nudge(
+                        stacks.provision(
+                            integration=integration, actor=request.user, review=bool(integration.deployers)
+                        ).pk
+                    )
             else:
                 messages.success(request, f"{integration} added. Provision it to make its stack.")
             return redirect("integration-detail", integration.pk)

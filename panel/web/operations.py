@@ -87,9 +87,22 @@ def retry(request: PageRequest, pk: UUID) -> HttpResponseBase:
 
 @require_POST
 @page
+def approve(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    operation = _find(request, pk)
+    with errors_as_messages(request):
+        stacks.approve(operation=operation, actor=request.user)
+        on_commit_nudge(operation.pk)
+    if operation.integration_id:
+        return redirect("integration-detail", operation.integration_id)
+    return redirect("operation-detail", operation.pk)
+
+
+@require_POST
+@page
 def cancel(request: PageRequest, pk: UUID) -> HttpResponseBase:
     operation = _find(request, pk)
     with errors_as_messages(request):
         stacks.cancel(operation=operation, actor=request.user)
+        on_commit_nudge(operation.pk)
         messages.success(request, "Cancelled, or about to be at the next safe point.")
     return redirect("operation-detail", operation.pk)

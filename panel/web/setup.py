@@ -33,7 +33,9 @@ def _find(request: PageRequest, pk: UUID) -> Integration:
 def provision(request: PageRequest, pk: UUID) -> HttpResponseBase:
     integration = _find(request, pk)
     with errors_as_messages(request):
-        operation = stacks.provision(integration=integration, actor=request.user)
+        # What deploys is looked at before it is made or changed; the rest where a person asks for it.
+        review = bool(integration.deployers) or "review" in request.POST
+        operation = stacks.provision(integration=integration, actor=request.user, review=review)
         on_commit_nudge(operation.pk)
     return redirect("integration-detail", integration.pk)
 

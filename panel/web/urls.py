@@ -71,6 +71,7 @@ urlpatterns: list[URLPattern] = [
     path("operations/<uuid:pk>/", operations.detail, name="operation-detail"),
     path("operations/<uuid:pk>/live/", operations.live, name="operation-live"),
     path("operations/<uuid:pk>/retry/", operations.retry, name="operation-retry"),
+    path("operations/<uuid:pk>/approve/", operations.approve, name="operation-approve"),
     path("operations/<uuid:pk>/cancel/", operations.cancel, name="operation-cancel"),
     path("tokens/", tokens.index, name="token-list"),
     path("tokens/<uuid:pk>/revoke/", tokens.revoke, name="token-revoke"),

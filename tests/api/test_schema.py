@@ -22,7 +22,7 @@ LISTED = {
         "redrive",
     },
     "stacks": {"events"},
-    "operations": {"retry", "cancel"},
+    "operations": {"retry", "approve", "cancel"},
     "deliveries": {"redeliver", "ask-provider"},
     "artifacts": {"download"},
 }
