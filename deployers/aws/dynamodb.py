@@ -43,11 +43,24 @@ def _plain(item: Any) -> dict[str, Any]:
 
 
 def move(
-    access: Access, *, table: str, delivery_id: str, to: DeliveryStatus, when: Collection[DeliveryStatus], reason: str
+    access: Access,
+    *,
+    table: str,
+    delivery_id: str,
+    to: DeliveryStatus,
+    when: Collection[DeliveryStatus],
+    reason: str,
+    check_paths: bool | None = None,
 ) -> bool:
-    """Change a delivery's status if it is one of `when`; False if it is not (any more)."""
+    """Change a delivery's status if it is one of `when`; False if it is not (any more).
+
+    `check_paths` is whether the worker is to look which files differ; None leaves that.
+    """
     with aws_faults():
-        return DeliveryTable(_client(access), table).move(delivery_id, to, when=when, reason=reason)
+        deliveries = DeliveryTable(_client(access), table)
+        if check_paths is None:
+            return deliveries.move(delivery_id, to, when=when, reason=reason)
+        return deliveries.move(delivery_id, to, when=when, reason=reason, check_paths=check_paths)
 
 
 def create(access: Access, *, table: str, item: Item) -> bool:

@@ -20,6 +20,9 @@ from integrations.models import Delivery, DeliveryStatus, Integration, Method
 from integrations.services import deliveries as rows
 from lambdas.common import queue, statuses
 from lambdas.common.deliveries import timestamp
+from lambdas.common.errors import InvalidName
+from lambdas.common.keys import artifact_key
+from lambdas.common.refs import BRANCH_PREFIX, Ref, RefPatterns
 from teams.errors import Refused
 from teams.models import Role, User
 from teams.services import audit, roles
@@ -163,40 +166,69 @@ def _take(integration: Integration) -> bool:
 
 
 def redeliver(*, delivery: Delivery, actor: User) -> None:
-    """Put a delivery that failed, or got stuck, on its queue again. Raises Forbidden, Refused and errors of AWS."""
+    """Put a delivery that failed, got stuck or was ignored on its queue again.
+
+    One that was ignored is decided about anew, by the branches, tags and paths of the integration as they are now; a
+    mark such as [skip ci] is passed over, as a person asks. Raises Forbidden, Refused and errors of AWS.
+    """
     integration = delivery.integration
     roles.require(Role.OPERATOR, user=actor, team=integration.team)
     now = timezone.now()
     stuck = not DeliveryStatus(delivery.status).finished and delivery.updated_at < now - STUCK
-    if delivery.status != DeliveryStatus.FAILED and not stuck:
+    ignored = delivery.status == DeliveryStatus.IGNORED and bool(delivery.commit)
+    if delivery.status != DeliveryStatus.FAILED and not stuck and not ignored:
         raise Refused(
-            f"This delivery is {delivery.get_status_display().lower()}; only one that failed can be sent again.",
+            f"This delivery is {delivery.get_status_display().lower()}; only one that failed, or a push that was "
+            "ignored, can be sent again.",
             remedy="Push again, or redeliver the webhook at the provider.",
         )
+    if ignored:
+        _require_mirrored(delivery)
     found, method = outputs.of(integration), delivery.method or integration.method
     table = outputs.required(found, "DeliveriesTableName")
     queue_url = outputs.required(found, outputs.queue(method))
     access = accounts.access(integration.aws_account, integration.region)
-    # The message first: a worker takes up a failed delivery, but none that waits for a message that was never sent.
-    sqs.send_again(
-        access,
-        queue_url=queue_url,
-        request=queue.FetchRequest(
-            delivery=delivery.delivery_id,
-            repository=delivery.repository,
-            ref=delivery.ref,
-            commit=delivery.commit,
-            received_at=timestamp(delivery.received_at),
-            method=method,
-        ),
-        requeued_at=timestamp(now.astimezone(UTC)),
+    request = queue.FetchRequest(
+        delivery=delivery.delivery_id,
+        repository=integration.repository.full_name if ignored else delivery.repository,
+        ref=delivery.ref,
+        commit=delivery.commit,
+        received_at=timestamp(delivery.received_at),
+        method=method,
     )
-    dynamodb.move(
-        access,
-        table=table,
-        delivery_id=delivery.delivery_id,
-        to=statuses.DeliveryStatus.QUEUED,
-        when={statuses.DeliveryStatus(delivery.status)},
-        reason=f"sent again by {actor.get_username()}",
-    )
+    again = timestamp(now.astimezone(UTC))
+    move: dict[str, Any] = {
+        "table": table,
+        "delivery_id": delivery.delivery_id,
+        "to": statuses.DeliveryStatus.QUEUED,
+        "when": {statuses.DeliveryStatus(delivery.status)},
+        "reason": f"sent again by {actor.get_username()}",
+    }
+    if ignored:
+        # The status first: a worker leaves alone what is ignored. A message that is then not sent makes it stuck.
+        if not dynamodb.move(access, **move, check_paths=delivery.ref.startswith(BRANCH_PREFIX)):
+            raise Refused("This delivery has changed meanwhile.", remedy="Look at it again.")
+        sqs.send_again(access, queue_url=queue_url, request=request, requeued_at=again)
+    else:
+        # The message first: a worker takes up a failed delivery, but none waits for a message that was never sent.
+        sqs.send_again(access, queue_url=queue_url, request=request, requeued_at=again)
+        dynamodb.move(access, **move)
     audit.record(actor=actor, team=integration.team, action="delivery.redeliver", target=delivery)
+
+
+def _require_mirrored(delivery: Delivery) -> None:
+    """Raises Refused for a push that would only be ignored again, whatever files it changes."""
+    integration = delivery.integration
+    if delivery.repository.lower() != integration.repository.full_name.lower():
+        raise Refused(f"{integration} mirrors {integration.repository}, not {delivery.repository}.")
+    patterns = RefPatterns.parse(",".join(integration.refs))
+    try:
+        ref = Ref.parse(delivery.ref)
+        artifact_key(integration.repository.full_name, ref)
+    except InvalidName as error:
+        raise Refused(str(error)) from None
+    if not patterns.matches(ref):
+        raise Refused(
+            f"The {ref.kind} {ref.name} still matches none of {patterns}.",
+            remedy="Add it to what the integration mirrors, then send it again.",
+        )

@@ -134,7 +134,7 @@ class DeliveryViewSet(Noun[Delivery]):
     @extend_schema(request=None, responses={202: DeliveryDetailSerializer})
     @action(detail=True, methods=["post"])
     def redeliver(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
-        """Put the stored change on its queue again."""
+        """Put the stored change on its queue again; a push that was ignored is decided about anew."""
         delivery = self.get_object()
         deliveries.redeliver(delivery=delivery, actor=self.actor)
         on_commit_sync(delivery.integration_id)

@@ -25,6 +25,7 @@ from panel.web.outcomes import errors_as_messages
 
 INTEGRATIONS_OFFERED = 200
 WATCH = "watch"
+SENT_AGAIN = frozenset({DeliveryStatus.FAILED, DeliveryStatus.IGNORED})
 DEPLOYER_ANSWERS = timedelta(minutes=1)
 
 
@@ -57,7 +58,7 @@ def _context(delivery: Delivery) -> dict[str, Any]:
         "delivery": delivery,
         "finished": finished,
         "story": story(delivery),
-        "redeliverable": bool(delivery.commit) and (delivery.status == DeliveryStatus.FAILED or not finished),
+        "redeliverable": bool(delivery.commit) and (delivery.status in SENT_AGAIN or not finished),
         "askable": delivery_rows.can_ask_provider(delivery),
         "artifacts": delivery.artifacts.all()[:5],
     }

@@ -31,7 +31,10 @@ def story(delivery: Delivery) -> list[Line]:
     lines = [Line(CAME, _what_came(delivery), delivery.received_at)]
     if status not in NOT_FETCHED and delivery.method:
         lines.append(Line(ACCEPTED, f"To be fetched by {delivery.get_method_display().lower()}.", None))
-    lines += [_attempt(number, each) for number, each in enumerate(delivery.attempts, start=1)]
+    lines += [
+        _attempt(number, each, looked=status is DeliveryStatus.IGNORED)
+        for number, each in enumerate(delivery.attempts, start=1)
+    ]
     reason = "" if delivery.reason.lower() == status.value else delivery.reason
     lines.append(Line(DELIVERY[status], _sentence(reason), delivery.settled_at, delivery.duration_ms))
     if delivery.deploy_status:
@@ -47,11 +50,13 @@ def _what_came(delivery: Delivery) -> str:
     return f"{what}{by}{f', from {delivery.source_ip}' if delivery.source_ip else ''}."
 
 
-def _attempt(number: int, attempt: dict[str, Any]) -> Line:
+def _attempt(number: int, attempt: dict[str, Any], *, looked: bool) -> Line:
+    """With `looked`, an attempt without an error only found out which files differ."""
     error = str(attempt.get("error") or "")
+    done = "it was looked at which files differ." if looked else "the zip was made and stored."
     return Line(
         FAILED if error else WORKED,
-        f"Attempt {number}: {error or 'the zip was made and stored.'}",
+        f"Attempt {number}: {error or done}",
         attempt.get("at"),
         attempt.get("duration_ms"),
     )

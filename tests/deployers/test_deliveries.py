@@ -200,10 +200,51 @@ def test_two_redeliveries_are_two_messages(table: DeliveryTable, queue_url: str,
     assert attributes["Attributes"]["ApproximateNumberOfMessages"] == "2"
 
 
-@pytest.mark.parametrize("status", [DeliveryStatus.STORED, DeliveryStatus.IGNORED, DeliveryStatus.QUEUED])
-def test_only_what_failed_or_got_stuck_is_sent_again(integration: Integration, status: DeliveryStatus) -> None:
-    delivery = make_delivery(integration=integration, status=status)
+@pytest.mark.parametrize(
+    ("status", "commit"),
+    [
+        (DeliveryStatus.STORED, "a" * 40),
+        (DeliveryStatus.QUEUED, "a" * 40),
+        (DeliveryStatus.REJECTED, ""),
+        (DeliveryStatus.IGNORED, ""),
+    ],
+)
+def test_only_a_push_that_failed_got_stuck_or_was_ignored_is_sent_again(
+    integration: Integration, status: DeliveryStatus, commit: str
+) -> None:
+    delivery = make_delivery(integration=integration, status=status, commit=commit)
     with pytest.raises(Refused):
+        deliveries.redeliver(delivery=delivery, actor=make_user(team=integration.team))
+
+
+def test_an_ignored_push_is_decided_about_anew(table: DeliveryTable, queue_url: str, integration: Integration) -> None:
+    table.create(item("one", status="ignored", reason="branch `docs` matches none of `main`"))
+    integration.refs = ["main"]
+    integration.save()
+    ignored = {"status": DeliveryStatus.IGNORED, "ref": "refs/heads/docs"}
+    delivery = failed_delivery(integration, queue_url, repository=integration.repository.full_name.upper(), **ignored)
+    operator = make_user(team=integration.team, role=Role.OPERATOR)
+    with pytest.raises(Refused, match="branch docs still matches none of `main`"):
+        deliveries.redeliver(delivery=delivery, actor=operator)
+    assert (table.get("one") or {})["status"] == "ignored"
+
+    integration.refs = ["main", "docs"]
+    integration.save()
+    deliveries.redeliver(delivery=delivery, actor=operator)
+
+    [message] = boto3.client("sqs", region_name="us-east-1").receive_message(QueueUrl=queue_url)["Messages"]
+    body = json.loads(message["Body"])
+    assert (body["delivery"], body["ref"]) == ("one", "refs/heads/docs")
+    assert body["repository"] == integration.repository.full_name, "as the artifacts before it are called"
+    now = table.get("one") or {}
+    assert (now["status"], now["check_paths"]) == ("queued", True)
+    with pytest.raises(Refused, match="changed meanwhile"):
+        deliveries.redeliver(delivery=delivery, actor=operator)
+
+
+def test_a_push_to_another_repository_stays_ignored(integration: Integration) -> None:
+    delivery = make_delivery(integration=integration, status=DeliveryStatus.IGNORED, repository="acme/other")
+    with pytest.raises(Refused, match="not acme/other"):
         deliveries.redeliver(delivery=delivery, actor=make_user(team=integration.team))
 
 

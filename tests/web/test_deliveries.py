@@ -145,6 +145,19 @@ def test_the_story_of_what_was_ignored_ends_with_the_reason(integration: Integra
     assert story(delivery)[-1].text == "Branch docs matches none of main"
 
 
+def test_the_story_of_what_a_worker_ignored_claims_no_zip(integration: Integration) -> None:
+    delivery = factories.make_delivery(
+        integration=integration,
+        status=DeliveryStatus.IGNORED,
+        reason="the one changed file matches the ignored paths `docs`",
+        attempts=[{"at": "2026-11-23T10:00:00.000000Z", "duration_ms": 80, "error": ""}],
+    )
+    assert [line.text for line in story(delivery)][1:] == [
+        "Attempt 1: it was looked at which files differ.",
+        "The one changed file matches the ignored paths `docs`",
+    ]
+
+
 def test_what_could_not_be_deployed_says_why_in_its_story_and_in_lists(
     signed_in: Client, integration: Integration, api: APIClient
 ) -> None:

@@ -105,9 +105,14 @@ def test_the_reason_and_attempts_of_a_failed_delivery_are_on_its_page(signed_in:
 
 @pytest.mark.parametrize(
     ("status", "offered"),
-    [(DeliveryStatus.FAILED, True), (DeliveryStatus.FETCHING, True), (DeliveryStatus.STORED, False)],
+    [
+        (DeliveryStatus.FAILED, True),
+        (DeliveryStatus.FETCHING, True),
+        (DeliveryStatus.IGNORED, True),
+        (DeliveryStatus.STORED, False),
+    ],
 )
-def test_only_a_delivery_that_failed_or_may_be_stuck_can_be_sent_again(
+def test_only_a_delivery_that_failed_may_be_stuck_or_was_ignored_can_be_sent_again(
     status: DeliveryStatus, offered: bool, signed_in: Client, team: Team
 ) -> None:
     delivery = factories.make_delivery(integration=factories.make_integration(team=team), status=status)
