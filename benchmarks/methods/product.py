@@ -14,8 +14,9 @@ _REF = "refs/heads/main"
 
 def zip_download(run: Run) -> Action:
     """`lambdas.zip_download`."""
+    from lambdas.common import https
     from lambdas.common.provider_secret import ProviderSecret
-    from lambdas.zip_download import download, fetch, settings
+    from lambdas.zip_download import fetch, settings
 
     configuration = settings.Settings(
         provider_kind="github_enterprise",
@@ -27,7 +28,7 @@ def zip_download(run: Run) -> Action:
     job, secret, s3 = _job(run, "zip_download"), ProviderSecret(git_token="token"), run.s3
 
     def action() -> None:
-        tls = download.tls_context(configuration.ca_bundle)
+        tls = https.tls_context(configuration.ca_bundle)
         fetch.fetch(job, settings=configuration, secret=secret, tls=tls, s3=s3)
 
     return action

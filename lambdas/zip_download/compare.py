@@ -15,11 +15,11 @@ from urllib.parse import urlencode, urlsplit
 from lambdas.common import log
 from lambdas.common.changes import newest_commit
 from lambdas.common.errors import FetchError, NotWanted
+from lambdas.common.https import reading, send
 from lambdas.common.providers import PROVIDERS
 from lambdas.common.providers.archives import ArchiveRequest
 from lambdas.common.providers.comparisons import Ask, NotTold
 from lambdas.common.worker import Job
-from lambdas.zip_download.download import reading, send
 from lambdas.zip_download.settings import Settings
 
 if TYPE_CHECKING:

@@ -3,30 +3,16 @@
 import http.client
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
-from lambdas.common.errors import BadCredentials, FetchError, PermanentFailure, TemporaryFailure
+from lambdas.common.errors import BadCredentials, PermanentFailure, TemporaryFailure
+from lambdas.common.https import follow, reading, send
 from lambdas.common.providers.archives import ArchiveRequest, basic
 
-TIMEOUT = 30
-"""Seconds to connect, and between two reads."""
-MAX_REDIRECTS = 5
 MAX_TOKEN_ANSWER = 64 * 1024
-_REDIRECTS = {301, 302, 303, 307, 308}
-
-
-def tls_context(ca_bundle: str) -> ssl.SSLContext:
-    """The public authorities and, if given, the provider's own. Raises PermanentFailure for what is no certificate."""
-    context = ssl.create_default_context()
-    if ca_bundle:
-        try:
-            context.load_verify_locations(cadata=ca_bundle)
-        except ssl.SSLError:
-            raise PermanentFailure("The provider's CA bundle (ProviderCaBundle) holds no PEM certificates") from None
-    return context
 
 
 def authorized(request: ArchiveRequest, context: ssl.SSLContext) -> ArchiveRequest:
@@ -59,64 +45,9 @@ def open_archive(request: ArchiveRequest, context: ssl.SSLContext) -> Iterator[h
 
     Raises TemporaryFailure or PermanentFailure, in words for people; so do reads through `reading`.
     """
-    url, origin = request.url, _origin(request.url)
-    for _ in range(MAX_REDIRECTS + 1):
-        headers = dict(request.headers)
-        if _origin(url) == origin:
-            headers |= request.credentials
-        connection, response = send("GET", url, headers, context)
-        try:
-            if response.status not in _REDIRECTS:
-                _check_status(response, urlsplit(url).hostname or "", had_token=bool(request.credentials))
-                yield response
-                return
-            url = urljoin(url, response.headers.get("Location", ""))
-        finally:
-            connection.close()
-    raise PermanentFailure(f"The provider redirected more than {MAX_REDIRECTS} times")
-
-
-@contextmanager
-def reading(host: str) -> Iterator[None]:
-    """Turn what the network raises into a TemporaryFailure, and an untrusted certificate into a PermanentFailure."""
-    try:
-        yield
-    except ssl.SSLCertVerificationError as error:
-        raise PermanentFailure(
-            f"The certificate of {host} is not trusted ({error.verify_message}): "
-            "give its authority's certificate to the provider"
-        ) from None
-    except (OSError, http.client.HTTPException) as error:
-        raise TemporaryFailure(f"The connection to {host} failed ({type(error).__name__})") from error
-
-
-def send(
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    context: ssl.SSLContext,
-    body: bytes | None = None,
-    *,
-    timeout: float = TIMEOUT,
-) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
-    """One request; the connection is to be closed. Raises TemporaryFailure or PermanentFailure."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
-        raise PermanentFailure("The archive's address is not HTTPS")
-    connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
-    try:
-        with reading(parts.hostname):
-            target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
-            connection.request(method, target, body, headers={"User-Agent": "sluice", **headers})
-            return connection, connection.getresponse()
-    except FetchError:
-        connection.close()
-        raise
-
-
-def _origin(url: str) -> tuple[str, str | None, int]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or 443
+    with follow(request.url, context, headers=request.headers, credentials=request.credentials) as (response, host):
+        _check_status(response, host, had_token=bool(request.credentials))
+        yield response
 
 
 def _check_status(response: http.client.HTTPResponse, host: str, *, had_token: bool) -> None:

@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 from lambdas.common.artifacts import ArtifactWriter, StoredArtifact, content_digest
 from lambdas.common.changes import require_wanted
 from lambdas.common.errors import PermanentFailure
+from lambdas.common.https import reading
 from lambdas.common.provider_secret import ProviderSecret
 from lambdas.common.providers import PROVIDERS
 from lambdas.common.refs import TAG_PREFIX
 from lambdas.common.worker import Job
 from lambdas.zip_download.compare import ask_first
-from lambdas.zip_download.download import authorized, open_archive, reading
+from lambdas.zip_download.download import authorized, open_archive
 from lambdas.zip_download.rewrite import strip_leading_folder
 from lambdas.zip_download.settings import Settings
 

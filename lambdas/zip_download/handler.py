@@ -7,9 +7,9 @@ from lambdas.common import clients
 from lambdas.common.artifacts import StoredArtifact
 from lambdas.common.deliveries import DeliveryTable
 from lambdas.common.errors import BadCredentials
+from lambdas.common.https import tls_context
 from lambdas.common.provider_secret import SecretReader
 from lambdas.common.worker import Context, Job, Worker, run
-from lambdas.zip_download.download import tls_context
 from lambdas.zip_download.fetch import fetch
 from lambdas.zip_download.settings import Settings
 

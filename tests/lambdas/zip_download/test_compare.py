@@ -16,6 +16,7 @@ import pytest
 
 from lambdas.common.artifacts import StoredArtifact
 from lambdas.common.errors import NotWanted
+from lambdas.common.https import tls_context
 from lambdas.common.paths import PathFilter
 from lambdas.common.provider_secret import ProviderSecret
 from lambdas.common.providers import PROVIDERS
@@ -23,7 +24,6 @@ from lambdas.common.providers.archives import ArchiveRequest
 from lambdas.common.providers.comparisons import NotTold
 from lambdas.zip_download import compare
 from lambdas.zip_download import fetch as zip_download
-from lambdas.zip_download.download import tls_context
 from lambdas.zip_download.settings import Settings
 from tests.lambdas.conftest import GitRepository, Stack, make_job, versions_of
 from tests.lambdas.webhooks import FIXTURES

@@ -12,10 +12,10 @@ import pytest
 
 from lambdas.common.artifacts import PART_SIZE, StoredArtifact
 from lambdas.common.errors import BadCredentials, FetchError, NotWanted, PermanentFailure, TemporaryFailure
+from lambdas.common.https import tls_context
 from lambdas.common.paths import PathFilter
 from lambdas.common.provider_secret import ProviderSecret
 from lambdas.zip_download import fetch as zip_download
-from lambdas.zip_download.download import tls_context
 from lambdas.zip_download.settings import Settings
 from tests.lambdas.conftest import BUCKET, GitRepository, HostedRepository, make_job, stored_object, versions_of
 from tests.lambdas.zip_download.https_server import Server, respond, serving
