@@ -55,7 +55,7 @@ bench: $(VENV)/.installed  ## Measure what docs promise about speed
 lock: $(VENV)/.installed  ## Compile the hashed requirements from pyproject.toml
 	$(UV_COMPILE) --group dev pyproject.toml -o requirements-dev.txt $(ARGS)
 	$(UV_COMPILE) --constraint requirements-dev.txt pyproject.toml -o requirements.txt $(ARGS)
-	printf 'isal\npygit2\n' | $(UV_COMPILE) --constraint requirements-dev.txt - -o lambdas/git_pull/requirements.txt $(ARGS)
+	printf 'asyncssh\nisal\npygit2\n' | $(UV_COMPILE) --constraint requirements-dev.txt - -o lambdas/git_pull/requirements.txt $(ARGS)
 	printf 'pyyaml\n' | $(UV_COMPILE) --constraint requirements-dev.txt - -o lambdas/deploy/requirements.txt $(ARGS)
 
 clean:  ## Remove the virtual environment and caches

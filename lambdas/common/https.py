@@ -52,7 +52,10 @@ def send(
     timeout: float = TIMEOUT,
     check_address: CheckAddress | None = None,
 ) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
-    """One request; the connection is to be closed. Redirects are not followed. Raises TemporaryFailure or PermanentFailure."""
+    """One request; the connection is to be closed. Redirects are not followed.
+
+    Raises TemporaryFailure or PermanentFailure.
+    """
     host, port = _origin(url)
     connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
     try:

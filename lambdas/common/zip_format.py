@@ -14,6 +14,7 @@ MADE_BY_UNIX = 3 << 8
 
 LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 CENTRAL_HEADER = struct.Struct("<4s6H3L5H2L")
+DESCRIPTOR_RECORD = struct.Struct("<4s3L")
 END_RECORD = struct.Struct("<4s4H2LH")
 END64_RECORD = struct.Struct("<4sQ2H2L4Q")
 END64_LOCATOR_RECORD = struct.Struct("<4sLQL")

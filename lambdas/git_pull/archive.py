@@ -1,14 +1,15 @@
 """A commit's tree as a zip, without a checkout: same tree, same bytes.
 
 Order, dates and compression are fixed. Exec bits and symlinks are kept. Submodules that were not fetched are left out;
-so are paths with the attribute `export-ignore`, as with `git archive`.
+so are paths with the attribute `export-ignore`, as with `git archive`. The pointer of a file that Git LFS keeps
+(attribute `filter=lfs`) is kept as it is, or replaced by the file, which streams.
 """
 
 import contextlib
 import importlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +20,9 @@ from lambdas.common.artifacts import ContentEntry
 from lambdas.common.errors import PermanentFailure
 from lambdas.common.zip_format import (
     DEFLATED,
+    DESCRIPTOR,
+    DESCRIPTOR_RECORD,
+    FLAG_DESCRIPTOR,
     FLAG_UTF8,
     LOCAL,
     LOCAL_HEADER,
@@ -29,6 +33,7 @@ from lambdas.common.zip_format import (
     check_name,
     end_records,
 )
+from lambdas.git_pull.pointers import LargeFile, parse
 from lambdas.git_pull.submodules import Part
 
 deflate_module: ModuleType = zlib
@@ -40,6 +45,10 @@ LEVEL = 3
 DOS_DATE = (1 << 5) | 1
 """1980-01-01, the first day that zip knows."""
 _MODES = {FileMode.BLOB: 0o100644, FileMode.BLOB_EXECUTABLE: 0o100755, FileMode.LINK: 0o120777}
+_ATTRIBUTES = AttrCheck.INDEX_ONLY | AttrCheck.NO_SYSTEM | AttrCheck.INCLUDE_COMMIT
+"""Where to look for them: in the commit alone."""
+
+Write = Callable[[bytes | memoryview], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,9 @@ class Limits:
     entries: int = 500_000
     file_bytes: int = 1024**3
     unpacked_bytes: int = 20 * 1024**3
+    large_files: int = 2_000
+    large_bytes: int = 10 * 1024**3
+    """Those of Git LFS together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,39 +78,46 @@ class _File:
     mode: int
     id: pygit2.Oid
     repository: pygit2.Repository
+    large: LargeFile | None = None
+    """What Git LFS keeps for it, if that is wanted."""
+
+
+LargeFiles = Callable[[Sequence[LargeFile]], Iterator[Iterator[bytes]]]
+"""For each file in turn, its content in blocks. Raises FetchError, blocks too."""
 
 
 def write_zip(
     parts: Sequence[Part],
-    write: Callable[[bytes | memoryview], None],
+    write: Write,
     *,
     check_time: Callable[[], None],
     limits: Limits = Limits(),
+    large_files: LargeFiles | None = None,
 ) -> Written:
-    """Write the trees of the parts as one.
+    """Write the trees of the parts as one; with `large_files`, what Git LFS keeps in place of its pointers.
 
-    Raises PermanentFailure if they break a limit or have names that must not be unpacked.
+    Raises PermanentFailure if they break a limit or have names that must not be unpacked, and what `large_files` does.
     """
     submodules: list[str] = []
     present = {part.prefix for part in parts}
     directory: list[CentralEntry] = []
     position = unpacked = 0
-    files = [file for part in parts for file in _files(part, submodules, limits)]
+    files = [file for part in parts for file in _files(part, submodules, limits, lfs=large_files is not None)]
     if len(files) > limits.entries:
         raise PermanentFailure(f"The commit and its submodules have more than {limits.entries} files")
-    for file in sorted(files, key=lambda file: file.name):
+    files.sort(key=lambda file: file.name)
+    large = _large(files, limits)
+    contents = large_files(large) if large_files else iter(())
+    for file in files:
         check_time()
-        data = _blob(file.repository, file.id)
-        unpacked += len(data)
-        if len(data) > limits.file_bytes or unpacked > limits.unpacked_bytes:
-            raise PermanentFailure(
-                f"The commit is too large: {file.name.decode(errors='replace')[:100]} is past the limit"
-            )
-        entry, packed = _entry(file, data, position)
-        header = _local_header(entry)
-        write(header)
-        write(packed)
-        position += len(header) + len(packed)
+        if file.large:
+            entry, written = _stream(file, next(contents), position, write)
+        else:
+            entry, written = _write(file, _blob(file.repository, file.id), position, write, limits)
+        unpacked += entry.size
+        if unpacked > limits.unpacked_bytes:
+            raise _too_large(file.name)
+        position += written
         directory.append(entry)
     start = position
     for entry in directory:
@@ -110,29 +129,80 @@ def write_zip(
     return Written([ContentEntry(e.name, e.unix_mode, e.crc, e.size) for e in directory], left_out)
 
 
-def _entry(file: _File, data: memoryview, offset: int) -> tuple[CentralEntry, bytes | memoryview]:
+def _large(files: Sequence[_File], limits: Limits) -> list[LargeFile]:
+    """Those that Git LFS keeps. Raises PermanentFailure, before any is asked for, if they break a limit."""
+    large = [file.large for file in files if file.large]
+    for each in large:
+        if each.pointer.extended:
+            raise PermanentFailure(f"The Git LFS file `{each.path[:100]}` needs an extension of Git LFS to be read")
+        if each.pointer.size > limits.file_bytes:
+            raise _too_large(each.path.encode())
+    if len(large) > limits.large_files or sum(each.pointer.size for each in large) > limits.large_bytes:
+        raise PermanentFailure(
+            f"The commit has too much in Git LFS: at most {limits.large_files} files "
+            f"of {limits.large_bytes >> 20} MiB together are fetched"
+        )
+    return large
+
+
+def _too_large(name: bytes) -> PermanentFailure:
+    return PermanentFailure(f"The commit is too large: {name.decode(errors='replace')[:100]} is past the limit")
+
+
+def _write(file: _File, data: memoryview, offset: int, write: Write, limits: Limits) -> tuple[CentralEntry, int]:
+    """Returns what the directory says of the file, and how many bytes were written."""
+    if len(data) > limits.file_bytes:
+        raise _too_large(file.name)
     packed: bytes | memoryview = data
     method = STORED
     if file.mode != _MODES[FileMode.LINK] and data:
         deflated = deflate_module.compress(data, LEVEL, wbits=-zlib.MAX_WBITS)
         if len(deflated) < len(data):
             packed, method = deflated, DEFLATED
-    entry = CentralEntry(
+    entry = _entry(file, offset, method)
+    entry.crc, entry.compressed, entry.size = deflate_module.crc32(data), len(packed), len(data)
+    header = _local_header(entry)
+    write(header)
+    write(packed)
+    return entry, len(header) + len(packed)
+
+
+def _stream(file: _File, blocks: Iterator[bytes], offset: int, write: Write) -> tuple[CentralEntry, int]:
+    """As `_write`, of what does not fit in memory: its sizes and checksum follow it."""
+    entry = _entry(file, offset, DEFLATED, FLAG_DESCRIPTOR)
+    header = _local_header(entry)
+    write(header)
+    deflate = deflate_module.compressobj(LEVEL, wbits=-zlib.MAX_WBITS)
+    for block in blocks:
+        entry.crc = deflate_module.crc32(block, entry.crc)
+        entry.size += len(block)
+        packed = deflate.compress(block)
+        entry.compressed += len(packed)
+        write(packed)
+    packed = deflate.flush()
+    entry.compressed += len(packed)
+    write(packed)
+    descriptor = DESCRIPTOR_RECORD.pack(DESCRIPTOR, entry.crc, entry.compressed, entry.size)
+    write(descriptor)
+    return entry, len(header) + entry.compressed + len(descriptor)
+
+
+def _entry(file: _File, offset: int, method: int, flags: int = 0) -> CentralEntry:
+    return CentralEntry(
         made_by=MADE_BY_UNIX,
         needed=20,
-        flags=0 if file.name.isascii() or not _is_utf8(file.name) else FLAG_UTF8,
+        flags=flags if file.name.isascii() or not _is_utf8(file.name) else flags | FLAG_UTF8,
         method=method,
         time=0,
         date=DOS_DATE,
-        crc=deflate_module.crc32(data),
-        compressed=len(packed),
-        size=len(data),
+        crc=0,
+        compressed=0,
+        size=0,
         internal=0,
         external=file.mode << 16,
         offset=offset,
         name=file.name,
     )
-    return entry, packed
 
 
 def _blob(repository: pygit2.Repository, blob_id: pygit2.Oid) -> memoryview:
@@ -169,7 +239,7 @@ def _is_utf8(name: bytes) -> bool:
     return True
 
 
-def _files(part: Part, submodules: list[str], limits: Limits) -> Iterator[_File]:
+def _files(part: Part, submodules: list[str], limits: Limits, *, lfs: bool) -> Iterator[_File]:
     repository, commit = part.repository, part.commit
     tree = repository[commit].peel(pygit2.Tree)
     found: list[_File] = []
@@ -192,12 +262,21 @@ def _files(part: Part, submodules: list[str], limits: Limits) -> Iterator[_File]
                     attributes.append((prefix, bytes(_blob(repository, item.id))))
         if len(found) > limits.entries:
             raise PermanentFailure(f"The commit has more than {limits.entries} files")
-    attributes = [(prefix, text) for prefix, text in attributes if b"export-ignore" in text]
-    if not attributes:
-        yield from found
-        return
-    ignored = _Ignored(repository, commit, attributes)
-    yield from (file for file in found if not ignored(file.name.removeprefix(part.prefix)))
+    ignoring = [(prefix, text) for prefix, text in attributes if b"export-ignore" in text]
+    if ignoring:
+        ignored = _Ignored(repository, commit, ignoring)
+        found = [file for file in found if not ignored(file.name.removeprefix(part.prefix))]
+    if lfs and any(b"filter=lfs" in text for _, text in attributes):
+        found = [_with_large(part, file) for file in found]
+    yield from found
+
+
+def _with_large(part: Part, file: _File) -> _File:
+    """The file with what Git LFS keeps for it, if that is so."""
+    path = file.name.removeprefix(part.prefix)
+    wanted = part.repository.get_attr(path, "filter", _ATTRIBUTES, part.commit) == "lfs"
+    pointer = parse(_blob(part.repository, file.id)) if wanted and file.mode != _MODES[FileMode.LINK] else None
+    return replace(file, large=LargeFile(file.name.decode(errors="replace"), part.name, pointer)) if pointer else file
 
 
 def _checked(name: bytes) -> bytes:
@@ -233,8 +312,7 @@ class _Ignored:
         return self._folders[name]
 
     def _has(self, name: bytes) -> bool:
-        flags = AttrCheck.INDEX_ONLY | AttrCheck.NO_SYSTEM | AttrCheck.INCLUDE_COMMIT
-        value = self._repository.get_attr(name, "export-ignore", flags, self._commit)
+        value = self._repository.get_attr(name, "export-ignore", _ATTRIBUTES, self._commit)
         return value is True
 
 

@@ -1,5 +1,6 @@
 """From a push to a stored artifact, through a shallow fetch over SSH."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,10 +9,12 @@ import pygit2
 from lambdas.common import log
 from lambdas.common.artifacts import ArtifactWriter, StoredArtifact, content_digest
 from lambdas.common.changes import require_wanted
+from lambdas.common.https import tls_context
 from lambdas.common.worker import Job
-from lambdas.git_pull import ssh
+from lambdas.git_pull import lfs, ssh
 from lambdas.git_pull.archive import write_zip
 from lambdas.git_pull.history import History
+from lambdas.git_pull.lfs_access import access_to
 from lambdas.git_pull.repository import directory_for, fetch_commit
 from lambdas.git_pull.settings import Settings
 from lambdas.git_pull.submodules import Part, with_submodules
@@ -40,11 +43,20 @@ def fetch(job: Job, *, settings: Settings, key: str, root: Path, s3: "S3Client",
         )
 
     repository = get(request.repository, request.commit, request.ref)
-    parts = [Part(b"", repository, request.commit)]
+    parts = [Part(b"", repository, request.commit, request.repository)]
     if settings.submodules:
         parts = with_submodules(repository, request.commit, name=request.repository, host=settings.ssh_host, fetch=get)
+    large_files = None
+    if settings.lfs:
+        large_files = partial(
+            lfs.contents,
+            ask=partial(access_to, settings=settings, key=key),
+            host=settings.ssh_host,
+            tls=tls_context(settings.ca_bundle),
+            check_time=job.check_time,
+        )
     with ArtifactWriter(s3, job.artifact) as writer:
-        written = write_zip(parts, writer.write, check_time=job.check_time)
+        written = write_zip(parts, writer.write, check_time=job.check_time, large_files=large_files)
         if written.submodules:
             log.info("submodules_left_out", delivery=request.delivery, paths=written.submodules[:20])
         require_wanted(job, settings.paths, s3, written.entries)

@@ -26,6 +26,10 @@ class Settings:
     """Asked where the webhook did not say which files the push changes."""
     submodules: bool = False
     """Whether submodules on the same host are part of the artifact."""
+    lfs: bool = False
+    """Whether the artifact holds Git LFS files themselves in place of their pointers."""
+    ca_bundle: str = ""
+    """Certificates of the provider's own authority (PEM), trusted beside the public ones for Git LFS files."""
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -42,6 +46,8 @@ class Settings:
             queue_url=required("QUEUE_URL"),
             max_receive_count=integer("MAX_RECEIVE_COUNT", 5),
             submodules=boolean("SUBMODULES", default=False),
+            lfs=boolean("LFS", default=False),
+            ca_bundle=optional("PROVIDER_CA_BUNDLE"),
             paths=PathFilter.parse(optional("PATHS"), optional("IGNORED_PATHS")),
         )
 

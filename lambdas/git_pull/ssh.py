@@ -36,6 +36,18 @@ def trust_only(known_hosts: str, home: Path) -> None:
     pygit2.settings.server_timeout = READ_TIMEOUT
 
 
+def wrong_host_key(host: str) -> PermanentFailure:
+    """What is said of a host that shows a key which is not pinned."""
+    return PermanentFailure(f"The host key of {host} is not the one in SshKnownHosts: nothing was fetched")
+
+
+def key_refused() -> PermanentFailure:
+    """What is said where our key opens nothing."""
+    return PermanentFailure(
+        "The Git server does not accept the SSH key: add PublicSSHKey to the repository as a deploy key"
+    )
+
+
 class SshCallbacks(pygit2.RemoteCallbacks):
     """Authenticates with one key, insists on a known host, and stops in time."""
 
@@ -51,7 +63,7 @@ class SshCallbacks(pygit2.RemoteCallbacks):
         """
         if not valid:
             name = host.decode(errors="replace") if isinstance(host, bytes) else host
-            raise PermanentFailure(f"The host key of {name} is not the one in SshKnownHosts: nothing was fetched")
+            raise wrong_host_key(name)
         return True
 
     def credentials(
@@ -65,9 +77,7 @@ class SshCallbacks(pygit2.RemoteCallbacks):
         if allowed_types & CredentialType.USERNAME and not allowed_types & CredentialType.SSH_KEY:
             return pygit2.Username(user)
         if self._offered:
-            raise PermanentFailure(
-                "The Git server does not accept the SSH key: add PublicSSHKey to the repository as a deploy key"
-            )
+            raise key_refused()
         self._offered = True
         return pygit2.KeypairFromMemory(user, None, self._key, "")
 

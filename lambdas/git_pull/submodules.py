@@ -35,6 +35,8 @@ class Part:
     prefix: bytes
     repository: pygit2.Repository
     commit: str
+    name: str
+    """Full name of the repository at the provider."""
 
 
 Fetch = Callable[[str, str], pygit2.Repository]
@@ -46,24 +48,24 @@ def with_submodules(repository: pygit2.Repository, commit: str, *, name: str, ho
 
     Raises PermanentFailure for one that is elsewhere or cannot be read, and whatever `fetch` raises.
     """
-    parts = [Part(b"", repository, commit)]
-    pending = [(parts[0], name, 0)]
+    parts = [Part(b"", repository, commit, name)]
+    pending = [(parts[0], 0)]
     while pending:
-        parent, parent_name, depth = pending.pop()
+        parent, depth = pending.pop()
         urls: dict[str, str] | None = None
         for path, wanted in _links(parent):
             urls = _urls(parent) if urls is None else urls
             shown = (parent.prefix + path).decode(errors="replace")[:100]
             if depth >= MAX_DEPTH or len(parts) > MAX_SUBMODULES:
                 raise PermanentFailure(f"Submodule `{shown}`: there are more, or they lie deeper, than is allowed")
-            child_name = _name(urls.get(path.decode(errors="replace"), ""), shown, host=host, parent=parent_name)
+            child_name = _name(urls.get(path.decode(errors="replace"), ""), shown, host=host, parent=parent.name)
             try:
                 found = fetch(child_name, wanted)
             except PermanentFailure as error:
                 raise PermanentFailure(f"Submodule `{shown}`: {error}") from error
-            part = Part(parent.prefix + path + b"/", found, wanted)
+            part = Part(parent.prefix + path + b"/", found, wanted, child_name)
             parts.append(part)
-            pending.append((part, child_name, depth + 1))
+            pending.append((part, depth + 1))
     return parts
 
 

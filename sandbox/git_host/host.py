@@ -21,6 +21,7 @@ from sandbox.git_host.app import application
 from sandbox.git_host.certificates import Certificates
 from sandbox.git_host.dialects import DIALECTS, Dialect
 from sandbox.git_host.git import ZEROS, GitFailed, GitRepository, RefUpdate, environment, parse_updates, write_hooks
+from sandbox.git_host.lfs import LfsServer
 from sandbox.git_host.pushes import Push, read_change
 from sandbox.git_host.records import DeployKey, Hook, HookDelivery, Repository, Status, User, UserKey, now
 from sandbox.git_host.smart_http import SmartHttp
@@ -56,7 +57,8 @@ class GitHost:
         self.store = Store(self.state_dir / "host.sqlite3")
         self._hooks = self.state_dir / "hooks"
         write_hooks(self._hooks)
-        self._ssh = SshServer(self.store, self.state_dir / "ssh_host_ed25519", self._serve_ssh)
+        self.lfs = LfsServer(self.store, self.state_dir / "lfs", lambda: self.url)
+        self._ssh = SshServer(self.store, self.lfs, self.state_dir / "ssh_host_ed25519", self._serve_ssh)
         self._dialects: list[Dialect] = []
         self._background: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -184,6 +186,14 @@ class GitHost:
         """The commit's statuses, newest first."""
         return self.store.statuses(self._repository(full_name), sha)
 
+    def add_lfs_object(self, full_name: str, data: bytes) -> str:
+        """Keep a Git LFS object of the repository; returns its id, the SHA-256 in hex."""
+        return self.lfs.put(self._repository(full_name), data)
+
+    def lfs_object_path(self, full_name: str, oid: str) -> Path:
+        """Where the repository's Git LFS object lies, or would."""
+        return self.lfs.path(self._repository(full_name), oid)
+
     # Running
 
     def start(self) -> Self:
@@ -232,7 +242,8 @@ class GitHost:
         await webhooks.start()
         context = Context(self.store, Address(self.url, self.ssh_port), webhooks, self.git, self.host_key)
         self._dialects = [dialect(context) for dialect in DIALECTS]
-        app = application(self._dialects, SmartHttp(context, self._serve_http).routes())
+        more = [*SmartHttp(context, self._serve_http).routes(), *self.lfs.routes()]
+        app = application(self._dialects, more)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         await web.SockSite(runner, listening, ssl_context=self.certificates.server_context()).start()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncssh
 
+from sandbox.git_host.lfs import AUTHENTICATE, LfsServer
 from sandbox.git_host.records import DeployKey, Repository, User
 from sandbox.git_host.store import Store
 
@@ -75,12 +76,14 @@ class SshServer:
 
     Args:
         store: whose keys may open what.
+        lfs: what opens a repository's Git LFS objects.
         host_key_file: the host key, made if missing.
         serve: runs git for an accepted request and returns its exit status.
     """
 
-    def __init__(self, store: Store, host_key_file: Path, serve: Serve) -> None:
+    def __init__(self, store: Store, lfs: LfsServer, host_key_file: Path, serve: Serve) -> None:
         self._store = store
+        self._lfs = lfs
         self._serve = serve
         if not host_key_file.exists():
             host_key_file.parent.mkdir(parents=True, exist_ok=True)
@@ -135,18 +138,26 @@ class SshServer:
             )
             return 1
         try:
-            service, path = shlex.split(command)
+            service, path, *rest = shlex.split(command)
         except ValueError:
-            service, path = command, ""
+            service, path, rest = command, "", []
+        operation = rest[0] if service == AUTHENTICATE and rest else ""
+        if operation:
+            service = {"download": READ, "upload": WRITE}.get(operation, "")
         match = _PATH.fullmatch(path)
         if service not in {READ, WRITE} or match is None:
-            process.stderr.write(b"ERROR: only git-upload-pack and git-receive-pack are served here.\n")
+            process.stderr.write(
+                b"ERROR: only git-upload-pack, git-receive-pack and git-lfs-authenticate are served.\n"
+            )
             return 128
         repository = self._store.repository(match["owner"], match["name"])
         refusal = self._refusal(caller, repository, service) if repository else _NOT_FOUND
         if refusal or repository is None:
             process.stderr.write(f"ERROR: {refusal}\n".encode())
             return 128
+        if operation:
+            process.stdout.write(self._lfs.authenticate(repository, operation))
+            return 0
         return await self._serve(repository, caller.user, service, process)
 
     def _refusal(self, caller: Caller, repository: Repository, service: str) -> str:

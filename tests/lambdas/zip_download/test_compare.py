@@ -26,8 +26,8 @@ from lambdas.zip_download import compare
 from lambdas.zip_download import fetch as zip_download
 from lambdas.zip_download.settings import Settings
 from tests.lambdas.conftest import GitRepository, Stack, make_job, versions_of
+from tests.lambdas.https_server import Server, respond, serving
 from tests.lambdas.webhooks import FIXTURES
-from tests.lambdas.zip_download.https_server import Server, respond, serving
 from tests.lambdas.zip_download.test_fetch import settings_for, zip_of
 
 BEFORE, COMMIT = "b" * 40, "4f3c2e1d0b9a8f7e6d5c4b3a29181706f5e4d3c2"

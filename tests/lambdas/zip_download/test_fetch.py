@@ -18,7 +18,7 @@ from lambdas.common.provider_secret import ProviderSecret
 from lambdas.zip_download import fetch as zip_download
 from lambdas.zip_download.settings import Settings
 from tests.lambdas.conftest import BUCKET, GitRepository, HostedRepository, make_job, stored_object, versions_of
-from tests.lambdas.zip_download.https_server import Server, respond, serving
+from tests.lambdas.https_server import Server, respond, serving
 
 pytestmark = pytest.mark.usefixtures("stack")
 
@@ -85,7 +85,7 @@ def test_both_methods_agree_on_what_is_the_same_content(hosted: HostedRepository
     from lambdas.git_pull.submodules import Part
 
     out = io.BytesIO()
-    part = Part(b"", pygit2.Repository(str(hosted.work.path)), hosted.work.head())
+    part = Part(b"", pygit2.Repository(str(hosted.work.path)), hosted.work.head(), hosted.full_name)
     written = write_zip([part], out.write, check_time=lambda: None)
 
     assert content_digest(written.entries) == fetch_hosted(hosted).content_digest

@@ -1,0 +1,453 @@
+import hashlib
+import http.server
+import io
+import json
+import tracemalloc
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+import pygit2
+import pytest
+
+from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
+from lambdas.common.https import tls_context
+from lambdas.common.zip_format import DESCRIPTOR, DESCRIPTOR_RECORD, LOCAL, LOCAL_HEADER
+from lambdas.git_pull import lfs
+from lambdas.git_pull.archive import Limits, write_zip
+from lambdas.git_pull.lfs_access import Access, access_to
+from lambdas.git_pull.pointers import LargeFile, Pointer, parse
+from lambdas.git_pull.settings import Settings
+from lambdas.git_pull.submodules import Part
+from tests.lambdas.conftest import BUCKET, HostedRepository, ssh_key, stored_object, versions_of
+from tests.lambdas.git_pull.conftest import fetch, unzipped
+from tests.lambdas.git_pull.test_submodules import embed, host
+from tests.lambdas.https_server import Server, respond, serving
+
+VIDEO = bytes(range(256)) * 10_000 + b"the end"
+
+
+@pytest.fixture
+def stack_settings(hosted: HostedRepository, stack_settings: Settings) -> Settings:
+    return replace(stack_settings, lfs=True, ca_bundle=hosted.host.ca_pem)
+
+
+def pointer_to(data: bytes) -> str:
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid_of(data)}\nsize {len(data)}\n"
+
+
+def oid_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def track(hosted: HostedRepository, *, kept: bool = True, **files: bytes) -> None:
+    """Commit `files` as git-lfs does: pointers in the tree, and objects (if `kept`) at the host."""
+    hosted.work.write(".gitattributes", "*.mp4 filter=lfs diff=lfs merge=lfs -text\n")
+    for name, data in files.items():
+        hosted.work.write(f"media/{name}.mp4", pointer_to(data))
+        if kept:
+            hosted.host.add_lfs_object(hosted.full_name, data)
+    hosted.work.commit("Media")
+    hosted.publish()
+
+
+def part_of(hosted: HostedRepository) -> Part:
+    return Part(b"", pygit2.Repository(str(hosted.work.path)), hosted.work.head(), hosted.full_name)
+
+
+@pytest.mark.usefixtures("stack")
+def test_the_artifact_holds_the_files(hosted: HostedRepository, stack_settings: Settings, root: Path) -> None:
+    hosted.work.write("note.txt", pointer_to(VIDEO))  # no file of Git LFS: its attributes do not say so
+    hosted.work.write("media/plain.mp4", "committed before it was tracked")
+    hosted.work.write("media/run.mp4", pointer_to(b"run"), executable=True)
+    hosted.host.add_lfs_object(hosted.full_name, b"run")
+    track(hosted, video=VIDEO, again=VIDEO)
+
+    stored = fetch(hosted, stack_settings, root)
+
+    files = unzipped(stored_object(stored.key)[0])
+    assert files["media/video.mp4"] == files["media/again.mp4"] == (0o100644, VIDEO)
+    assert files["media/run.mp4"] == (0o100755, b"run")
+    assert files["media/plain.mp4"][1] == b"committed before it was tracked"
+    assert files["note.txt"][1] == pointer_to(VIDEO).encode()
+    assert files["README.md"][1] == b"# Hello\n" * 50
+
+
+@pytest.mark.usefixtures("stack")
+def test_what_streamed_is_followed_by_its_sizes(hosted: HostedRepository, stack_settings: Settings, root: Path) -> None:
+    track(hosted, video=VIDEO)
+
+    data = stored_object(fetch(hosted, stack_settings, root).key)[0]
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entry = archive.getinfo("media/video.mp4")
+    assert entry.compress_size < entry.file_size
+    header = LOCAL_HEADER.unpack_from(data, entry.header_offset)
+    end = entry.header_offset + LOCAL_HEADER.size + header[-2] + header[-1] + entry.compress_size
+    assert DESCRIPTOR_RECORD.unpack_from(data, end) == (DESCRIPTOR, entry.CRC, entry.compress_size, entry.file_size)
+    assert data[end + DESCRIPTOR_RECORD.size :].startswith(LOCAL)
+
+
+@pytest.mark.usefixtures("stack")
+def test_the_same_tree_makes_the_same_bytes(hosted: HostedRepository, stack_settings: Settings, root: Path) -> None:
+    track(hosted, video=VIDEO)
+    first = fetch(hosted, stack_settings, root)
+    [before] = versions_of(first.key)
+    data = stored_object(first.key)[0]
+    boto3.client("s3").delete_object(Bucket=BUCKET, Key=first.key)
+
+    second = fetch(hosted, stack_settings, root.with_name("elsewhere"))
+
+    assert stored_object(second.key)[0] == data
+    assert second.content_digest == first.content_digest
+    assert before in versions_of(first.key)
+
+
+@pytest.mark.usefixtures("stack")
+def test_without_the_switch_the_pointer_stays(hosted: HostedRepository, stack_settings: Settings, root: Path) -> None:
+    track(hosted, kept=False, video=VIDEO)
+
+    stored = fetch(hosted, replace(stack_settings, lfs=False), root)
+
+    assert unzipped(stored_object(stored.key)[0])["media/video.mp4"][1] == pointer_to(VIDEO).encode()
+
+
+@pytest.mark.usefixtures("stack")
+def test_submodules_have_files_of_their_own(
+    hosted: HostedRepository, stack_settings: Settings, root: Path, tmp_path: Path
+) -> None:
+    key = ssh_key()
+    hosted.host.add_user_key("octocat", key.public_key)
+    library = host(hosted, tmp_path, file="1")
+    track(library, video=VIDEO)
+    track(hosted, video=b"ours")
+    embed(hosted, library, "library")
+
+    stored = fetch(hosted, replace(stack_settings, submodules=True), root, key=key.private_key)
+
+    files = unzipped(stored_object(stored.key)[0])
+    assert files["library/media/video.mp4"][1] == VIDEO
+    assert files["media/video.mp4"][1] == b"ours"
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"forged" + VIDEO[6:], r"`media/video\.mp4` that 127\.0\.0\.1 sends is another one"),
+        (VIDEO + b"more", r"sends is 2560011 bytes long in place of 2560007"),
+        (VIDEO[:-1], r"sends is 2560006 bytes long in place of 2560007"),
+        (None, r"127\.0\.0\.1 does not have the Git LFS file `media/video\.mp4`"),
+    ],
+)
+def test_an_object_that_is_not_the_one_is_not_stored(
+    hosted: HostedRepository, stack_settings: Settings, root: Path, sent: bytes | None, reason: str
+) -> None:
+    track(hosted, video=VIDEO)
+    path = hosted.host.lfs_object_path(hosted.full_name, oid_of(VIDEO))
+    path.unlink() if sent is None else path.write_bytes(sent)
+
+    with pytest.raises(PermanentFailure, match=reason):
+        fetch(hosted, stack_settings, root)
+
+    s3 = boto3.client("s3")
+    assert s3.list_object_versions(Bucket=BUCKET).get("Versions", []) == []
+    assert s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(
+    ("pointer", "reason"),
+    [
+        (pointer_to(VIDEO).replace(str(len(VIDEO)), str(1024**3 + 1)), r"too large: media/video\.mp4"),
+        (pointer_to(VIDEO).replace("oid", f"ext-0-crypt sha256:{'0' * 64}\noid"), "needs an extension"),
+    ],
+)
+def test_what_cannot_be_fetched_is_never_asked_for(
+    hosted: HostedRepository, stack_settings: Settings, root: Path, pointer: str, reason: str
+) -> None:
+    track(hosted)
+    hosted.work.write("media/video.mp4", pointer)
+    hosted.work.commit("Media")
+    hosted.publish()
+
+    with pytest.raises(PermanentFailure, match=reason):
+        fetch(hosted, replace(stack_settings, ca_bundle=""), root)
+
+
+def test_too_many_together(hosted: HostedRepository, tmp_path: Path) -> None:
+    track(hosted, one=b"1" * 600, two=b"2" * 600)
+
+    for limits in (Limits(large_files=1), Limits(large_bytes=1199)):
+        with pytest.raises(PermanentFailure, match="too much in Git LFS"):
+            write_zip([part_of(hosted)], len, check_time=lambda: None, limits=limits, large_files=lambda _: iter(()))
+
+
+# Access, over SSH
+
+
+def test_only_a_pinned_host_is_asked(hosted: HostedRepository, stack_settings: Settings) -> None:
+    other = stack_settings.ssh_known_hosts.split()[0] + " " + ssh_key().public_key
+
+    with pytest.raises(PermanentFailure, match=r"host key of 127\.0\.0\.1 is not the one"):
+        access_to(hosted.full_name, settings=replace(stack_settings, ssh_known_hosts=other), key=hosted.key.private_key)
+
+
+def test_a_key_that_opens_nothing(hosted: HostedRepository, stack_settings: Settings) -> None:
+    with pytest.raises(PermanentFailure, match="does not accept the SSH key"):
+        access_to(hosted.full_name, settings=stack_settings, key=ssh_key().private_key)
+
+
+def test_a_host_without_git_lfs_says_why(hosted: HostedRepository, stack_settings: Settings) -> None:
+    with pytest.raises(PermanentFailure, match=r"no access to Git LFS files \(git-lfs-authenticate: ERROR: Repository"):
+        access_to("acme/elsewhere", settings=stack_settings, key=hosted.key.private_key)
+
+
+def test_a_host_that_is_down_is_asked_again(hosted: HostedRepository, stack_settings: Settings) -> None:
+    with pytest.raises(TemporaryFailure, match=r"SSH connection to 127\.0\.0\.1 failed"):
+        access_to(hosted.full_name, settings=replace(stack_settings, ssh_port=1), key=hosted.key.private_key)
+
+
+@pytest.mark.parametrize("printed", [b"", b"[]", b'{"header": {"A": "b\\nc"}}', b'{"header": ["A"]}', b"hello"])
+def test_an_answer_over_ssh_that_cannot_be_read(
+    hosted: HostedRepository, stack_settings: Settings, printed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosted.host.lfs, "authenticate", lambda *_: printed)
+
+    with pytest.raises(PermanentFailure, match="its answer cannot be read"):
+        access_to(hosted.full_name, settings=stack_settings, key=hosted.key.private_key)
+
+
+def test_without_an_address_it_is_the_usual_one(
+    hosted: HostedRepository, stack_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosted.host.lfs, "authenticate", lambda *_: b'{"header": {"Authorization": "RemoteAuth x"}}')
+
+    access = access_to(hosted.full_name, settings=stack_settings, key=hosted.key.private_key)
+
+    assert access == Access(f"https://127.0.0.1/{hosted.full_name}.git/info/lfs", {"Authorization": "RemoteAuth x"})
+
+
+# Objects, over HTTPS
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: Server) -> Server:
+    running.requests.clear()
+    running.bodies.clear()
+    return running
+
+
+def ask(
+    server: Server, *files: LargeFile, host: str = "127.0.0.1", url: str = "", **headers: str
+) -> Iterator[Iterator[bytes]]:
+    access = Access(url or server.url, headers or {"Authorization": "ours"})
+    return lfs.contents(files, ask=lambda _: access, host=host, tls=tls_context(server.ca_pem), check_time=lambda: None)
+
+
+def large(data: bytes = VIDEO, name: str = "media/video.mp4") -> LargeFile:
+    return LargeFile(name, "acme/shop", Pointer(oid_of(data), len(data)))
+
+
+def batch(server: Server, *, href: str = "", data: bytes = VIDEO, **action: object) -> bytes:
+    found = {
+        "oid": oid_of(data),
+        "size": len(data),
+        "actions": {"download": {"href": href or f"{server.url}/o"} | action},
+    }
+    return json.dumps({"objects": [found]}).encode()
+
+
+def by_path(**answers: object) -> lfs.Callable[[http.server.BaseHTTPRequestHandler], None]:
+    """Answers by the last part of the path."""
+    return lambda request: answers[request.path.rpartition("/")[2]](request)  # type: ignore[operator]
+
+
+def test_what_is_asked_for(server: Server) -> None:
+    server.answer = by_path(batch=respond(200, batch(server, header={"Authorization": "link"})), o=respond(200, VIDEO))
+
+    [content] = ask(server, large())
+    assert b"".join(content) == VIDEO
+
+    assert server.requests == [("/objects/batch", "ours"), ("/o", "link")]
+    assert json.loads(server.bodies[0]) == {
+        "operation": "download",
+        "transfers": ["basic"],
+        "hash_algo": "sha256",
+        "objects": [{"oid": oid_of(VIDEO), "size": len(VIDEO)}],
+    }
+
+
+def test_headers_are_not_taken_to_another_host(server: Server) -> None:
+    server.answer = by_path(
+        batch=respond(200, batch(server, header={"Authorization": "link"})),
+        o=respond(302, Location=f"{server.other_url}/moved"),
+        moved=respond(200, VIDEO),
+    )
+
+    [content] = ask(server, large())
+    assert b"".join(content) == VIDEO
+    assert server.requests[1:] == [("/o", "link"), ("/moved", "")]
+
+
+def test_the_request_for_a_batch_is_not_taken_elsewhere(server: Server) -> None:
+    server.answer = respond(307, Location=f"{server.other_url}/objects/batch")
+
+    with pytest.raises(PermanentFailure, match="answered 307 when asked for Git LFS files"):
+        next(ask(server, large()))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("port", ["", ":bad"])
+def test_only_https(server: Server, port: str) -> None:
+    with pytest.raises(PermanentFailure, match="not HTTPS"):
+        next(ask(server, large(), url=f"http{'s' if port else ''}://127.0.0.1{port}"))
+
+    server.answer = respond(200, batch(server, href="http://127.0.0.1/o"))
+    [content] = ask(server, large())
+    with pytest.raises(PermanentFailure, match="not HTTPS"):
+        next(content)
+
+
+def test_no_private_address_but_the_git_servers(server: Server) -> None:
+    with pytest.raises(PermanentFailure, match=r"127\.0\.0\.1 has no public address, and it is not git\.example\.com"):
+        next(ask(server, large(), host="git.example.com"))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "failure", "reason"),
+    [
+        (403, b'{"message": "over its data quota"}', PermanentFailure, "answered 403 .*: over its data quota"),
+        (404, b'{"message": "Not found"}', PermanentFailure, "answered 404 when asked for Git LFS files: Not found"),
+        (509, b"{}", PermanentFailure, "answered 509"),
+        (429, b"", TemporaryFailure, "answered 429"),
+        (503, b"<html>", TemporaryFailure, "answered 503"),
+        (200, b"<html>", PermanentFailure, "did not answer as a Git LFS server"),
+        (200, b"[]", PermanentFailure, "did not answer as a Git LFS server"),
+        (200, b'{"objects": [7]}', PermanentFailure, "did not answer as a Git LFS server"),
+        (200, b'{"objects": []}', PermanentFailure, "does not have the Git LFS file `media/video.mp4`"),
+        (200, b" " * (lfs.MAX_ANSWER + 1), PermanentFailure, "did not answer as a Git LFS server"),
+    ],
+)
+def test_answers_to_a_batch(server: Server, status: int, body: bytes, failure: type[FetchError], reason: str) -> None:
+    server.answer = respond(status, body, Retry_After="7")
+
+    with pytest.raises(failure, match=reason) as caught:
+        next(ask(server, large()))
+    if status == 429:
+        assert isinstance(caught.value, TemporaryFailure)
+        assert caught.value.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("error", "failure", "reason"),
+    [
+        ({"code": 410, "message": "gone"}, PermanentFailure, "does not have the Git LFS file"),
+        (
+            {"code": 422, "message": "odd"},
+            PermanentFailure,
+            "does not send the Git LFS file `media/video.mp4`: 422 odd",
+        ),
+        ({"code": 503, "message": "busy"}, TemporaryFailure, "now: 503 busy"),
+        ("odd", PermanentFailure, "did not answer as a Git LFS server"),
+    ],
+)
+def test_errors_of_one_object(server: Server, error: object, failure: type[FetchError], reason: str) -> None:
+    server.answer = respond(200, json.dumps({"objects": [{"oid": oid_of(VIDEO), "error": error}]}).encode())
+
+    with pytest.raises(failure, match=reason):
+        next(ask(server, large()))
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "reason"),
+    [
+        (respond(404), PermanentFailure, "does not have the Git LFS file"),
+        (respond(403), PermanentFailure, r"answered 403 when asked for the Git LFS file `media/video\.mp4`"),
+        (respond(500), TemporaryFailure, "answered 500"),
+        (respond(200, VIDEO[:99], length=len(VIDEO)), TemporaryFailure, "failed|broke off"),
+    ],
+)
+def test_answers_to_a_download(server: Server, answer: object, failure: type[FetchError], reason: str) -> None:
+    server.answer = by_path(batch=respond(200, batch(server)), o=answer)
+
+    [content] = ask(server, large())
+    with pytest.raises(failure, match=reason):
+        list(content)
+
+
+def test_many_files_are_asked_for_in_batches(server: Server) -> None:
+    files = [large(b"%d" % number, str(number)) for number in range(lfs.BATCH_OBJECTS + 1)]
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        asked = json.loads(server.bodies[-1])["objects"]
+        found = [{"oid": each["oid"], "actions": {"download": {"href": server.url}}} for each in asked]
+        respond(200, json.dumps({"objects": found}).encode())(request)
+
+    server.answer = answer
+
+    assert len(list(ask(server, *files))) == len(files)
+    assert [len(json.loads(body)["objects"]) for body in server.bodies] == [lfs.BATCH_OBJECTS, 1]
+
+
+def test_a_large_file_is_never_held_in_memory(server: Server, hosted: HostedRepository) -> None:
+    block, blocks = bytes(1024 * 1024), 96
+    size, digest = len(block) * blocks, hashlib.sha256()
+    for _ in range(blocks):
+        digest.update(block)
+    pointer = Pointer(digest.hexdigest(), size)
+
+    def stream(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(size))
+        request.end_headers()
+        for _ in range(blocks):
+            request.wfile.write(block)
+
+    found = {"oid": pointer.oid, "actions": {"download": {"href": f"{server.url}/o"}}}
+    server.answer = by_path(batch=respond(200, json.dumps({"objects": [found]}).encode()), o=stream)
+    track(hosted)
+    hosted.work.write(
+        "media/large.mp4", pointer_to(b"").replace(oid_of(b""), pointer.oid).replace("size 0", f"size {size}")
+    )
+    hosted.work.commit("Large")
+
+    tracemalloc.start()
+    try:
+        written = write_zip(
+            [part_of(hosted)], len, check_time=lambda: None, large_files=lambda files: ask(server, *files)
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert [entry.size for entry in written.entries if entry.name == b"media/large.mp4"] == [size]
+    assert peak < 16 * len(block)
+
+
+# Pointers
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "version https://git-lfs.github.com/spec/v2\noid sha256:" + "0" * 64 + "\nsize 1\n",
+        "version https://git-lfs.github.com/spec/v1\noid md5:" + "0" * 32 + "\nsize 1\n",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize -1\n",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\n",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:../" + "0" * 61 + "\nsize 1\n",
+        pointer_to(b"x") + "#" * 1024,
+    ],
+)
+def test_what_is_no_pointer(text: str) -> None:
+    assert parse(text.encode()) is None
