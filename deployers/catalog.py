@@ -9,6 +9,8 @@ from deployers.errors import ParameterRefused
 # Characters. A function's environment holds 4 KB in all:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_ALLOWED_IPS = 2000
+MAX_TRUST = 3000
+"""Of git pull's host keys, CA certificates and path filters together, where it fetches from Git LFS too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class GitSource:
     ignored_paths: tuple[str, ...] = ()
     skip_ci: bool = True
     submodules: bool = False
+    lfs: bool = False
     networks: tuple[str, ...] = ()
     """CIDRs that webhooks come from; with none, those that people set as AllowedIps, or any."""
 
@@ -124,10 +127,12 @@ class Packages:
 def git_parameters(*, source: GitSource, packages: Packages, chosen: Mapping[str, str]) -> dict[str, str]:
     """The parameters of a git stack; `chosen` are the ones that people set.
 
-    Raises ParameterRefused for a chosen parameter that the panel sets itself, or that does not exist.
+    Raises ParameterRefused for a chosen parameter that the panel sets itself, or that does not exist, and for what a
+    function's environment does not hold.
     """
     _refuse_others(chosen, GIT)
     own = {name: str(value) for name, value in chosen.items()}
+    _require_room(source)
     if source.networks:
         # What people allow besides, such as a relay of their own, stays.
         own["AllowedIps"] = _allowed_ips(source.networks, own.get("AllowedIps", ""))
@@ -203,12 +208,24 @@ def _package_parameters(packages: Packages) -> dict[str, str]:
     }
 
 
+def _require_room(source: GitSource) -> None:
+    held = (source.ssh_known_hosts, source.ca_bundle, *source.paths, *source.ignored_paths)
+    if source.lfs and sum(len(each) + 1 for each in held) > MAX_TRUST:
+        raise ParameterRefused(
+            "The provider's host keys and CA certificates, with the path filters, are more than git pull can hold "
+            "when it fetches Git LFS files.",
+            remedy="Leave one SSH host key and the one CA certificate that is needed, or turn Git LFS off.",
+            field="lfs",
+        )
+
+
 def _filters(source: GitSource) -> dict[str, str]:
     return {
         "Paths": ",".join(source.paths),
         "IgnoredPaths": ",".join(source.ignored_paths),
         "SkipCi": str(source.skip_ci).lower(),
         "Submodules": str(source.submodules).lower(),
+        "Lfs": str(source.lfs).lower(),
     }
 
 

@@ -137,6 +137,7 @@ class Integration(TeamOwned):
     )
     skip_ci = models.BooleanField(default=True, help_text="Ignore commits that say [skip ci] or [ci skip].")
     submodules = models.BooleanField(default=False, help_text="Git pull: fetch submodules too.")
+    lfs = models.BooleanField(default=False, help_text="Git pull: fetch Git LFS files in place of their pointers.")
     commit_statuses = models.BooleanField(default=False, help_text="Show each delivery's state beside the commit.")
     commit_status_problem = models.TextField(blank=True, editable=False)
     obstacles = models.JSONField(

@@ -37,6 +37,7 @@ def create(
     ignored_paths: Sequence[str] = (),
     skip_ci: bool = True,
     submodules: bool = False,
+    lfs: bool = False,
     commit_statuses: bool = False,
     restrict_source_ips: bool = False,
     deploy_ref: str = "",
@@ -78,6 +79,7 @@ def create(
         ignored_paths=ignored_paths,
         skip_ci=skip_ci,
         submodules=submodules,
+        lfs=lfs,
         commit_statuses=commit_statuses,
         restrict_source_ips=restrict_source_ips,
         deploy_ref=deploy_ref,
@@ -110,6 +112,7 @@ def update(
     ignored_paths: Sequence[str] | None = None,
     skip_ci: bool | None = None,
     submodules: bool | None = None,
+    lfs: bool | None = None,
     commit_statuses: bool | None = None,
     restrict_source_ips: bool | None = None,
     deploy_ref: str | None = None,
@@ -131,6 +134,7 @@ def update(
         "ignored_paths": ignored_paths,
         "skip_ci": skip_ci,
         "submodules": submodules,
+        "lfs": lfs,
         "commit_statuses": commit_statuses,
         "restrict_source_ips": restrict_source_ips,
         "deploy_ref": deploy_ref,
@@ -176,6 +180,7 @@ def _assign(
     ignored_paths: Sequence[str],
     skip_ci: bool,
     submodules: bool,
+    lfs: bool,
     commit_statuses: bool,
     restrict_source_ips: bool,
     deploy_ref: str,
@@ -198,6 +203,7 @@ def _assign(
     integration.ignored_paths = _paths(ignored_paths, "ignored_paths")
     integration.skip_ci, integration.commit_statuses = skip_ci, commit_statuses
     integration.submodules = _with_git_pull(submodules, integration.method, "submodules", "Submodules are")
+    integration.lfs = _with_git_pull(lfs, integration.method, "lfs", "Git LFS files are")
     integration.deployers = [
         _choice(each, Deployer.values, "deployers", "deployer") for each in dict.fromkeys(deployers)
     ]

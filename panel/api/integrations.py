@@ -97,6 +97,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "ignored_paths",
             "skip_ci",
             "submodules",
+            "lfs",
             "commit_statuses",
             "commit_status_problem",
             "restrict_source_ips",
@@ -183,6 +184,7 @@ class IntegrationUpdateSerializer(Strict):
     )
     skip_ci = serializers.BooleanField(help_text="Ignore commits that say [skip ci] or [ci skip].")
     submodules = serializers.BooleanField(help_text="Git pull only: fetch submodules too.")
+    lfs = serializers.BooleanField(help_text="Git pull only: fetch Git LFS files in place of their pointers.")
     commit_statuses = serializers.BooleanField(help_text="Show each delivery's state beside its commit.")
     restrict_source_ips = serializers.BooleanField(
         help_text="Take webhooks only from the networks that the provider publishes."
@@ -207,6 +209,7 @@ class IntegrationCreateSerializer(IntegrationUpdateSerializer):
     ignored_paths = serializers.ListField(child=serializers.CharField(max_length=255), default=list)
     skip_ci = serializers.BooleanField(default=True)
     submodules = serializers.BooleanField(default=False)
+    lfs = serializers.BooleanField(default=False)
     commit_statuses = serializers.BooleanField(default=False)
     restrict_source_ips = serializers.BooleanField(default=False)
     deploy_ref = serializers.CharField(max_length=255, allow_blank=True, default="")

@@ -24,6 +24,7 @@ CHANGEABLE = (
     "ignored_paths",
     "skip_ci",
     "submodules",
+    "lfs",
     "commit_statuses",
     "restrict_source_ips",
     "application",
@@ -98,6 +99,11 @@ class IntegrationForm(forms.Form):
         required=False,
         help_text="Those on the same host, over SSH: the deploy key must be allowed to read each of them.",
     )
+    lfs = forms.BooleanField(
+        label="Fetch Git LFS files in place of their pointers",
+        required=False,
+        help_text="Up to 2,000 a commit, of 1 GB each. Git LFS must be on at the provider; the deploy key opens it.",
+    )
     commit_statuses = forms.BooleanField(
         label="Show commit statuses at the provider",
         required=False,
@@ -126,7 +132,7 @@ class IntegrationForm(forms.Form):
     TARGET = ("aws_account", "region")
     NAMES = ("name", "application", "environment")
     FILTERS = ("paths", "ignored_paths", "skip_ci")
-    GIT_PULL = ("submodules",)
+    GIT_PULL = ("submodules", "lfs")
     AT_PROVIDER = ("commit_statuses", "restrict_source_ips")
     REST = ("deploy_ref", "parameters")
     ADVANCED = (*FILTERS, *GIT_PULL, *AT_PROVIDER, *REST)

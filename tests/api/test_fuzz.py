@@ -35,6 +35,7 @@ FIELDS = {
         "ignored_paths",
         "skip_ci",
         "submodules",
+        "lfs",
         "commit_statuses",
         "restrict_source_ips",
         "deploy_ref",

@@ -52,6 +52,7 @@ def test_integration_needs_only_what_cannot_be_guessed(api, body):
         ({"paths": ["a,b"]}, "#/paths"),
         ({"ignored_paths": "docs/**"}, "#/ignored_paths"),
         ({"submodules": True}, "#/submodules"),
+        ({"lfs": True}, "#/lfs"),
         ({"skip_ci": "perhaps"}, "#/skip_ci"),
         ({"method": "carrier_pigeon"}, "#/method"),
         ({"region": "mars"}, "#/region"),
@@ -75,6 +76,7 @@ def test_filters_and_what_the_provider_is_told_are_kept_and_shown(api, body, tea
         "ignored_paths": ["docs/**"],
         "skip_ci": False,
         "submodules": False,
+        "lfs": False,
         "commit_statuses": True,
     }
     shown = api.post("/api/v1/integrations/", {**body, **chosen}).json()

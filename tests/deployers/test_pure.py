@@ -175,6 +175,18 @@ def test_filters_reach_the_template() -> None:
     assert (parameters["IgnoredPaths"], parameters["SkipCi"]) == ("docs", "false")
 
 
+def test_git_lfs_reaches_the_template_with_what_the_function_can_hold() -> None:
+    chosen = dataclasses.replace(source(), lfs=True, ca_bundle="c" * 2000, ssh_known_hosts="k" * 500)
+    assert catalog.git_parameters(source=chosen, packages=PACKAGES, chosen={})["Lfs"] == "true"
+
+    more = dataclasses.replace(chosen, ssh_known_hosts="k" * 1000)
+    with pytest.raises(ParameterRefused, match="more than git pull can hold") as refused:
+        catalog.git_parameters(source=more, packages=PACKAGES, chosen={})
+    assert refused.value.field == "lfs"
+    without = dataclasses.replace(more, lfs=False)
+    assert catalog.git_parameters(source=without, packages=PACKAGES, chosen={})["Lfs"] == "false"
+
+
 def test_the_providers_networks_join_those_that_people_allow() -> None:
     restricted = dataclasses.replace(source(), networks=("10.0.0.0/9", "10.128.0.0/9", "2a0a:a440::/29"))
     parameters = catalog.git_parameters(

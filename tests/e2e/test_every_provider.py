@@ -30,6 +30,7 @@ OWNERS = {
     "gitea": "acme",
 }
 METHODS = ("zip_download", "git_pull")
+LARGE = bytes(range(256)) * 4096
 SIGNATURES = {"X-Hub-Signature", "X-Hub-Signature-256", "X-Gitea-Signature", "X-Gitlab-Token", "webhook-signature"}
 
 
@@ -65,7 +66,7 @@ def place(request: pytest.FixtureRequest, world: World, begun: dict[str, tuple[s
     clone = world.clone(full_name)
     for integration in integrations.values():
         world.ended(integration, ref="refs/heads/main")  # the first commit; from here on all functions are warm
-    return Place(request.param, full_name, integrations, clone, push(clone))
+    return Place(request.param, full_name, integrations, clone, push(world, full_name, clone))
 
 
 def start(world: World, kind: str) -> tuple[str, dict[str, Any]]:
@@ -86,6 +87,7 @@ def start(world: World, kind: str) -> tuple[str, dict[str, Any]]:
             refs=["main", "tags:v*"],
             ignored_paths=["docs"],
             commit_statuses=True,
+            lfs=method == "git_pull",
         )
         operations[method] = world.post(f"/integrations/{integration['id']}/provision/")
     return full_name, operations
@@ -96,13 +98,16 @@ def credentials(world: World, kind: str) -> dict[str, str]:
     return {"token": world.git_token, **email}
 
 
-def push(clone: Clone) -> str:
+def push(world: World, full_name: str, clone: Clone) -> str:
     """Push a commit to main with the annotated tag v1, then the annotated tag v2 alone and the tag v3; returns it."""
     script = clone.path / "run"
     script.write_text("#!/bin/sh\n")
     script.chmod(0o755)
     (clone.path / "link").symlink_to("run")
-    commit = clone.commit("Add a script and a link", **{"Übersicht.txt": "äöü"})
+    oid = world.sandbox.git.add_lfs_object(full_name, LARGE)
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(LARGE)}\n"
+    files = {"Übersicht.txt": "äöü", ".gitattributes": "*.bin filter=lfs -text\n", "large.bin": pointer}
+    commit = clone.commit("Add a script and a link", **files)
     for tag in ("v1", "v2"):
         clone.git("tag", "--annotate", "--message", tag, tag)
     clone.git("tag", "v3")
@@ -133,6 +138,17 @@ def test_push_becomes_a_zip_of_the_commits_tree(world: World, place: Place, meth
         modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
         assert modes["run"] & stat.S_IXUSR
         assert stat.S_ISLNK(modes["link"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_git_lfs_files_are_in_the_zip_where_that_is_switched_on(world: World, place: Place, method: str):
+    integration = place.integrations[method]
+    delivery = world.ended(integration, commit=place.commit, ref="refs/heads/main")
+    [artifact] = [one for one in world.artifacts(integration) if one["key"] == delivery["artifact_key"]][:1]
+    with zipfile.ZipFile(io.BytesIO(world.download(artifact))) as archive:
+        content = archive.read("large.bin")
+    assert integration["lfs"] is (method == "git_pull")
+    assert content == LARGE if integration["lfs"] else content.startswith(b"version https://git-lfs.github.com/spec/v1")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -249,20 +249,21 @@ def test_a_new_integration_skips_ci_unless_told_otherwise(signed_in: Client, tea
     assert {name: "checked" in rest for name, rest in boxes.items()} == {
         "skip_ci": True,
         "submodules": False,
+        "lfs": False,
         "commit_statuses": False,
         "restrict_source_ips": False,
     }
 
 
 @pytest.mark.parametrize(("method", "kept"), [(Method.GIT_PULL, True), (Method.ZIP_DOWNLOAD, False)])
-def test_only_git_pull_fetches_submodules(method: Method, kept: bool, operator: Client, team: Team) -> None:
+def test_only_git_pull_fetches_submodules_and_lfs(method: Method, kept: bool, operator: Client, team: Team) -> None:
     scene = make_scene(team)
     Provider.objects.update(ssh_known_hosts=f"github.com {factories.PUBLIC_KEY}")
     url = reverse("integration-edit", args=[scene.integration.pk])
-    fields = {**INTEGRATION, "method": method, "refs": "main", "submodules": "on"}
+    fields = {**INTEGRATION, "method": method, "refs": "main", "submodules": "on", "lfs": "on"}
     assert operator.post(url, fields).status_code == 302
     scene.integration.refresh_from_db()
-    assert scene.integration.submodules is kept
+    assert (scene.integration.submodules, scene.integration.lfs) == (kept, kept)
 
 
 def test_what_is_wrong_with_an_advanced_field_opens_the_fold(signed_in: Client, team: Team) -> None:

@@ -281,6 +281,7 @@ def _git_parameters(work: Work) -> dict[str, str]:
         ignored_paths=tuple(integration.ignored_paths),
         skip_ci=integration.skip_ci,
         submodules=integration.submodules,
+        lfs=integration.lfs,
         networks=tuple(networks),
     )
     chosen = integration.parameters.get(work.kind.kind, {})

@@ -151,7 +151,7 @@ def test_a_viewer_may_neither_create_nor_update(fields: dict, admin: User):
 
 
 def test_filters_and_switches_are_stored(fields: dict, admin: User, github: FakeGitHub):
-    chosen = {"skip_ci": False, "submodules": True, "commit_statuses": True, "restrict_source_ips": True}
+    chosen = {"skip_ci": False, "submodules": True, "lfs": True, "commit_statuses": True, "restrict_source_ips": True}
     globs = {"paths": ["/src/**", " *.md ", "", "src/**"], "ignored_paths": ["docs/**"]}
     integration = integrations.create(**{**fields, **chosen, **globs, "method": Method.GIT_PULL})
     stored = Integration.objects.get()
@@ -159,12 +159,12 @@ def test_filters_and_switches_are_stored(fields: dict, admin: User, github: Fake
     assert (stored.paths, stored.ignored_paths) == (["src/**", "*.md"], ["docs/**"])
     assert stored.repository.provider.webhook_networks == ["140.82.112.0/20", "192.30.252.0/22", "2a0a:a440::/29"]
 
-    integrations.update(integration=integration, actor=admin, submodules=False, paths=[])
+    integrations.update(integration=integration, actor=admin, lfs=False, paths=[])
 
     stored.refresh_from_db()
-    assert (stored.submodules, stored.paths) == (False, [])
+    assert (stored.lfs, stored.submodules, stored.paths) == (False, True, [])
     assert AuditEntry.objects.get(action="integration.update").changes == {
-        "submodules": [True, False],
+        "lfs": [True, False],
         "paths": [["src/**", "*.md"], []],
     }
 
@@ -177,6 +177,7 @@ def test_filters_and_switches_are_stored(fields: dict, admin: User, github: Fake
         ({"ignored_paths": ["a\nb"]}, "ignored_paths"),
         ({"ignored_paths": [f"{n}" * 200 for n in range(9)]}, "ignored_paths"),
         ({"submodules": True}, "submodules"),
+        ({"lfs": True}, "lfs"),
     ],
 )
 def test_a_filter_or_switch_that_does_not_fit_is_shown_at_its_field(fields: dict, given: dict, field: str):
@@ -186,12 +187,12 @@ def test_a_filter_or_switch_that_does_not_fit_is_shown_at_its_field(fields: dict
 
 
 def test_zip_download_is_chosen_only_once_what_git_pull_alone_can_do_is_off(fields: dict, admin: User):
-    integration = integrations.create(**{**fields, "method": Method.GIT_PULL, "submodules": True})
+    integration = integrations.create(**{**fields, "method": Method.GIT_PULL, "lfs": True})
     with pytest.raises(InvalidValue) as caught:
         integrations.update(integration=integration, actor=admin, method=Method.ZIP_DOWNLOAD)
-    assert caught.value.field == "submodules"
-    integrations.update(integration=integration, actor=admin, method=Method.ZIP_DOWNLOAD, submodules=False)
-    assert integration.submodules is False
+    assert caught.value.field == "lfs"
+    integrations.update(integration=integration, actor=admin, method=Method.ZIP_DOWNLOAD, lfs=False)
+    assert integration.lfs is False
 
 
 def test_webhooks_are_not_restricted_to_networks_that_nobody_publishes(fields: dict, github: FakeGitHub):
