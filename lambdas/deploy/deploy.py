@@ -253,7 +253,9 @@ def _newest(target: Target) -> Newest | None:
     try:
         head = target.s3.head_object(Bucket=settings.bucket, Key=settings.key)
     except target.s3.exceptions.ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        # The role may list nothing but this key, and then S3 answers 403 for an object that is gone, too.
+        if status == 404 or (status == 403 and not _is_listed(target)):
             return None
         raise
     noted = {name: unquote(value) for name, value in head["Metadata"].items()}
@@ -266,12 +268,18 @@ def _newest(target: Target) -> Newest | None:
     )
 
 
+def _is_listed(target: Target) -> bool:
+    bucket, key = target.settings.bucket, target.settings.key
+    found = target.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+    return any(each["Key"] == key for each in found)
+
+
 def _delivery_of(target: Target, version_id: str) -> str:
     """Id of the delivery that an older version came by; empty if it has none, or is gone."""
     try:
         head = target.s3.head_object(Bucket=target.settings.bucket, Key=target.settings.key, VersionId=version_id)
     except target.s3.exceptions.ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 404, 405):
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 403, 404, 405):
             return ""
         raise
     return unquote(head["Metadata"].get("delivery-id", ""))

@@ -3,8 +3,8 @@
 Environment: `BUCKET`, `KEY`, `APPLICATION`, `DEPLOYMENT_GROUP`, `DEPLOYMENTS_TABLE`, `DELIVERIES_TABLE` (may be empty).
 The role needs
 
-- on the object: s3:GetObject, s3:GetObjectVersion; on its bucket: s3:ListBucket, as S3 otherwise answers 403 for an
-  artifact that was deleted
+- on the object: s3:GetObject, s3:GetObjectVersion; on its bucket: s3:ListBucket with the key as prefix, which tells an
+  artifact that was deleted from one that may not be read
 - on the deployments table: dynamodb:GetItem, dynamodb:UpdateItem; on the deliveries table: dynamodb:UpdateItem, and
   kms:Decrypt on its key
 - on the group: codedeploy:CreateDeployment, ListDeployments, BatchGetDeployments; on the application:

@@ -71,11 +71,11 @@ def _commit(s3: "S3Client", settings: Settings, version: str) -> str:
     try:
         head = s3.head_object(**where, **({"VersionId": version} if version else {}))  # type: ignore[arg-type]
     except s3.exceptions.ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (400, 404):
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (400, 403, 404):
             raise
         raise BadJob(
             f"The source s3://{settings.source_bucket}/{settings.source_key} has no version {version or 'at all'} "
-            "(any more)."
+            "(any more), or the Manifest function may not read it."
         ) from error
     return unquote(head["Metadata"].get("commit", ""))
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto.codedeploy.models import codedeploy_backends
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import DynamoDBBackend
+from moto.s3.exceptions import S3ClientError
 from moto.s3.responses import S3Response
 
 from lambdas.deploy.codedeploy import Busy
@@ -287,14 +289,38 @@ def test_a_script_that_cannot_be_run_is_advised_about(group: Group) -> None:
     assert "git update-index --chmod=+x scripts/start.sh" in reason
 
 
-def test_an_artifact_that_was_deleted_is_not_deployed(group: Group) -> None:
+@pytest.mark.parametrize("answer", [404, 403])
+def test_an_artifact_that_was_deleted_is_not_deployed(group: Group, answer: int) -> None:
     version = group.store(delivery="delivery-1")
     boto3.client("s3").delete_object(Bucket=BUCKET, Key=KEY)
+    if answer == 403:
+        group.patch.setattr(S3Response, "head_object", _forbidden(S3Response.head_object))
 
     group.written(version)
 
     assert group.deployments == []
     assert group.status_of("delivery-1")[0] == "skipped"
+
+
+def test_an_artifact_that_may_not_be_read_is_no_deleted_one(group: Group) -> None:
+    version = group.store(delivery="delivery-1")
+    group.patch.setattr(S3Response, "head_object", lambda *_, **__: (403, {}, b""))
+
+    with pytest.raises(ClientError, match="403"):
+        group.written(version)
+
+
+def _forbidden(head_object: Any) -> Any:
+    """As S3 answers those who may not list the bucket."""
+
+    def answer(*arguments: Any, **named: Any) -> Any:
+        try:
+            status, headers, body = head_object(*arguments, **named)
+        except S3ClientError:
+            status = 404
+        return (403, {}, b"") if status in (404, 405) else (status, headers, body)
+
+    return answer
 
 
 def test_objects_of_others_and_test_events_are_left_alone(group: Group) -> None:
