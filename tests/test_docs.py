@@ -11,20 +11,21 @@ from integrations.providers.registry import PROVIDERS
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "providers.md").read_text()
 DEFAULT = "tests/integrations/providers/test_contract.py"
+CONTRACTS = {"ProviderContract": "contract.py", "FailureContract": "failures.py"}
 NAMED = re.findall(r"`((?:[\w/]+\.py::)?(?:Test\w+::)?test_\w+)`", PAGE)
 
 
 def _tests_of(path: Path) -> set[str]:
-    """The names of a module's tests, and `Class::test`, with those that a class inherits from `contract.py`."""
+    """The names of a module's tests, and `Class::test`, with those that a class inherits from a contract."""
     found: set[str] = set()
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.FunctionDef):
             found.add(node.name)
         elif isinstance(node, ast.ClassDef):
             found |= {f"{node.name}::{each.name}" for each in node.body if isinstance(each, ast.FunctionDef)}
-            if {"ProviderContract"} & {base.id for base in node.bases if isinstance(base, ast.Name)}:
-                inherited = _tests_of(path.with_name("contract.py"))
-                found |= {name.replace("ProviderContract::", f"{node.name}::") for name in inherited}
+            for base in (base.id for base in node.bases if isinstance(base, ast.Name) and base.id in CONTRACTS):
+                inherited = _tests_of(path.with_name(CONTRACTS[base]))
+                found |= {name.replace(f"{base}::", f"{node.name}::") for name in inherited}
     return found
 
 

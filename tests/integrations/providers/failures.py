@@ -32,6 +32,7 @@ READS: dict[str, Call] = {
     "head": lambda remote, hook, key: remote.head(REPOSITORY, "refs/heads/main"),
     "webhooks": lambda remote, hook, key: remote.webhooks(REPOSITORY),
     "deploy_keys": lambda remote, hook, key: remote.deploy_keys(REPOSITORY),
+    "require_status_access": lambda remote, hook, key: remote.require_status_access(REPOSITORY),
     "recent_deliveries": lambda remote, hook, key: remote.recent_deliveries(REPOSITORY, hook),
 }
 WRITES: dict[str, Call] = {
