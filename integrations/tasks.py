@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from integrations.services import commit_statuses, host_keys, providers
+from integrations.services import commit_statuses, host_keys, obstacles, providers
 
 
 @shared_task
@@ -15,6 +15,12 @@ def check_providers() -> None:
 def check_host_keys() -> None:
     """Look at the SSH host keys that nobody looked at for a day."""
     host_keys.check_due()
+
+
+@shared_task
+def look_for_obstacles() -> None:
+    """Ask what stands in the way of integrations of which that is not known."""
+    obstacles.look_due()
 
 
 @shared_task

@@ -12,6 +12,7 @@ app.conf.beat_schedule = {
     "tick": {"task": "deployers.tasks.tick", "schedule": 1.0, "options": {"expires": 3}},
     "check-providers": {"task": "integrations.tasks.check_providers", "schedule": 600.0},
     "check-host-keys": {"task": "integrations.tasks.check_host_keys", "schedule": 600.0},
+    "obstacles": {"task": "integrations.tasks.look_for_obstacles", "schedule": 60.0, "options": {"expires": 60}},
     "sync-deliveries": {"task": "deployers.tasks.sync_deliveries", "schedule": 5.0, "options": {"expires": 5}},
     "allowlists": {"task": "deployers.tasks.refresh_allowlists", "schedule": 300.0},
     "commit-statuses": {

@@ -4,12 +4,15 @@ It refuses nothing: a webhook and a deploy key can also be added by hand, and th
 was already installed, or tried, speaks for itself and is no longer told of here.
 """
 
+import time
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 
+from django.db.models import F, Q
 from django.utils import timezone
 
 from integrations.errors import InvalidValue, ProviderError
-from integrations.models import Integration, Method, RemoteState, SSHKeyState, WebhookState
+from integrations.models import Integration, Method, Provider, RemoteState, SSHKeyState, WebhookState
 from integrations.providers.base import Obstacle, Purpose
 from integrations.services import clients, pauses
 from teams.models import Role, User
@@ -17,6 +20,8 @@ from teams.services import roles
 
 PATIENCE = 8.0
 """Seconds that a person waits for the provider at most."""
+EVERY = timedelta(minutes=10)
+"""How long after a question that was not answered it is asked again by itself."""
 TITLES = {
     Purpose.WEBHOOK: "The webhook cannot be installed",
     Purpose.DEPLOY_KEY: "The deploy key cannot be added",
@@ -67,6 +72,31 @@ def look(*, integration: Integration) -> None:
     integration.obstacles = [asdict(each) for each in found]
     integration.obstacles_problem, integration.obstacles_checked_at = problem, timezone.now()
     integration.save(update_fields=["obstacles", "obstacles_problem", "obstacles_checked_at"])
+
+
+def forget(*, provider: Provider) -> None:
+    """What the provider said was about other credentials: it is asked anew when the clock comes by."""
+    Integration.objects.filter(repository__provider=provider).update(
+        obstacles=[], obstacles_problem="", obstacles_checked_at=None
+    )
+
+
+def look_due(*, seconds: float = 20.0) -> int:
+    """Ask for the integrations without a webhook of which nothing is known, or that could not be asked for a while.
+
+    Starts no further question after `seconds`; returns how many were asked.
+    """
+    stop_at, asked = time.monotonic() + seconds, 0
+    unknown = Q(obstacles_checked_at=None)
+    unknown |= ~Q(obstacles_problem="") & Q(obstacles_checked_at__lt=timezone.now() - EVERY)
+    rows = Integration.objects.filter(unknown, webhook_state=WebhookState.ABSENT).select_related("repository__provider")
+    for integration in rows.order_by(F("obstacles_checked_at").asc(nulls_first=True))[:50]:
+        if time.monotonic() > stop_at:
+            break
+        if not pauses.paused(integration.repository.provider):
+            asked += 1
+            look(integration=integration)
+    return asked
 
 
 def look_again(*, integration: Integration, actor: User) -> None:

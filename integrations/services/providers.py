@@ -14,7 +14,7 @@ from integrations.http import check_base_url, trust
 from integrations.models import Provider
 from integrations.providers.base import Identity, Page, RemoteRepository
 from integrations.providers.registry import client_class
-from integrations.services import clients, host_keys
+from integrations.services import clients, host_keys, obstacles
 from teams.errors import Refused
 from teams.models import Role, Team, User
 from teams.services import audit, roles
@@ -104,6 +104,8 @@ def update(
             actor=actor, team=provider.team, action="provider.update", target=provider, changes=changes
         ),
     )
+    if {"credentials", "base_url"} & set(changes):
+        obstacles.forget(provider=provider)
     return provider
 
 

@@ -3,9 +3,10 @@
 import pytest
 import responses
 from django.core.cache import cache
+from django.utils import timezone
 
 from integrations.models import Integration, Method, RemoteState, WebhookState
-from integrations.services import integrations, obstacles, ssh_keys, webhooks
+from integrations.services import integrations, obstacles, providers, ssh_keys, webhooks
 from teams.errors import Forbidden
 from teams.models import Membership, Role, Team, User
 from tests import factories
@@ -80,6 +81,33 @@ def test_a_provider_that_cannot_be_asked_refuses_nothing_and_is_left_alone_for_a
     obstacles.look_again(integration=made, actor=admin)
     assert len(github.mock.calls) == calls
     assert "a moment ago" in Integration.objects.get(pk=made.pk).obstacles_problem
+
+
+def test_the_clock_asks_of_which_nothing_is_known_and_leaves_the_rest(
+    integration: Integration, admin: User, github: FakeGitHub
+):
+    github.forbid_administration()
+    assert obstacles.look_due() == 1
+    assert told(integration) == ["webhook"]
+    assert obstacles.look_due() == 0
+    Integration.objects.update(obstacles_problem="It was down.")
+    assert obstacles.look_due() == 0
+    Integration.objects.update(obstacles_checked_at=timezone.now() - obstacles.EVERY)
+    assert obstacles.look_due() == 1
+    Integration.objects.update(obstacles_checked_at=None, webhook_state=WebhookState.VERIFIED)
+    assert obstacles.look_due() == 0
+
+
+def test_other_credentials_are_asked_about_anew(integration: Integration, admin: User, github: FakeGitHub):
+    github.forbid_administration()
+    obstacles.look(integration=integration)
+    provider = integration.repository.provider
+    providers.update(provider=provider, actor=admin, name="Renamed")
+    assert told(integration) == ["webhook"]
+    providers.update(provider=provider, actor=admin, credentials={"token": "ghp_" + "b2" * 18})
+    assert told(integration) == []
+    assert obstacles.look_due() == 1
+    assert told(integration) == ["webhook"]
 
 
 def test_a_repository_that_is_gone_is_told_as_such(integration: Integration, admin: User, github: FakeGitHub):
