@@ -6,7 +6,9 @@ https://github.com/git-lfs/git-lfs/blob/main/docs/api/server-discovery.md#ssh
 
 import asyncio
 import json
+import os
 import shlex
+import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -58,6 +60,9 @@ async def _run(command: str, settings: Settings, key: str) -> bytes:
     import asyncssh  # takes its time, and most artifacts have no such files
 
     asyncssh.set_log_level("ERROR")
+    # It insists on a name and a home of whoever runs this, which a function may lack, though it uses neither here.
+    os.environ.setdefault("LOGNAME", settings.ssh_user)
+    os.environ.setdefault("HOME", tempfile.gettempdir())
     host = settings.ssh_host
     try:
         known_hosts = asyncssh.import_known_hosts(settings.ssh_known_hosts.strip() + "\n")
@@ -76,6 +81,8 @@ async def _run(command: str, settings: Settings, key: str) -> bytes:
                 preferred_auth="publickey",
                 agent_path=None,
                 config=None,
+                x509_trusted_certs=[],
+                x509_trusted_cert_paths=[],
             ) as connection,
             connection.create_process(command, stdin=asyncssh.DEVNULL, encoding=None) as process,
         ):

@@ -2,6 +2,7 @@ import hashlib
 import http.server
 import io
 import json
+import pwd
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
@@ -186,6 +187,22 @@ def test_too_many_together(hosted: HostedRepository, tmp_path: Path) -> None:
 
 
 # Access, over SSH
+
+
+def test_no_home_and_no_name_are_needed(
+    hosted: HostedRepository, stack_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+    access = access_to(hosted.full_name, settings=stack_settings, key=hosted.key.private_key)
+
+    assert access.url == f"{hosted.host.url}/{hosted.full_name}.git/info/lfs"
 
 
 def test_only_a_pinned_host_is_asked(hosted: HostedRepository, stack_settings: Settings) -> None:
