@@ -96,6 +96,7 @@ def test_what_git_pull_needs_comes_for_the_target_and_from_hashes(tmp_path: Path
     assert any(name.startswith("pygit2/_pygit2") and tag in name for name in libraries)
     assert any(name.startswith("isal/") and tag in name for name in libraries)
     assert any(name.startswith("pygit2.libs/libssh2") for name in libraries)
+    assert {"asyncssh/connection.py", "cryptography/hazmat/bindings/_rust.abi3.so"} <= set(names(path))
     requirements = (SOURCES / "git_pull" / "requirements.txt").read_text()
     assert "://" not in requirements, "no package index is named"
     assert all("--hash=sha256:" in block for block in requirements.replace("\\\n", " ").strip().splitlines())
