@@ -35,12 +35,15 @@ class _Saver:
 
         async def dispatch_and_note(method: str, path: str, headers: dict[str, str], body: bytes, *rest: Any) -> Any:
             if not _reads_only(method, headers, body):
-                self._changed_until = time.monotonic() + _AFTERMATH_SECONDS
+                self.note_change()
             return await dispatch(method, path, headers, body, *rest)
 
         app._dispatch_service_request = dispatch_and_note
         persistence.save_state = self._save_state
         threading.Thread(target=self._run, name="persistence", daemon=True).start()
+
+    def note_change(self) -> None:
+        self._changed_until = time.monotonic() + _AFTERMATH_SECONDS
 
     def _run(self) -> None:
         from ministack import app
@@ -86,9 +89,17 @@ class _Saver:
         self._saved[service] = text
 
 
+_saver = _Saver()
+
+
 def save_while_running() -> None:
     """Change MiniStack in this process; call before it serves."""
-    _Saver().install()
+    _saver.install()
+
+
+def note_change() -> None:
+    """Tell that state changes without a request."""
+    _saver.note_change()
 
 
 def _reads_only(method: str, headers: dict[str, str], body: bytes) -> bool:

@@ -3,6 +3,7 @@
 An instance's disk is a directory. Scripts really run, as who runs the sandbox, in that directory.
 """
 
+import contextlib
 import io
 import os
 import shutil
@@ -24,6 +25,7 @@ _WITHOUT_AGENT = (
     "CodeDeploy agent was not able to receive the lifecycle event. Check the CodeDeploy agent logs on your host and "
     "make sure the agent is running and can connect to the CodeDeploy server."
 )
+_NO_LOCATION = "The deployment specification file contains a hook without the location of a script."
 _NO_SCRIPTS = frozenset({"BlockTraffic", "DownloadBundle", "Install", "AllowTraffic"})
 
 
@@ -51,6 +53,7 @@ class Agent:
         self._archive = disk / "deployment-archive"
         self._root = disk / "root"
         self._root.mkdir(parents=True, exist_ok=True)
+        self._installed = disk / "installed"
 
     def act(self, event: str) -> None:
         """Do what belongs to one lifecycle event. Raises Failure."""
@@ -99,29 +102,63 @@ class Agent:
         return found
 
     def _install(self) -> None:
-        for each in self._appspec().get("files") or []:
-            source, to = (
-                self._archive / str(each["source"]).lstrip("/"),
-                self._root / str(each["destination"]).lstrip("/"),
-            )
-            if not source.exists():
-                raise Failure("UnknownError", f"No such file or directory - {source}")
-            if source.is_dir():
-                shutil.copytree(source, to, dirs_exist_ok=True, symlinks=True)
-            else:
-                to.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, to / source.name)
+        self._remove_installed()
+        written: list[str] = []
+        try:
+            for each in self._appspec().get("files") or []:
+                if not isinstance(each, dict) or not each.get("source") or not each.get("destination"):
+                    raise Failure("UnknownError", "Each of the files needs a source and a destination.")
+                self._copy(str(each["source"]).lstrip("/"), str(each["destination"]).lstrip("/"), written)
+        finally:
+            self._installed.write_text("\n".join(written))
+
+    def _remove_installed(self) -> None:
+        """Before a revision is installed, the files of the one before it are removed."""
+        for name in self._installed.read_text().splitlines() if self._installed.exists() else ():
+            (self._root / name).unlink(missing_ok=True)
+
+    def _copy(self, source: str, destination: str, written: list[str]) -> None:
+        """Copy a file or a directory, and note what was written.
+
+        https://docs.aws.amazon.com/codedeploy/latest/userguide/deployments-rollback-and-redeploy.html
+        """
+        start, to = (self._archive / source).resolve(), (self._root / destination).resolve()
+        if not start.is_relative_to(self._archive.resolve()) or not to.is_relative_to(self._root.resolve()):
+            raise Failure("UnknownError", f"{source} or {destination} leads out of the instance's directory.")
+        if not start.exists():
+            raise Failure("UnknownError", f"No such file or directory - {start}")
+        files = [path for path in sorted(start.rglob("*")) if path.is_file()] if start.is_dir() else [start]
+        behavior = self._deployment["fileExistsBehavior"]
+        for path in files:
+            target = to / (path.relative_to(start) if start.is_dir() else path.name)
+            if target.exists():
+                if behavior == "RETAIN":
+                    continue
+                if behavior != "OVERWRITE":
+                    where = f"/{target.relative_to(self._root.resolve())}"
+                    message = f"The deployment failed because a specified file already exists at this location: {where}"
+                    raise Failure("UnknownError", message)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
+            written.append(str(target.relative_to(self._root.resolve())))
 
     def _run_scripts(self, event: str) -> None:
         # ApplicationStop and what comes before the download are the last revision's; the first deployment has none.
         if not self._archive.is_dir():
             return
-        for hook in (self._appspec().get("hooks") or {}).get(event) or []:
-            self._run_script(event, str(hook["location"]), min(int(hook.get("timeout") or _LONGEST), _LONGEST))
+        hooks = self._appspec().get("hooks") or {}
+        if not isinstance(hooks, dict):
+            raise Failure("UnknownError", "The deployment specification file's hooks are not a list of events.")
+        for hook in hooks.get(event) or []:
+            if not isinstance(hook, dict) or not hook.get("location"):
+                raise Failure("UnknownError", _NO_LOCATION)
+            asked = hook.get("timeout")
+            seconds = int(str(asked)) if str(asked).isdigit() else _LONGEST
+            self._run_script(event, str(hook["location"]), min(seconds, _LONGEST))
 
     def _run_script(self, event: str, location: str, seconds: int) -> None:
         script = self._archive / location
-        if not script.is_file():
+        if not script.is_file() or not script.resolve().is_relative_to(self._archive.resolve()):
             raise Failure(
                 "ScriptMissing", f"Script does not exist at specified location: {script.resolve()}", script=location
             )
@@ -158,6 +195,10 @@ class Agent:
                 script=location,
                 log=_log(event, location, output),
             ) from None
+        finally:
+            # Nothing that a script leaves running outlives it here.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         if process.returncode:
             raise Failure(
                 "ScriptFailed",

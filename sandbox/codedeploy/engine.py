@@ -17,7 +17,8 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region, now_iso
 from ministack.services import autoscaling, eventbridge
 
-from sandbox.codedeploy import store
+from sandbox import aws_persistence
+from sandbox.codedeploy import configs, store
 from sandbox.codedeploy.agent import Agent, Failure
 
 _log = logging.getLogger("sluice.codedeploy")
@@ -111,27 +112,16 @@ def _deploy(deployment: dict[str, Any], group: dict[str, Any]) -> tuple[str, dic
     _count(deployment)
     failed = 0
     for number, instance in enumerate(instances, start=1):
+        well = _walk(deployment, instance, targets[instance["InstanceId"]])
         if deployment["deploymentId"] in _stopping:
             _skip_rest(deployment)
             return "Stopped", {"code": "MANUAL_STOP", "message": "The deployment was stopped."}
-        if not _walk(deployment, instance, targets[instance["InstanceId"]]):
+        if not well:
             failed += 1
-            if not _goes_on(deployment["deploymentConfigName"], failed, number, len(instances)):
+            if not configs.goes_on(deployment["deploymentConfigName"], failed, number, len(instances)):
                 _skip_rest(deployment)
                 return "Failed", {"code": "HEALTH_CONSTRAINTS", "message": _TOO_FEW}
     return "Succeeded", None
-
-
-def _goes_on(config: str, failed: int, number: int, total: int) -> bool:
-    """Whether enough instances stay healthy.
-
-    https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html
-    """
-    if config.endswith("AllAtOnce"):
-        return failed < total
-    if config.endswith("HalfAtATime"):
-        return failed <= total // 2 and failed < total
-    return number == total > 1
 
 
 def _target(deployment: dict[str, Any], instance: str) -> dict[str, Any]:
@@ -154,10 +144,11 @@ def _walk(deployment: dict[str, Any], instance: dict[str, Any], target: dict[str
     _count(deployment)
     well = True
     for event in target["lifecycleEvents"]:
-        if not well:
+        if not well or deployment["deploymentId"] in _stopping:
             event["status"] = "Skipped"
             continue
         event.update(status="InProgress", startTime=time.time())
+        aws_persistence.note_change()
         time.sleep(_PAUSE)
         try:
             agent.act(event["lifecycleEventName"])
@@ -168,7 +159,8 @@ def _walk(deployment: dict[str, Any], instance: dict[str, Any], target: dict[str
             well = event["lifecycleEventName"] == "ApplicationStop" and deployment["ignoreApplicationStopFailures"]
             event.update(status="Failed", diagnostics=failure.diagnostics())
         event["endTime"] = target["lastUpdatedAt"] = time.time()
-    target["status"] = "Succeeded" if well else "Failed"
+    cut_short = any(event["status"] == "Skipped" for event in target["lifecycleEvents"])
+    target["status"] = "Failed" if not well else "Skipped" if cut_short else "Succeeded"
     _count(deployment)
     return well
 
@@ -203,6 +195,7 @@ def _finish(deployment: dict[str, Any], group: dict[str, Any], status: str, erro
     if status != "Succeeded" and rollback and deployment["creator"] != "codeDeployRollback":
         _roll_back(deployment, group)
     deployment["status"] = status
+    aws_persistence.note_change()
     _tell(deployment, {"Succeeded": "SUCCESS", "Failed": "FAILURE", "Stopped": "STOP"}[status])
 
 

@@ -36,8 +36,10 @@ def install() -> None:
     iam_actions.SERVICE_TO_IAM_NAMESPACE[_SERVICE] = _SERVICE
     _name_resources(iam_actions, service)
     _fill_groups(provisioners)
+    autoscaling._ACTION_MAP["SetInstanceHealth"] = _set_instance_health
     provisioners._RESOURCE_HANDLERS |= {
         "AWS::CodeDeploy::Application": {"create": _create_application, "delete": _delete_application},
+        "AWS::CodeDeploy::DeploymentConfig": {"create": _create_config, "delete": _delete_config},
         "AWS::CodeDeploy::DeploymentGroup": {
             "create": _create_group,
             "update": _update_group,
@@ -75,6 +77,20 @@ def _fill_groups(provisioners: Any) -> None:
         handler[act] = act_and_fill
 
 
+def _set_instance_health(request: dict[str, Any]) -> Any:
+    """Lets a person make an instance unhealthy; nothing replaces it here.
+
+    https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetInstanceHealth.html
+    """
+    wanted = autoscaling._p(request, "InstanceId")
+    for group in autoscaling._asgs.values():
+        for instance in group["Instances"]:
+            if instance["InstanceId"] == wanted:
+                instance["HealthStatus"] = autoscaling._p(request, "HealthStatus")
+                return autoscaling._xml(200, "SetInstanceHealthResponse", "")
+    return autoscaling._error("ValidationError", f"Instance Id not found - No managed instance found for: {wanted}")
+
+
 def _lowered(properties: dict[str, Any]) -> dict[str, Any]:
     """A template's property names as the API writes them: ServiceRoleArn is serviceRoleArn."""
 
@@ -99,6 +115,20 @@ def _delete_application(physical_id: str, _properties: dict[str, Any]) -> None:
     from sandbox.codedeploy import service
 
     service.delete_application({"applicationName": physical_id})
+
+
+def _create_config(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
+    from sandbox.codedeploy import configs
+
+    name = properties.get("DeploymentConfigName") or f"{stack_name}-{logical_id}-{new_uuid()[:12].upper()}"[-100:]
+    configs.create_deployment_config({**_lowered(properties), "deploymentConfigName": name})
+    return name, {}
+
+
+def _delete_config(physical_id: str, _properties: dict[str, Any]) -> None:
+    from sandbox.codedeploy import configs
+
+    configs.delete_deployment_config({"deploymentConfigName": physical_id})
 
 
 def _group(properties: dict[str, Any], name: str) -> dict[str, Any]:

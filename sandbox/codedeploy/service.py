@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core.arn import parse_arn
-from ministack.core.responses import error_response_json, get_account_id, get_region, json_response, new_uuid
+from ministack.core.responses import error_response_json, json_response, new_uuid
 
-from sandbox.codedeploy import engine, store
+from sandbox.codedeploy import configs, engine, store
+from sandbox.codedeploy.errors import ApiError
 from sandbox.codedeploy.store import get_state, load_persisted_state, reset
 
 __all__ = ["get_state", "handle_request", "load_persisted_state", "reset", "resource_arn"]
@@ -30,14 +31,6 @@ _GROUP_FIELDS = (
 Request = dict[str, Any]
 
 
-class ApiError(Exception):
-    """An answer of AWS's with a code, such as DeploymentDoesNotExistException."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 async def handle_request(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Any:  # noqa: ARG001
     """What MiniStack calls for each request to the service."""
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
@@ -48,6 +41,8 @@ async def handle_request(method: str, path: str, headers: dict[str, str], body: 
         return json_response(act(json.loads(body or b"{}")))
     except ApiError as error:
         return error_response_json(error.code, str(error), 400)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        return error_response_json("ValidationException", f"The request cannot be understood: {error!r}", 400)
 
 
 def resource_arn(body: bytes, region: str, account: str) -> str:
@@ -64,6 +59,10 @@ def resource_arn(body: bytes, region: str, account: str) -> str:
     application = request.get("applicationName") or deployment.get("applicationName", "")
     group = request.get("deploymentGroupName") or deployment.get("deploymentGroupName", "")
     prefix = f"arn:aws:codedeploy:{region}:{account}"
+    if named := request.get("ResourceArn"):
+        return str(named)
+    if config := request.get("deploymentConfigName") if not application else "":
+        return f"{prefix}:deploymentconfig:{config}"
     if application and group:
         return f"{prefix}:deploymentgroup:{application}/{group}"
     return f"{prefix}:application:{application}" if application else "*"
@@ -98,6 +97,10 @@ def get_application(request: Request) -> Request:
     return {"application": _application(request["applicationName"])}
 
 
+def batch_get_applications(request: Request) -> Request:
+    return {"applicationsInfo": [_application(name) for name in request["applicationNames"]]}
+
+
 def list_applications(_request: Request) -> Request:
     return {"applications": sorted(store.applications)}
 
@@ -117,21 +120,23 @@ def create_deployment_group(request: Request) -> Request:
     key = store.group_key(application, name)
     if key in store.groups:
         raise ApiError("DeploymentGroupAlreadyExistsException", f"The deployment group {name} already exists.")
-    store.groups[key] = {
+    made = {
         "applicationName": application,
         "deploymentGroupId": new_uuid(),
         "deploymentGroupName": name,
         "computePlatform": "Server",
+        "tags": request.get("tags", []),
     }
-    _configure(store.groups[key], request)
-    return {"deploymentGroupId": store.groups[key]["deploymentGroupId"]}
+    _configure(made, request)
+    store.groups[key] = made
+    return {"deploymentGroupId": made["deploymentGroupId"]}
 
 
 def _configure(group: dict[str, Any], request: Request) -> None:
+    config = request.get("deploymentConfigName") or group.get("deploymentConfigName", "CodeDeployDefault.OneAtATime")
+    configs.named(config)
     group.update({name: request[name] for name in _GROUP_FIELDS if name in request})
-    group["deploymentConfigName"] = request.get("deploymentConfigName") or group.get(
-        "deploymentConfigName", "CodeDeployDefault.OneAtATime"
-    )
+    group["deploymentConfigName"] = config
     if "autoScalingGroups" in request:
         group["autoScalingGroups"] = [
             each if isinstance(each, dict) else {"name": each, "hook": f"CodeDeploy-managed-{new_uuid()}"}
@@ -152,6 +157,11 @@ def get_deployment_group(request: Request) -> Request:
     return {"deploymentGroupInfo": group(request["applicationName"], request["deploymentGroupName"])}
 
 
+def batch_get_deployment_groups(request: Request) -> Request:
+    names = request["deploymentGroupNames"]
+    return {"deploymentGroupsInfo": [group(request["applicationName"], name) for name in names]}
+
+
 def list_deployment_groups(request: Request) -> Request:
     name = request["applicationName"]
     _application(name)
@@ -160,7 +170,15 @@ def list_deployment_groups(request: Request) -> Request:
 
 
 def update_deployment_group(request: Request) -> Request:
-    _configure(group(request["applicationName"], request["currentDeploymentGroupName"]), request)
+    application, name = request["applicationName"], request["currentDeploymentGroupName"]
+    found = group(application, name)
+    renamed = request.get("newDeploymentGroupName") or name
+    if renamed != name and store.group_key(application, renamed) in store.groups:
+        raise ApiError("DeploymentGroupAlreadyExistsException", f"The deployment group {renamed} already exists.")
+    _configure(found, request)
+    if renamed != name:
+        found["deploymentGroupName"] = renamed
+        store.groups[store.group_key(application, renamed)] = store.groups.pop(store.group_key(application, name))
     return {"hooksNotCleanedUp": []}
 
 
@@ -180,6 +198,8 @@ def create_deployment(request: Request) -> Request:
     location = request.get("revision", {}).get("s3Location") or {}
     if not {"bucket", "key", "bundleType"} <= set(location):
         raise ApiError("InvalidRevisionException", "The local CodeDeploy takes revisions from S3 only.")
+    if request.get("deploymentConfigName"):
+        configs.named(request["deploymentConfigName"])
     busy = store.active(application, name)
     if busy is not None:
         raise ApiError(
@@ -268,34 +288,57 @@ def get_deployment_target(request: Request) -> Request:
     return {"deploymentTarget": batch_get_deployment_targets(one)["deploymentTargets"][0]}
 
 
-def tags_of(request: Request) -> Request:
-    resource = parse_arn(request["ResourceArn"]).resource.partition(":")[2]
-    found = store.applications.get(resource) or store.groups.get(resource) or {}
-    return {"Tags": found.get("tags", [])}
+def _tagged(request: Request) -> dict[str, Any]:
+    kind, _, name = parse_arn(request["ResourceArn"]).resource.partition(":")
+    if kind == "application":
+        return _application(name)
+    if kind == "deploymentgroup":
+        return group(*name.split("/", 1))
+    raise ApiError("ArnNotSupportedException", "Applications and deployment groups have tags.")
 
 
-def arn(kind: str, name: str) -> str:
-    """The ARN of an application or a deployment group."""
-    return f"arn:aws:codedeploy:{get_region()}:{get_account_id()}:{kind}:{name}"
+def list_tags_for_resource(request: Request) -> Request:
+    return {"Tags": _tagged(request)["tags"]}
+
+
+def tag_resource(request: Request) -> Request:
+    found, new = _tagged(request), request["Tags"]
+    keys = {each["Key"] for each in new}
+    found["tags"] = [each for each in found["tags"] if each["Key"] not in keys] + new
+    return {}
+
+
+def untag_resource(request: Request) -> Request:
+    found = _tagged(request)
+    found["tags"] = [each for each in found["tags"] if each["Key"] not in request["TagKeys"]]
+    return {}
 
 
 OPERATIONS: dict[str, Callable[[Request], Request]] = {
+    "BatchGetApplications": batch_get_applications,
+    "BatchGetDeploymentGroups": batch_get_deployment_groups,
     "BatchGetDeployments": batch_get_deployments,
     "BatchGetDeploymentTargets": batch_get_deployment_targets,
     "CreateApplication": create_application,
     "CreateDeployment": create_deployment,
+    "CreateDeploymentConfig": configs.create_deployment_config,
     "CreateDeploymentGroup": create_deployment_group,
     "DeleteApplication": delete_application,
+    "DeleteDeploymentConfig": configs.delete_deployment_config,
     "DeleteDeploymentGroup": delete_deployment_group,
     "GetApplication": get_application,
     "GetDeployment": get_deployment,
+    "GetDeploymentConfig": configs.get_deployment_config,
     "GetDeploymentGroup": get_deployment_group,
     "GetDeploymentTarget": get_deployment_target,
     "ListApplications": list_applications,
+    "ListDeploymentConfigs": configs.list_deployment_configs,
     "ListDeploymentGroups": list_deployment_groups,
     "ListDeployments": list_deployments,
     "ListDeploymentTargets": list_deployment_targets,
-    "ListTagsForResource": tags_of,
+    "ListTagsForResource": list_tags_for_resource,
     "StopDeployment": stop_deployment,
+    "TagResource": tag_resource,
+    "UntagResource": untag_resource,
     "UpdateDeploymentGroup": update_deployment_group,
 }

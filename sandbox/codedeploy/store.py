@@ -12,12 +12,20 @@ from ministack.core.responses import AccountRegionScopedDict, new_uuid
 applications = AccountRegionScopedDict()
 groups = AccountRegionScopedDict()
 """By `<application>/<group>`."""
+configs = AccountRegionScopedDict()
+"""Deployment configurations but AWS's own."""
 deployments = AccountRegionScopedDict()
 targets = AccountRegionScopedDict()
 """By deployment: instance to its target."""
 
 ACTIVE = ("Created", "Queued", "InProgress", "Ready")
-_ALL = {"applications": applications, "groups": groups, "deployments": deployments, "targets": targets}
+_ALL = {
+    "applications": applications,
+    "groups": groups,
+    "configs": configs,
+    "deployments": deployments,
+    "targets": targets,
+}
 
 
 def reset() -> None:
@@ -35,6 +43,9 @@ def load_persisted_state(data: dict[str, Any]) -> None:
     """Go on with what was saved. What ran when the process ended has failed: nothing would ever end it."""
     for name, each in _ALL.items():
         each.update(data.get(name, {}))
+    for of_deployment in targets._data.values():
+        for target in of_deployment.values():
+            _settle(target)
     for deployment in deployments._data.values():
         if deployment["status"] in ACTIVE:
             deployment.update(
@@ -45,6 +56,18 @@ def load_persisted_state(data: dict[str, Any]) -> None:
                     "message": "The local AWS ended in the middle of the deployment.",
                 },
             )
+
+
+def _settle(target: dict[str, Any]) -> None:
+    if target["status"] == "InProgress":
+        target["status"] = "Failed"
+    elif target["status"] == "Pending":
+        target["status"] = "Skipped"
+    for event in target["lifecycleEvents"]:
+        if event["status"] == "InProgress":
+            event.update(status="Unknown", endTime=time.time())
+        elif event["status"] == "Pending":
+            event["status"] = "Skipped"
 
 
 def group_key(application: str, group: str) -> str:
