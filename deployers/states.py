@@ -80,6 +80,46 @@ STEP_LABELS: dict[str, str] = {
 CANCELLABLE = frozenset({"", Step.PREPARE, Step.PUBLISH, Step.CHANGE_SET, Step.REVIEW, Step.EXECUTE})
 
 
+class DeploymentStatus(TextChoices):
+    """How a deployment stands, and each of its steps."""
+
+    QUEUED = "queued", "Queued"
+    DEPLOYING = "deploying", "Deploying"
+    DEPLOYED = "deployed", "Deployed"
+    FAILED = "failed", "Failed"
+    ROLLED_BACK = "rolled_back", "Rolled back"
+    CANCELLED = "cancelled", "Cancelled"
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self not in {self.QUEUED, self.DEPLOYING}
+
+
+_DEPLOYMENTS = {
+    "Created": DeploymentStatus.QUEUED,
+    "Queued": DeploymentStatus.QUEUED,
+    "InProgress": DeploymentStatus.DEPLOYING,
+    "Baking": DeploymentStatus.DEPLOYING,
+    "Ready": DeploymentStatus.DEPLOYING,
+    "Succeeded": DeploymentStatus.DEPLOYED,
+    "Failed": DeploymentStatus.FAILED,
+    "Stopped": DeploymentStatus.CANCELLED,
+    "Pending": DeploymentStatus.QUEUED,
+    "Skipped": DeploymentStatus.CANCELLED,
+}
+
+
+def deployment_status(aws_status: str, *, rolled_back: bool = False) -> DeploymentStatus:
+    """Interpret what CodeDeploy says of a deployment, an instance or a lifecycle event.
+
+    A failure that was rolled back is its own state. An unknown word counts as failed, so that a person looks.
+    https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_DeploymentInfo.html
+    """
+    found = _DEPLOYMENTS.get(aws_status, DeploymentStatus.FAILED)
+    return DeploymentStatus.ROLLED_BACK if found is DeploymentStatus.FAILED and rolled_back else found
+
+
 class StackState(StrEnum):
     """A stack as people see it: one word and one colour."""
 

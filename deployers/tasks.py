@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from deployers.services import allowlists, catch_up, deliveries, refresh, ticks
+from deployers.services import allowlists, catch_up, deliveries, deployments, refresh, ticks
 
 
 @shared_task
@@ -22,6 +22,12 @@ def advance_operation(operation_id: str) -> None:
 def sync_deliveries() -> None:
     """Read the deliveries of integrations that are due."""
     deliveries.sync_due()
+
+
+@shared_task
+def sync_deployments() -> None:
+    """Read the deployments of stacks that are due."""
+    deployments.sync_due()
 
 
 @shared_task

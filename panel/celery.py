@@ -14,6 +14,7 @@ app.conf.beat_schedule = {
     "check-host-keys": {"task": "integrations.tasks.check_host_keys", "schedule": 600.0},
     "obstacles": {"task": "integrations.tasks.look_for_obstacles", "schedule": 60.0, "options": {"expires": 60}},
     "sync-deliveries": {"task": "deployers.tasks.sync_deliveries", "schedule": 5.0, "options": {"expires": 5}},
+    "sync-deployments": {"task": "deployers.tasks.sync_deployments", "schedule": 2.0, "options": {"expires": 2}},
     "allowlists": {"task": "deployers.tasks.refresh_allowlists", "schedule": 300.0},
     "commit-statuses": {
         "task": "integrations.tasks.tell_commit_statuses",

@@ -105,6 +105,16 @@ def url(access: Access, *, bucket: str, key: str) -> str:
     return f"{_client(access).meta.endpoint_url}/{bucket}/{key}"
 
 
+def version_exists(access: Access, *, bucket: str, key: str, version_id: str) -> bool:
+    """Whether this version of an object is still there."""
+    try:
+        with aws_faults():
+            _client(access).head_object(Bucket=bucket, Key=key, VersionId=version_id)
+    except NotFoundAtAws:
+        return False
+    return True
+
+
 def download_url(access: Access, *, bucket: str, key: str, version_id: str, filename: str, seconds: int) -> str:
     """A presigned address that downloads exactly this version for that long."""
     with aws_faults():

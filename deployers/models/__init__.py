@@ -1,7 +1,8 @@
-"""AWS accounts, stacks, operations and artifacts: one module a concern."""
+"""AWS accounts, stacks, operations, artifacts and deployments: one module a concern."""
 
 from deployers.models.accounts import AccessMethod, AwsAccount, new_external_id
 from deployers.models.artifacts import Artifact
+from deployers.models.deployments import Deployment, DeploymentStep, Trigger
 from deployers.models.operations import Operation, OperationKind
 from deployers.models.stacks import Stack, StackEvent, StackKind
 
@@ -9,10 +10,13 @@ __all__ = [
     "AccessMethod",
     "Artifact",
     "AwsAccount",
+    "Deployment",
+    "DeploymentStep",
     "Operation",
     "OperationKind",
     "Stack",
     "StackEvent",
     "StackKind",
+    "Trigger",
     "new_external_id",
 ]

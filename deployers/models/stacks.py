@@ -35,6 +35,7 @@ class Stack(models.Model):
     resources_done = models.PositiveIntegerField(default=0)
     resources_total = models.PositiveIntegerField(default=0)
     seen_at = models.DateTimeField(null=True, blank=True)
+    deployments_synced_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = TeamQuerySet["Stack"].as_manager()

@@ -3,14 +3,15 @@
 from typing import Any
 
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import serializers
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from deployers.models import Artifact
-from deployers.services import artifacts
+from deployers.services import artifacts, deployments
 from panel.api.base import Noun
+from panel.api.deployments import DeploymentSerializer
 from panel.api.shapes import Filters
 
 
@@ -51,6 +52,13 @@ class ArtifactViewSet(Noun[Artifact]):
     queryset = Artifact.objects.all()
     serializer_class = ArtifactSerializer
     filters = ArtifactFilters
+
+    @extend_schema(request=None, responses={201: DeploymentSerializer})
+    @action(detail=True, methods=["post"])
+    def redeploy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Deploy this version once more."""
+        deployment = deployments.redeploy(artifact=self.get_object(), actor=self.actor)
+        return Response(DeploymentSerializer(deployment).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(responses=DownloadSerializer)
     @action(detail=True, methods=["get"])

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from deployers.models import AwsAccount, Stack, StackKind
 from deployers.nudge import on_commit_freshen, on_commit_nudge, on_commit_sync
 from deployers.services import catch_up, dead_letters, stacks
+from deployers.services import deployments as deployment_services
 from integrations.models import Deployer, Integration, Method, RemoteState, Repository, SSHKey, SSHKeyState
 from integrations.providers.base import Purpose
 from integrations.services import integrations, obstacles, ssh_keys, webhooks
@@ -20,6 +21,7 @@ from integrations.services.webhooks import ManualSteps
 from panel.api.artifacts import ArtifactSerializer
 from panel.api.base import Noun
 from panel.api.deliveries import DeliveriesOfIntegration, DeliverySerializer, lines, matching
+from panel.api.deployments import DeploymentFilters, DeploymentSerializer
 from panel.api.operations import OperationSerializer
 from panel.api.shapes import Filters, OfTeam, Strict, read_body, read_query
 from panel.integration_state import IntegrationState, state_of, with_newest_operation
@@ -351,6 +353,20 @@ class IntegrationViewSet(Noun[Integration]):
             lines(matching(integration.deliveries.all(), read_query(DeliveriesOfIntegration, request))),
             DeliverySerializer,
         )
+
+    @extend_schema(parameters=[DeploymentFilters], responses=DeploymentSerializer(many=True))
+    @action(detail=True, methods=["get"], filters=DeploymentFilters)
+    def deployments(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Its deployments, newest first."""
+        rows = self.get_object().deployments.select_related("requested_by")
+        return self.list_of(self.narrowed(rows), DeploymentSerializer)
+
+    @extend_schema(request=None, responses={201: DeploymentSerializer})
+    @action(detail=True, methods=["post"], url_path="roll-back")
+    def roll_back(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Deploy the last artifact that ran well before the present one."""
+        started = deployment_services.roll_back(integration=self.get_object(), actor=self.actor)
+        return Response(DeploymentSerializer(started).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(responses=ArtifactSerializer(many=True))
     @action(detail=True, methods=["get"], filters=Filters)

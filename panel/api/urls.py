@@ -7,6 +7,7 @@ from panel.api import problems
 from panel.api.artifacts import ArtifactViewSet
 from panel.api.aws_accounts import AwsAccountViewSet
 from panel.api.deliveries import DeliveryViewSet
+from panel.api.deployments import DeploymentViewSet
 from panel.api.integrations import IntegrationViewSet
 from panel.api.me import Me
 from panel.api.operations import OperationViewSet
@@ -23,6 +24,7 @@ router.register("integrations", IntegrationViewSet, basename="api-integration")
 router.register("stacks", StackViewSet, basename="api-stack")
 router.register("operations", OperationViewSet, basename="api-operation")
 router.register("deliveries", DeliveryViewSet, basename="api-delivery")
+router.register("deployments", DeploymentViewSet, basename="api-deployment")
 router.register("artifacts", ArtifactViewSet, basename="api-artifact")
 
 urlpatterns = [

@@ -9,6 +9,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from deployers.models import Deployment
+from deployers.states import DeploymentStatus
 from integrations.models import Delivery, DeliveryStatus, Integration
 from teams.models import Role, Team, User
 
@@ -34,6 +36,7 @@ GROUPS = (
         "Deliver",
         (
             ("Integrations", "integration-list", "plug-connected"),
+            ("Deployments", "deployment-list", "rocket"),
             ("Deliveries", "delivery-list", "webhook"),
         ),
     ),
@@ -74,11 +77,18 @@ def _counts(user: User, team: Team) -> dict[str, dict[str, Any]]:
         .filter(status=DeliveryStatus.FAILED, received_at__gte=timezone.now() - FAILURES_SHOWN_FOR)
         .count()
     )
+    broken = (
+        Deployment.objects.of(team)
+        .filter(status=DeploymentStatus.FAILED, created_at__gte=timezone.now() - FAILURES_SHOWN_FOR)
+        .count()
+    )
     counts: dict[str, dict[str, Any]] = {
         "integration-list": {"count": integrations, "count_label": f"{integrations} integrations"}
     }
     if failed:
         counts["delivery-list"] = {"count": failed, "count_label": f"{failed} failed today", "alarming": True}
+    if broken:
+        counts["deployment-list"] = {"count": broken, "count_label": f"{broken} failed today", "alarming": True}
     return counts
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Literal
 
-from deployers.models import AwsAccount, Operation, Stack
-from deployers.states import OperationStatus, StackState
+from deployers.models import AwsAccount, Deployment, DeploymentStep, Operation, Stack
+from deployers.states import DeploymentStatus, OperationStatus, StackState
 from integrations.models import (
     Delivery,
     DeliveryStatus,
@@ -49,6 +49,20 @@ DEPLOY: dict[DeployStatus, Status] = {
     DeployStatus.REFUSED: Status("Not deployed", "bad"),
     DeployStatus.SKIPPED: Status("Not deployed", "mute"),
     DeployStatus.FAILED: Status("Not deployed", "bad"),
+}
+DEPLOYMENT: dict[DeploymentStatus, Status] = {
+    DeploymentStatus.QUEUED: Status("Queued", "mute"),
+    DeploymentStatus.DEPLOYING: Status("Deploying", "run"),
+    DeploymentStatus.DEPLOYED: Status("Deployed", "ok"),
+    DeploymentStatus.FAILED: Status("Failed", "bad"),
+    DeploymentStatus.ROLLED_BACK: Status("Rolled back", "warn"),
+    DeploymentStatus.CANCELLED: Status("Cancelled", "mute"),
+}
+STEP: dict[DeploymentStatus, Status] = DEPLOYMENT | {
+    DeploymentStatus.QUEUED: Status("To come", "mute"),
+    DeploymentStatus.DEPLOYING: Status("Running", "run"),
+    DeploymentStatus.DEPLOYED: Status("Done", "ok"),
+    DeploymentStatus.CANCELLED: Status("Skipped", "mute"),
 }
 OPERATION: dict[OperationStatus, Status] = {
     OperationStatus.QUEUED: Status("Queued", "mute"),
@@ -123,6 +137,16 @@ def _(thing: Status) -> Status:
 @status_of.register
 def _(thing: Delivery) -> Status:
     return DELIVERY[DeliveryStatus(thing.status)]
+
+
+@status_of.register
+def _(thing: Deployment) -> Status:
+    return DEPLOYMENT[DeploymentStatus(thing.status)]
+
+
+@status_of.register
+def _(thing: DeploymentStep) -> Status:
+    return STEP[DeploymentStatus(thing.status)]
 
 
 @status_of.register

@@ -20,11 +20,14 @@ LISTED = {
         "check-obstacles",
         "dead-letters",
         "redrive",
+        "deployments",
+        "roll-back",
     },
     "stacks": {"events"},
     "operations": {"retry", "approve", "cancel"},
     "deliveries": {"redeliver", "ask-provider"},
-    "artifacts": {"download"},
+    "artifacts": {"download", "redeploy"},
+    "deployments": {"steps", "stop"},
 }
 
 

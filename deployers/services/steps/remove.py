@@ -7,7 +7,8 @@ from deployers.aws import cloudformation, codedeploy, s3
 from deployers.aws.cloudformation import Resource, StackSnapshot
 from deployers.errors import StackBroken
 from deployers.models import StackKind
-from deployers.services import deployments, history
+from deployers.services import history
+from deployers.services.deployments.groups import active
 from deployers.services.steps.apply import GRACE
 from deployers.services.steps.connect import PROVIDER_TRIES
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work, set_stack
@@ -61,8 +62,8 @@ def stop_deployments(work: Work) -> Outcome:
     """Nothing is deployed to instances that go away: first no deployment runs any more."""
     if work.operation.stack is None or work.look() is None:
         return Next(Step.FORGET)
-    if active := deployments.active(work.stack, work.access):
-        for each in active:
+    if running := active(work.stack, work.access):
+        for each in running:
             codedeploy.stop(work.access, each, roll_back=False)
         return Again()
     return Next(Step.DELETE_STACK)

@@ -1,0 +1,106 @@
+"""`/deployments/`: what was deployed where, by whom, and how it went."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from deployers.models import Deployment, DeploymentStep
+from deployers.services import deployments
+from deployers.states import DeploymentStatus
+from panel import deployment_csv
+from panel.api.base import Noun
+from panel.api.shapes import Filters, Strict, read_query
+
+
+class DeploymentStepSerializer(serializers.ModelSerializer[DeploymentStep]):
+    class Meta:
+        model = DeploymentStep
+        fields = ["group", "name", "status", "started_at", "finished_at", "script", "message", "log_tail"]
+        read_only_fields = fields
+
+
+class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
+    requested_by = serializers.SlugRelatedField[Deployment](slug_field="username", read_only=True, allow_null=True)
+    duration = serializers.DurationField(read_only=True, allow_null=True, help_text="So far, while it runs.")
+    lead_time = serializers.DurationField(read_only=True, allow_null=True, help_text="From the push until it ran.")
+
+    class Meta:
+        model = Deployment
+        fields = [
+            "id",
+            "integration",
+            "stack",
+            "deployer",
+            "external_id",
+            "status",
+            "aws_status",
+            "trigger",
+            "requested_by",
+            "rolls_back",
+            "artifact",
+            "bucket",
+            "key",
+            "version_id",
+            "ref",
+            "commit",
+            "author",
+            "message",
+            "description",
+            "problem",
+            "remedy",
+            "instances",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "duration",
+            "lead_time",
+        ]
+        read_only_fields = fields
+
+
+class DeploymentFilters(Filters):
+    integration = serializers.UUIDField(required=False)
+    status = serializers.ChoiceField(choices=DeploymentStatus.choices, required=False)
+    ref = serializers.CharField(max_length=1024, required=False, help_text="In full: refs/heads/main.")
+    commit = serializers.CharField(max_length=64, required=False)
+    created_at__gte = serializers.DateTimeField(required=False)
+    created_at__lt = serializers.DateTimeField(required=False)
+
+
+class StopQuery(Strict):
+    roll_back = serializers.BooleanField(default=False, help_text="Then deploy what ran before.")
+
+
+@extend_schema_view(list=extend_schema(parameters=[DeploymentFilters]))
+class DeploymentViewSet(Noun[Deployment]):
+    queryset = Deployment.objects.select_related("requested_by")
+    serializer_class = DeploymentSerializer
+    filters = DeploymentFilters
+
+    @extend_schema(responses=DeploymentStepSerializer(many=True), filters=False)
+    @action(detail=True, methods=["get"], filters=Filters)
+    def steps(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """What happened on each instance, in order, with the last lines of scripts."""
+        return self.list_of(self.get_object().steps.all(), DeploymentStepSerializer)
+
+    @extend_schema(parameters=[StopQuery], request=None, responses=DeploymentSerializer)
+    @action(detail=True, methods=["post"])
+    def stop(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Stop a deployment that runs."""
+        query = read_query(StopQuery, request)
+        found = deployments.stop(deployment=self.get_object(), actor=self.actor, roll_back=query["roll_back"])
+        return self.answer(found)
+
+    @extend_schema(parameters=[DeploymentFilters], responses={(200, "text/csv"): OpenApiTypes.STR})
+    @action(detail=False, methods=["get"], filters=DeploymentFilters, pagination_class=None)
+    def export(self, request: Request) -> StreamingHttpResponse:  # noqa: ARG002
+        """The same list as CSV, the newest first, up to 50,000."""
+        rows: QuerySet[Any] = self.narrowed(self.get_queryset())
+        return deployment_csv.response(rows)

@@ -1,0 +1,182 @@
+"""Pages of deployments: history, one deployment, and what people may do with it."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Q, QuerySet
+from django.http import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from deployers.models import Artifact, Deployment
+from deployers.services import deployments
+from deployers.services.deployments.requests import last_good
+from deployers.states import DeploymentStatus
+from integrations.models import Integration
+from panel import deployment_csv
+from panel.web import live, paging, parameters, queries
+from panel.web.access import PageRequest, find, page
+from panel.web.delivery_list import SINCE
+from panel.web.outcomes import errors_as_messages
+from teams.models import Role
+from teams.services import roles
+
+LATEST = 6
+FILTERS = ("q", "status", "since", "integration", "ref")
+INTEGRATIONS_OFFERED = 200
+
+
+def _filtered(request: PageRequest, rows: QuerySet[Deployment]) -> QuerySet[Deployment]:
+    """Only what the query asks for; a value that cannot be is no filter."""
+    if (status := request.GET.get("status", "")) in DeploymentStatus.values:
+        rows = rows.filter(status=status)
+    if since := SINCE.get(request.GET.get("since", "")):
+        rows = rows.filter(created_at__gte=timezone.now() - since[1])
+    if ref := parameters.text(request, "ref"):
+        rows = rows.filter(ref__in=(ref, f"refs/heads/{ref}", f"refs/tags/{ref}"))
+    if integration := parameters.text(request, "integration"):
+        rows = rows.filter(integration__name=integration)
+    if text := parameters.text(request, "q"):
+        rows = rows.filter(
+            Q(commit__startswith=text.lower())
+            | Q(message__icontains=text)
+            | Q(author__icontains=text)
+            | Q(external_id__iexact=text)
+        )
+    return rows
+
+
+def _tag(rows: Sequence[Deployment]) -> str:
+    return live.etag([(row.pk, row.status, row.commit, row.finished_at) for row in rows])
+
+
+def latest(integration: Integration) -> list[Deployment]:
+    """The few that the overview of an integration shows, newest first."""
+    return list(integration.deployments.select_related("requested_by").order_by("-created_at", "-pk")[:LATEST])
+
+
+def _show(request: PageRequest, rows: QuerySet[Deployment], template: str, context: dict[str, Any]) -> HttpResponseBase:
+    rows = _filtered(request, rows.select_related("integration", "requested_by"))
+    if request.GET.get("format") == "csv":
+        return deployment_csv.response(rows)
+    found = paging.by_time(request, rows, field="created_at")
+    narrowed = any(request.GET.get(name) for name in FILTERS)
+    context = {**context, "rows": found.rows, "narrowed": narrowed}
+    if request.htmx:
+        return live.region(request, "deployments/rows.html", lambda: context, tag=_tag(found.rows))
+    query = request.GET.copy()
+    query.pop("before", None)
+    query["format"] = "csv"
+    return render(
+        request,
+        template,
+        {
+            **context,
+            "page": found,
+            "rows_tag": _tag(found.rows),
+            "statuses": DeploymentStatus.choices,
+            "moments": [(name, label) for name, (label, _) in SINCE.items()],
+            "filters": {name: parameters.text(request, name) for name in FILTERS},
+            "csv_url": f"?{query.urlencode()}",
+        },
+    )
+
+
+@require_safe
+@page
+def index(request: PageRequest) -> HttpResponseBase:
+    rows = Deployment.objects.visible_to(request.user).of(request.team)
+    names = Integration.objects.visible_to(request.user).of(request.team).values_list("name", flat=True)
+    context = {"show_integration": True, "integrations": names[:INTEGRATIONS_OFFERED]}
+    return _show(request, rows, "deployments/list.html", context)
+
+
+@require_safe
+@page
+def of_integration(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    integration = find(request, queries.integrations(Integration.objects.visible_to(request.user)), pk=pk)
+    context = {
+        "tab": "deployments",
+        "integration": integration,
+        "show_integration": False,
+        "good": last_good(integration),
+    }
+    return _show(request, integration.deployments.all(), "integrations/deployments.html", context)
+
+
+def _find(request: PageRequest, pk: UUID) -> Deployment:
+    rows = Deployment.objects.visible_to(request.user).select_related(
+        "integration__repository__provider", "stack", "requested_by", "rolls_back", "artifact"
+    )
+    return find(request, rows, pk=pk)
+
+
+@require_safe
+@page
+def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    deployment = _find(request, pk)
+    steps = list(deployment.steps.all())
+
+    def context() -> dict[str, Any]:
+        return {
+            "deployment": deployment,
+            "instances": [(group, list(found)) for group, found in groupby(steps, key=lambda step: step.group)],
+            "logs": [step for step in steps if step.log_tail],
+            "rollbacks": list(deployment.rollbacks.all()),
+            "redeployable": deployment.artifact_id is not None and deployment.finished,
+        }
+
+    tag = live.etag(deployment.status, deployment.finished_at, [(step.pk, step.status) for step in steps])
+    if request.htmx:
+        return live.region(request, "deployments/live.html", context, tag=tag, done=deployment.finished)
+    return render(request, "deployments/detail.html", {**context(), "tag": tag})
+
+
+@require_POST
+@page
+def stop(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    deployment = _find(request, pk)
+    with errors_as_messages(request):
+        deployments.stop(deployment=deployment, actor=request.user, roll_back="roll_back" in request.POST)
+        messages.success(request, "It stops before the next instance.")
+    return redirect("deployment-detail", deployment.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def redeploy(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    """Ask first: it replaces what runs."""
+    rows = Artifact.objects.visible_to(request.user).select_related("integration__aws_account", "delivery")
+    artifact = find(request, rows, pk=pk)
+    integration = artifact.integration
+    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    if request.method == "POST":
+        with errors_as_messages(request):
+            started = deployments.redeploy(artifact=artifact, actor=request.user)
+            return redirect("deployment-detail", started.pk)
+        return redirect("integration-deployments", integration.pk)
+    return render(
+        request,
+        "deployments/redeploy.html",
+        {
+            "integration": integration,
+            "artifact": artifact,
+            "running": latest(integration)[:1],
+            "back": reverse("integration-deployments", args=[integration.pk]),
+        },
+    )
+
+
+@require_POST
+@page
+def roll_back(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    integration = find(request, Integration.objects.visible_to(request.user).select_related("aws_account"), pk=pk)
+    with errors_as_messages(request):
+        started = deployments.roll_back(integration=integration, actor=request.user)
+        return redirect("deployment-detail", started.pk)
+    return redirect("integration-deployments", integration.pk)
