@@ -10,7 +10,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from deployers.models import Artifact, AwsAccount, Operation, Stack, StackEvent
+from deployers.models import Artifact, AwsAccount, Deployment, DeploymentStep, Operation, Stack, StackEvent
 from integrations.models import Delivery, Integration, KnownHead, Provider, Repository, SSHKey
 from teams.models import ApiToken, AuditEntry, Membership, Team, User
 
@@ -158,6 +158,20 @@ class OperationAdmin(ReadOnly):
 class StackEventAdmin(ReadOnly):
     list_display = ["timestamp", "stack", "logical_id", "resource_type", "status"]
     list_select_related = ["stack"]
+
+
+@admin.register(Deployment)
+class DeploymentAdmin(ReadOnly):
+    list_display = ["external_id", "integration", "status", "trigger", "ref", "commit", "created_at"]
+    list_filter = ["status", "trigger"]
+    list_select_related = ["integration"]
+    search_fields = ["external_id", "commit"]
+
+
+@admin.register(DeploymentStep)
+class DeploymentStepAdmin(ReadOnly):
+    list_display = ["deployment", "group", "name", "status", "started_at"]
+    list_select_related = ["deployment"]
 
 
 @admin.register(Artifact)

@@ -208,6 +208,8 @@ SPECTACULAR_SETTINGS = {
         "StackKind": "deployers.models.StackKind",
         "OperationKind": "deployers.models.OperationKind",
         "OperationStatus": "deployers.states.OperationStatus",
+        "DeploymentStatus": "deployers.states.DeploymentStatus",
+        "Trigger": "deployers.models.Trigger",
     },
 }
 

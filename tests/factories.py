@@ -14,15 +14,20 @@ from deployers.models import (
     AccessMethod,
     Artifact,
     AwsAccount,
+    Deployment,
+    DeploymentStep,
     Operation,
     OperationKind,
     Stack,
     StackEvent,
     StackKind,
+    Trigger,
 )
+from deployers.states import DeploymentStatus
 from integrations.models import (
     Delivery,
     DeliveryStatus,
+    Deployer,
     Integration,
     Method,
     Provider,
@@ -174,3 +179,49 @@ def make_artifact(
     fields.setdefault("size", 1_048_576)
     fields.setdefault("created_at", delivery.updated_at)
     return Artifact.objects.create(integration=integration, delivery=delivery, **fields)
+
+
+def make_deployment(*, artifact: Artifact, steps: bool = True, **fields: Any) -> Deployment:
+    """A deployment of an artifact whose script failed on the second of two instances."""
+    now = timezone.now()
+    deployment = Deployment.objects.create(
+        integration=artifact.integration,
+        artifact=artifact,
+        **{
+            "deployer": Deployer.CODEDEPLOY,
+            "external_id": f"d-TEST{next(_number):05}",
+            "status": DeploymentStatus.FAILED,
+            "aws_status": "Failed",
+            "trigger": Trigger.PUSH,
+            "bucket": artifact.bucket,
+            "key": artifact.key,
+            "version_id": artifact.version_id,
+            "ref": artifact.ref,
+            "commit": artifact.commit,
+            "author": artifact.author,
+            "message": artifact.message,
+            "problem": "scripts/start.sh failed at ApplicationStart on i-0b: it failed with exit code 3",
+            "remedy": "Its last lines are below.",
+            "instances": {"Succeeded": 1, "Failed": 1},
+            "pushed_at": now - timedelta(minutes=5),
+            "created_at": now - timedelta(minutes=4),
+            "started_at": now - timedelta(minutes=4),
+            "finished_at": now - timedelta(minutes=1),
+            **fields,
+        },
+    )
+    for instance, status in (("i-0a", DeploymentStatus.DEPLOYED), ("i-0b", DeploymentStatus.FAILED)) if steps else ():
+        DeploymentStep.objects.create(
+            deployment=deployment,
+            group=instance,
+            name="ApplicationStart",
+            position=8,
+            status=status,
+            aws_status="Failed" if status == DeploymentStatus.FAILED else "Succeeded",
+            started_at=now - timedelta(minutes=3),
+            finished_at=now - timedelta(minutes=2),
+            script="scripts/start.sh" if status == DeploymentStatus.FAILED else "",
+            message="exit code 3" if status == DeploymentStatus.FAILED else "",
+            log_tail="[stderr]the port is taken" if status == DeploymentStatus.FAILED else "",
+        )
+    return deployment

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Count, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -70,25 +72,30 @@ def _links(noun: str, entries: tuple[tuple[str, str, str], ...], counts: dict[st
         )
 
 
+def _number(rows: QuerySet[Any], by: str) -> Coalesce:
+    """How many rows there are, as a part of another query; `by` is the same for all of them."""
+    return Coalesce(Subquery(rows.order_by().values(by).annotate(number=Count("pk")).values("number")), 0)
+
+
 def _counts(user: User, team: Team) -> dict[str, dict[str, Any]]:
-    integrations = Integration.objects.visible_to(user).of(team).count()
-    failed = (
-        Delivery.objects.of(team)
-        .filter(status=DeliveryStatus.FAILED, received_at__gte=timezone.now() - FAILURES_SHOWN_FOR)
-        .count()
-    )
-    broken = (
-        Deployment.objects.of(team)
-        .filter(status=DeploymentStatus.FAILED, created_at__gte=timezone.now() - FAILURES_SHOWN_FOR)
-        .count()
+    since = timezone.now() - FAILURES_SHOWN_FOR
+    deliveries = Delivery.objects.of(team).filter(status=DeliveryStatus.FAILED, received_at__gte=since)
+    deployments = Deployment.objects.of(team).filter(status=DeploymentStatus.FAILED, created_at__gte=since)
+    integrations, failed, broken = (
+        Team.objects.filter(pk=team.pk)
+        .values_list(
+            _number(Integration.objects.visible_to(user).of(team), "team"),
+            _number(deliveries, "integration__team"),
+            _number(deployments, "integration__team"),
+        )
+        .get()
     )
     counts: dict[str, dict[str, Any]] = {
         "integration-list": {"count": integrations, "count_label": f"{integrations} integrations"}
     }
-    if failed:
-        counts["delivery-list"] = {"count": failed, "count_label": f"{failed} failed today", "alarming": True}
-    if broken:
-        counts["deployment-list"] = {"count": broken, "count_label": f"{broken} failed today", "alarming": True}
+    for name, number in (("delivery-list", failed), ("deployment-list", broken)):
+        if number:
+            counts[name] = {"count": number, "count_label": f"{number} failed today", "alarming": True}
     return counts
 
 

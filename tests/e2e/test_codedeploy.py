@@ -27,13 +27,29 @@ def network(world: World) -> dict[str, str]:
     return {"VPC": vpc, "Subnets": ",".join(each["SubnetId"] for each in subnets), "HealthCheckPort": "8080"}
 
 
+def deployment(world: World, integration: dict[str, Any], commit: str, *, trigger: str = "push") -> dict[str, Any]:
+    """The newest deployment of a commit once it has ended."""
+
+    def look() -> dict[str, Any] | None:
+        for each in world.get(f"/integrations/{integration['id']}/deployments/")["results"]:
+            if (each["commit"], each["trigger"]) == (commit, trigger):
+                return each if each["status"] not in {"queued", "deploying"} else None
+        return None
+
+    found = until(look, f"the {trigger} deployment of {commit}")
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def deploying(world: World, repository: str) -> dict[str, Any]:
     parameters = {"codedeploy": network(world)}
     return world.provisioned(repository, deployers=["codedeploy"], parameters=parameters)
 
 
-def test_both_stacks_are_made_and_deleted_in_one_go(world: World, deploying: dict[str, Any], clone: Clone) -> None:
+def test_pushes_are_deployed_rolled_back_and_redeployed_until_all_is_deleted(
+    world: World, deploying: dict[str, Any], clone: Clone
+) -> None:
     stacks = {each["kind"]: each for each in world.get(f"/stacks/?integration={deploying['id']}")["results"]}
     assert {kind: each["aws_status"] for kind, each in stacks.items()} == {
         "git_intgrtn_aws_s3": "CREATE_COMPLETE",
@@ -42,11 +58,29 @@ def test_both_stacks_are_made_and_deleted_in_one_go(world: World, deploying: dic
     commit = clone.commit("Deploy this", **{"appspec.yml": APPSPEC, "start.sh": "#!/bin/sh\necho started\n"})
     clone.push()
     world.ended(deploying, commit=commit)
-    told = until(
-        lambda: [each for each in world.deliveries(deploying) if each["commit"] == commit and each["deploy_status"]],
-        "the deployer's word on the delivery",
-    )
-    assert told[0]["deploy_status"] == "deploying", told[0]
+    deployed = deployment(world, deploying, commit)
+    assert (deployed["status"], deployed["trigger"]) == ("deployed", "push"), deployed
+    assert deployed["instances"] == {"Succeeded": 2}
+    assert deployed["lead_time"] is not None
+    [told] = [each for each in world.deliveries(deploying) if each["commit"] == commit]
+    assert told["deploy_status"] == "deploying", told
+    [artifact] = [each for each in world.artifacts(deploying) if each["commit"] == commit]
+
+    broken = clone.commit("Break it", **{"start.sh": "#!/bin/sh\necho the port is taken >&2\nexit 3\n"})
+    clone.push()
+    failed = deployment(world, deploying, broken)
+    assert failed["status"] == "rolled_back"
+    assert "start.sh failed at ApplicationStart" in failed["problem"]
+    steps = world.get(f"/deployments/{failed['id']}/steps/")["results"]
+    assert any("the port is taken" in each["log_tail"] for each in steps)
+    rollback = deployment(world, deploying, commit, trigger="rollback")
+    assert (rollback["status"], rollback["rolls_back"]) == ("deployed", failed["id"])
+
+    again = world.post(f"/artifacts/{artifact['id']}/redeploy/")
+    assert deployment(world, deploying, commit, trigger="redeploy")["id"] == again["id"]
+    csv = world.call("GET", f"/deployments/export/?integration={deploying['id']}").text.splitlines()
+    assert len(csv) == 5
+    assert csv[0].startswith("deployment,integration,status")
 
     operation = world.call("DELETE", f"/integrations/{deploying['id']}/?bucket=purge").json()
     ended = world.finished(operation)

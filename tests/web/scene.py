@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.urls import reverse
 from django.utils import timezone
 
-from deployers.models import Artifact, AwsAccount, Operation, Stack
+from deployers.models import Artifact, AwsAccount, Deployment, Operation, Stack
 from deployers.states import OperationStatus
 from integrations.models import Delivery, Integration, Method, Provider, Repository
 from teams.models import Team
@@ -29,6 +29,7 @@ class Scene:
     operation: Operation
     delivery: Delivery
     artifact: Artifact
+    deployment: Deployment
 
     def about(self) -> dict[str, str]:
         """URL name to address of each page that shows one object, or asks for something about it."""
@@ -36,7 +37,12 @@ class Scene:
             "provider": (self.provider, ("detail", "edit", "delete")),
             "repository": (self.repository, ("detail", "delete")),
             "account": (self.account, ("detail", "edit", "delete")),
-            "integration": (self.integration, ("detail", "deliveries", "artifacts", "dead-letters", "edit", "delete")),
+            "integration": (
+                self.integration,
+                ("detail", "deployments", "deliveries", "artifacts", "dead-letters", "edit", "delete"),
+            ),
+            "artifact": (self.artifact, ("redeploy",)),
+            "deployment": (self.deployment, ("detail",)),
             "stack": (self.stack, ("detail", "events")),
             "operation": (self.operation, ("detail",)),
             "delivery": (self.delivery, ("detail",)),
@@ -61,6 +67,9 @@ class Scene:
             "delivery-ask": reverse("delivery-ask", args=[self.delivery.pk]),
             "delivery-redeliver": reverse("delivery-redeliver", args=[self.delivery.pk]),
             "operation-retry": reverse("operation-retry", args=[self.operation.pk]),
+            "operation-approve": reverse("operation-approve", args=[self.operation.pk]),
+            "integration-roll-back": reverse("integration-roll-back", args=[self.integration.pk]),
+            "deployment-stop": reverse("deployment-stop", args=[self.deployment.pk]),
             "operation-cancel": reverse("operation-cancel", args=[self.operation.pk]),
         }
 
@@ -72,6 +81,7 @@ LISTS = (
     "account-list",
     "integration-list",
     "delivery-list",
+    "deployment-list",
     "stack-list",
     "operation-list",
     "token-list",
@@ -99,4 +109,5 @@ def make_scene(team: Team, *, method: Method = Method.GIT_PULL, name: str = "sho
     )
     delivery = factories.make_delivery(integration=integration)
     artifact = factories.make_artifact(delivery=delivery)
-    return Scene(provider, repository, account, integration, stack, operation, delivery, artifact)
+    deployment = factories.make_deployment(artifact=artifact)
+    return Scene(provider, repository, account, integration, stack, operation, delivery, artifact, deployment)

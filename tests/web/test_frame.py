@@ -111,6 +111,8 @@ def test_the_admin_shows_no_secret_and_changes_nothing_of_the_services(root: Cli
         "Operation",
         "StackEvent",
         "Artifact",
+        "Deployment",
+        "DeploymentStep",
     }
 
 

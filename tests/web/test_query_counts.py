@@ -8,8 +8,8 @@ from pytest_django import DjangoAssertNumQueries
 from teams.models import Team
 from tests.web.scene import make_scene
 
-# Session, user, memberships and the two counts of the sidebar.
-FRAME = 5
+# Session, user, memberships and the counts of the sidebar.
+FRAME = 4
 LIST_QUERIES = {
     "overview": FRAME + 6,
     "provider-list": FRAME + 2,
@@ -17,6 +17,7 @@ LIST_QUERIES = {
     "account-list": FRAME + 2,
     "integration-list": FRAME + 3,
     "delivery-list": FRAME + 3,
+    "deployment-list": FRAME + 2,
     "stack-list": FRAME + 2,
     "operation-list": FRAME + 1,
     "token-list": FRAME + 1,
@@ -27,6 +28,8 @@ DETAIL_QUERIES = {
     "account-detail": FRAME + 3,
     "integration-detail": FRAME + 8,
     "integration-deliveries": FRAME + 3,
+    "integration-deployments": FRAME + 5,
+    "deployment-detail": FRAME + 3,
     "integration-artifacts": FRAME + 3,
     "stack-detail": FRAME + 3,
     "operation-detail": FRAME + 3,

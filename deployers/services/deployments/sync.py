@@ -54,6 +54,7 @@ def sync(*, stack: Stack) -> int:
     infos = sorted(codedeploy.describe(access, wanted), key=lambda info: info.created_at) if wanted else []
     for info in infos:
         _store(stack, access, info)
+    _complete(stack)
     Stack.objects.filter(pk=stack.pk).update(deployments_synced_at=timezone.now())
     return len(infos)
 
@@ -61,7 +62,6 @@ def sync(*, stack: Stack) -> int:
 def _store(stack: Stack, access: Access, info: DeploymentInfo) -> None:
     targets = codedeploy.targets(access, info.id)
     status = deployment_status(info.status, rolled_back=bool(info.rolled_back_by))
-    artifact = _artifact(stack, info)
     with transaction.atomic():
         row, made = Deployment.objects.select_for_update().get_or_create(
             integration=stack.integration,
@@ -69,14 +69,14 @@ def _store(stack: Stack, access: Access, info: DeploymentInfo) -> None:
             defaults={
                 "stack": stack,
                 "deployer": Deployer.CODEDEPLOY,
-                "trigger": _trigger(stack, info, artifact),
+                "trigger": Trigger.ROLLBACK if info.creator == "codeDeployRollback" else Trigger.OTHER,
                 "created_at": info.created_at,
             },
         )
         if not made and row.finished:
             return
-        if made or not row.commit:
-            _describe(row, info, artifact)
+        if info.revision is not None:
+            row.bucket, row.key, row.version_id = info.revision.bucket, info.revision.key, info.revision.version_id
         row.status, row.aws_status = status, info.status
         row.started_at, row.finished_at = info.started_at, info.finished_at
         row.instances = dict(info.overview)
@@ -90,32 +90,34 @@ def _store(stack: Stack, access: Access, info: DeploymentInfo) -> None:
         _store_steps(row, targets)
 
 
-def _artifact(stack: Stack, info: DeploymentInfo) -> Artifact | None:
-    if info.revision is None:
-        return None
-    return Artifact.objects.filter(
-        integration=stack.integration, key=info.revision.key, version_id=info.revision.version_id
-    ).first()
-
-
-def _trigger(stack: Stack, info: DeploymentInfo, artifact: Artifact | None) -> Trigger:
-    if info.creator == "codeDeployRollback":
-        return Trigger.ROLLBACK
-    # The deploy function notes on the delivery which deployment it started.
-    told = Delivery.objects.filter(integration=stack.integration, deployment_external_id=info.id)
-    if told.exists() or (artifact is not None and info.description.startswith(artifact.commit[:12])):
-        return Trigger.PUSH
-    return Trigger.OTHER
-
-
-def _describe(row: Deployment, info: DeploymentInfo, artifact: Artifact | None) -> None:
-    if info.revision is not None:
-        row.bucket, row.key, row.version_id = info.revision.bucket, info.revision.key, info.revision.version_id
-    if artifact is not None:
-        row.artifact = artifact
-        row.ref, row.commit = artifact.ref, artifact.commit
-        row.author, row.message = artifact.author, artifact.message
-        row.pushed_at = artifact.delivery.received_at if artifact.delivery else artifact.created_at
+def _complete(stack: Stack) -> None:
+    """Tell deployments their artifacts, which may be read later than they are."""
+    rows = list(stack.deployments.filter(artifact=None, created_at__gt=timezone.now() - RECENT).exclude(version_id=""))
+    if not rows:
+        return
+    known = {
+        (artifact.key, artifact.version_id): artifact
+        for artifact in Artifact.objects.filter(
+            integration=stack.integration_id, version_id__in=[row.version_id for row in rows]
+        ).select_related("delivery")
+    }
+    for row in rows:
+        artifact = known.get((row.key, row.version_id))
+        if artifact is None:
+            continue
+        # The deploy function's description begins with the commit; people's and the panel's with a word.
+        pushed = (
+            row.trigger == Trigger.OTHER and bool(artifact.commit) and row.description.startswith(artifact.commit[:12])
+        )
+        Deployment.objects.filter(pk=row.pk).update(
+            artifact=artifact,
+            ref=artifact.ref,
+            commit=artifact.commit,
+            author=artifact.author,
+            message=artifact.message,
+            pushed_at=artifact.delivery.received_at if artifact.delivery else artifact.created_at,
+            **({"trigger": Trigger.PUSH} if pushed else {}),
+        )
 
 
 def _problem(info: DeploymentInfo, targets: Sequence[codedeploy.Target]) -> tuple[str, str]:
