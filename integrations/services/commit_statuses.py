@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 WINDOW = timedelta(hours=1)
 """How long after a delivery changed it may still be told, so that a provider that was down hears of it once."""
+MOST_WORDS = 140
+"""Characters; what the shortest of the providers takes."""
 _STATES = {
     DeliveryStatus.RECEIVED: CommitState.PENDING,
     DeliveryStatus.QUEUED: CommitState.PENDING,
@@ -64,29 +66,49 @@ def tell(delivery: Delivery) -> bool:
     if not mine:
         return False
     delivery.commit_status = state
-    integration = delivery.integration
-    repository = integration.repository
     try:
-        clients.client(repository.provider).set_commit_status(
-            repository.full_name,
+        mark(
+            delivery.integration,
             delivery.commit,
             state=state,
-            target_url=settings.PANEL_URL.rstrip("/") + reverse("delivery-detail", args=[delivery.pk]),
+            path=reverse("delivery-detail", args=[delivery.pk]),
             description=_description(delivery),
-            context=f"sluice/{integration.name}",
         )
     except (ProviderError, InvalidValue) as error:
-        logger.warning("integration %s: the commit of %s cannot be marked: %s", integration.pk, delivery.pk, error)
-        _note(integration, str(error))
-        if isinstance(error, ProviderError) and error.retryable:
-            pauses.note(repository.provider, error)
+        if error.retryable:
             Delivery.objects.filter(pk=delivery.pk, commit_status=state).update(commit_status=before)
         return False
-    _note(integration, "")
     if not Delivery.objects.filter(pk=delivery.pk, commit_status=state).exists():
         # Another worker told a later state, and this one may have come after it.
         Delivery.objects.filter(pk=delivery.pk).update(commit_status="")
     return True
+
+
+def mark(
+    integration: Integration, commit: str, *, state: CommitState, path: str, description: str, part: str = ""
+) -> None:
+    """Show a state beside a commit, with a link to a page of the panel; the latest of each `part` stands.
+
+    A refusal is noted on the integration, and a provider that cannot be called is left alone for a while. Raises
+    ProviderError and InvalidValue.
+    """
+    repository = integration.repository
+    try:
+        clients.client(repository.provider).set_commit_status(
+            repository.full_name,
+            commit,
+            state=state,
+            target_url=settings.PANEL_URL.rstrip("/") + path,
+            description=description if len(description) <= MOST_WORDS else f"{description[: MOST_WORDS - 1]}…",
+            context=f"sluice/{integration.name}" + (f"/{part}" if part else ""),
+        )
+    except (ProviderError, InvalidValue) as error:
+        logger.warning("integration %s: commit %s cannot be marked: %s", integration.pk, commit[:12], error)
+        _note(integration, str(error))
+        if isinstance(error, ProviderError):
+            pauses.note(repository.provider, error)
+        raise
+    _note(integration, "")
 
 
 def _note(integration: Integration, problem: str) -> None:
@@ -96,14 +118,12 @@ def _note(integration: Integration, problem: str) -> None:
 
 
 def _description(delivery: Delivery) -> str:
-    """In at most 140 characters, which is what the shortest of the providers takes."""
     match DeliveryStatus(delivery.status):
         case DeliveryStatus.STORED:
-            words = "Stored as an artifact"
+            return "Stored as an artifact"
         case DeliveryStatus.FAILED:
-            words = f"Not stored: {delivery.reason}"
+            return f"Not stored: {delivery.reason}"
         case DeliveryStatus.SUPERSEDED:
-            words = "Not stored: a newer push took its place"
+            return "Not stored: a newer push took its place"
         case _:
-            words = "On its way into the bucket"
-    return words if len(words) <= 140 else f"{words[:139]}…"
+            return "On its way into the bucket"
