@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from deployers.services import allowlists, catch_up, deliveries, deployments, refresh, ticks
+from deployers.services.deployments import told
 
 
 @shared_task
@@ -28,6 +29,12 @@ def sync_deliveries() -> None:
 def sync_deployments() -> None:
     """Read the deployments of stacks that are due."""
     deployments.sync_due()
+
+
+@shared_task
+def tell_deployments() -> None:
+    """Show beside commits how their deployments stand."""
+    told.tell_due()
 
 
 @shared_task

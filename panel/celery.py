@@ -21,5 +21,6 @@ app.conf.beat_schedule = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "deployment-statuses": {"task": "deployers.tasks.tell_deployments", "schedule": 5.0, "options": {"expires": 5}},
     "catch-up": {"task": "deployers.tasks.catch_up_missed_pushes", "schedule": 30.0, "options": {"expires": 30}},
 }

@@ -48,6 +48,9 @@ class Deployment(models.Model):
     description = models.TextField(blank=True)
     problem = models.TextField(blank=True, help_text="What went wrong, in words.")
     remedy = models.TextField(blank=True, help_text="What a person can do about it.")
+    commit_status = models.CharField(
+        max_length=10, blank=True, editable=False, help_text="What the provider was last told of the commit."
+    )
     instances = models.JSONField(default=dict, help_text="How many instances are in which state.")
     pushed_at = models.DateTimeField(null=True, help_text="When the push of its commit came in.")
     created_at = models.DateTimeField()
