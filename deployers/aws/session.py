@@ -20,7 +20,6 @@ CONFIG = Config(
     user_agent_extra="sluice",
     signature_version="v4",
 )
-# For what a person waits for, and can do without.
 QUICK = CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": 1}, connect_timeout=1, read_timeout=2))
 S3_CONFIG = CONFIG.merge(Config(signature_version="s3v4"))
 ROLE_SESSION_NAME = "sluice"
@@ -41,10 +40,13 @@ class Access:
     secret_access_key: str = field(default="", repr=False)
 
 
-def client(access: Access, service: str) -> Any:
-    """The client of an AWS service. Raises CredentialsRefused when there are no credentials to begin with."""
+def client(access: Access, service: str, *, quick: bool = False) -> Any:
+    """The client of an AWS service; a `quick` one gives up soon, for what a person waits for and can do without.
+
+    Raises CredentialsRefused when there are no credentials to begin with.
+    """
     with _making:
-        return _client(access, service)
+        return _client(access, service, quick)
 
 
 def forget() -> None:
@@ -55,8 +57,8 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=512)
-def _client(access: Access, service: str) -> Any:
-    config = S3_CONFIG if service == "s3" else CONFIG
+def _client(access: Access, service: str, quick: bool) -> Any:
+    config = QUICK if quick else S3_CONFIG if service == "s3" else CONFIG
     with aws_faults():
         return _session(access).client(service, config=config)  # type: ignore[call-overload]
 

@@ -1,5 +1,8 @@
 """`/aws-accounts/`: AWS accounts and the ways into them."""
 
+from dataclasses import replace
+from typing import Any
+
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
@@ -8,9 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from deployers.models import AccessMethod, AwsAccount
-from deployers.services import accounts
+from deployers.services import accounts, choices
 from panel.api.base import Noun
-from panel.api.shapes import Strict, read_body
+from panel.api.shapes import Strict, read_body, read_query
+from teams.models import Role
+from teams.services import roles
 
 
 class AwsAccountSerializer(serializers.ModelSerializer[AwsAccount]):
@@ -50,6 +55,57 @@ class AwsAccountWriteSerializer(Strict):
     default_region = serializers.CharField(max_length=32, required=False)
 
 
+class ChoicesQuery(Strict):
+    region = serializers.RegexField(
+        r"\A[a-z]{2}(-[a-z]+)+-\d+\Z",
+        max_length=32,
+        required=False,
+        help_text="Left out: the account's default region.",
+    )
+    vpc = serializers.CharField(max_length=64, required=False, help_text="Only the subnets of this VPC.")
+
+
+class VpcSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    cidr = serializers.CharField()
+    default = serializers.BooleanField()
+
+
+class SubnetSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    vpc = serializers.CharField()
+    zone = serializers.CharField()
+    cidr = serializers.CharField()
+    public = serializers.BooleanField(help_text="Whether its instances get public addresses by themselves.")
+
+
+class CertificateSerializer(serializers.Serializer[Any]):
+    arn = serializers.CharField()
+    domain = serializers.CharField()
+    status = serializers.CharField()
+
+
+class HostedZoneSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+
+
+class ChoicesSerializer(serializers.Serializer[Any]):
+    """What there is to choose from for a deployer's stack. A list is null where `problems` says why."""
+
+    vpcs = VpcSerializer(many=True, allow_null=True)
+    subnets = SubnetSerializer(many=True, allow_null=True)
+    key_pairs = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    instance_types = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()), allow_null=True, help_text="Type to its zones."
+    )
+    certificates = CertificateSerializer(many=True, allow_null=True)
+    hosted_zones = HostedZoneSerializer(many=True, allow_null=True)
+    problems = serializers.DictField(child=serializers.CharField(), help_text="List to why it cannot be read.")
+
+
 class AwsAccountViewSet(Noun[AwsAccount]):
     queryset = AwsAccount.objects.all()
     serializer_class = AwsAccountSerializer
@@ -81,6 +137,18 @@ class AwsAccountViewSet(Noun[AwsAccount]):
         accounts.check(account=account, actor=self.actor)
         account.refresh_from_db()
         return self.answer(account)
+
+    @extend_schema(parameters=[ChoicesQuery], responses=ChoicesSerializer, filters=False)
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def choices(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Networks, key pairs, types of instances, certificates and hosted zones, as AWS told within a minute."""
+        account = self.get_object()
+        roles.require(Role.OPERATOR, user=self.actor, team=self.team)
+        query = read_query(ChoicesQuery, request)
+        there = choices.of(account, query.get("region") or account.default_region)
+        if there.subnets is not None and "vpc" in query:
+            there = replace(there, subnets=[each for each in there.subnets if each.vpc == query["vpc"]])
+        return Response(ChoicesSerializer(there).data)
 
     @extend_schema(responses=OpenApiTypes.OBJECT, filters=False)
     @action(detail=True, methods=["get"], url_path="trust-policy", pagination_class=None)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from deployers.models import AwsAccount, Stack, StackKind
 from deployers.nudge import on_commit_freshen, on_commit_nudge, on_commit_sync
-from deployers.services import catch_up, dead_letters, stacks
+from deployers.services import catch_up, dead_letters, stacks, targets
 from deployers.services import deployments as deployment_services
 from integrations.models import Deployer, Integration, Method, RemoteState, Repository, SSHKey, SSHKeyState
 from integrations.providers.base import Purpose
@@ -201,6 +201,17 @@ class IntegrationUpdateSerializer(Strict):
     )
 
 
+def require_fit(fields: dict[str, Any], *, account: AwsAccount, region: str) -> None:
+    """Raises ValidationError for parameters of the chosen deployers that do not fit together or fit the account."""
+    errors: dict[str, dict[str, list[str]]] = {}
+    for kind in fields["deployers"]:
+        chosen = fields["parameters"].get(kind, {})
+        for each in targets.problems(kind=kind, parameters=chosen, account=account, region=region):
+            errors.setdefault(kind, {}).setdefault(each.parameter, []).append(each.message)
+    if errors:
+        raise serializers.ValidationError({"parameters": errors})
+
+
 class IntegrationCreateSerializer(IntegrationUpdateSerializer):
     repository = OfTeam(queryset=Repository.objects.all())
     aws_account = OfTeam(queryset=AwsAccount.objects.all())
@@ -294,6 +305,8 @@ class IntegrationViewSet(Noun[Integration]):
     def create(self, request: Request) -> Response:
         """Add an integration; nothing is made at AWS until it is provisioned."""
         fields = read_body(IntegrationCreateSerializer, request)
+        roles.require(Role.OPERATOR, user=self.actor, team=self.team)
+        require_fit(fields, account=fields["aws_account"], region=fields["region"])
         integration = integrations.create(team=self.team, actor=self.actor, **fields)
         return self.answer(self._again(integration), status.HTTP_201_CREATED)
 
@@ -302,6 +315,10 @@ class IntegrationViewSet(Noun[Integration]):
         """Change an integration; provision it again to bring the change to AWS."""
         integration = self.get_object()
         fields = read_body(IntegrationUpdateSerializer, request, partial=True)
+        roles.require(Role.OPERATOR, user=self.actor, team=self.team)
+        if {"deployers", "parameters"} & set(fields):
+            present = {"deployers": integration.deployers, "parameters": integration.parameters}
+            require_fit(present | fields, account=integration.aws_account, region=integration.region)
         return self.answer(self._again(integrations.update(integration=integration, actor=self.actor, **fields)))
 
     @extend_schema(parameters=[DeletionQuery], responses={202: OperationSerializer})

@@ -8,7 +8,8 @@ from django import forms
 from django.db.models import QuerySet
 
 from deployers.models import AwsAccount
-from integrations.models import Integration, Method, Repository
+from integrations.models import Deployer, Integration, Method, Repository
+from panel.web.deployer_forms import CodeDeployForm, offered
 from panel.web.regions import RegionField
 
 METHOD_LABELS = (
@@ -17,6 +18,9 @@ METHOD_LABELS = (
 )
 
 
+DEPLOYER_LABELS = (
+    (Deployer.CODEDEPLOY, "CodeDeploy: onto instances behind a load balancer, made in your AWS account"),
+)
 CHANGEABLE = (
     "method",
     "refs",
@@ -29,6 +33,7 @@ CHANGEABLE = (
     "restrict_source_ips",
     "application",
     "environment",
+    "deployers",
     "deploy_ref",
     "parameters",
 )
@@ -115,11 +120,18 @@ class IntegrationForm(forms.Form):
         required=False,
         help_text="On top of the signature, which is always checked. Kept up to date. Not all publish them.",
     )
+    deployers = forms.MultipleChoiceField(
+        label="Deploy with",
+        choices=DEPLOYER_LABELS,
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="Tick nothing to store zips, and no more.",
+    )
     deploy_ref = forms.CharField(
         label="Branch to deploy",
         max_length=255,
         required=False,
-        help_text="The one mirrored branch that deployments take. Empty: nothing is deployed.",
+        help_text="The one mirrored branch that deployments take. Empty: the repository's default branch.",
     )
     parameters = forms.JSONField(
         label="Template parameters",
@@ -134,7 +146,8 @@ class IntegrationForm(forms.Form):
     FILTERS = ("paths", "ignored_paths", "skip_ci")
     GIT_PULL = ("submodules", "lfs")
     AT_PROVIDER = ("commit_statuses", "restrict_source_ips")
-    REST = ("deploy_ref", "parameters")
+    DEPLOY = ("deployers", "deploy_ref")
+    REST = ("parameters",)
     ADVANCED = (*FILTERS, *GIT_PULL, *AT_PROVIDER, *REST)
     FIXED = ("name", "repository", "aws_account", "region")
 
@@ -146,9 +159,18 @@ class IntegrationForm(forms.Form):
         accounts: QuerySet[AwsAccount],
         integration: Integration | None = None,
         initial: dict[str, Any] | None = None,
+        looking: bool = False,
     ) -> None:
+        """`looking`: the lists of AWS are asked for with what is filled in so far; nothing is validated yet."""
         super().__init__(data, initial=initial or (self._present(integration) if integration else None))
-        self.integration = integration
+        self.integration, self.looking = integration, looking
+        present = integration.parameters.get(CodeDeployForm.KIND, {}) if integration else {}
+        self.codedeploy = CodeDeployForm(None if looking else data, present=present)
+        if looking and data is not None:
+            self.codedeploy.initial = {
+                name: field.widget.value_from_datadict(data, {}, self.codedeploy.add_prefix(name))
+                for name, field in self.codedeploy.fields.items()
+            }
         if integration:
             for name in self.FIXED:
                 del self.fields[name]
@@ -177,7 +199,23 @@ class IntegrationForm(forms.Form):
 
     @staticmethod
     def _present(integration: Integration) -> dict[str, Any]:
-        return {name: getattr(integration, name) for name in CHANGEABLE}
+        present = {name: getattr(integration, name) for name in CHANGEABLE}
+        # What has a field of its own is not written a second time.
+        of_deployer = {
+            name: value
+            for name, value in integration.parameters.get(CodeDeployForm.KIND, {}).items()
+            if name not in CodeDeployForm.base_fields
+        }
+        rest = {kind: values for kind, values in integration.parameters.items() if kind != CodeDeployForm.KIND}
+        present["parameters"] = rest | ({CodeDeployForm.KIND: of_deployer} if of_deployer else {})
+        return present
+
+    def full_clean(self) -> None:
+        if self.looking:
+            self._errors = forms.utils.ErrorDict()
+            self.cleaned_data = {}
+            return
+        super().full_clean()
 
     def clean_parameters(self) -> dict[str, Any]:
         parameters = self.cleaned_data["parameters"] or {}
@@ -190,7 +228,49 @@ class IntegrationForm(forms.Form):
         if cleaned.get("method") == Method.ZIP_DOWNLOAD:
             # The page hides these while the other method is chosen, so nobody could untick them.
             cleaned |= dict.fromkeys(self.GIT_PULL, False)
+        if Deployer.CODEDEPLOY in cleaned.get("deployers", ()) and "parameters" in cleaned:
+            self._clean_codedeploy(cleaned)
         return cleaned
+
+    def _clean_codedeploy(self, cleaned: dict[str, Any]) -> None:
+        kind, parameters = CodeDeployForm.KIND, cleaned["parameters"]
+        if not isinstance(parameters.get(kind, {}), dict):
+            self.add_error("parameters", f"Parameters of {kind} must be names with plain values.")
+            return
+        self.codedeploy.full_clean()
+        chosen = {**parameters.get(kind, {}), **self.codedeploy.chosen}
+        account = self.integration.aws_account if self.integration else cleaned.get("aws_account")
+        region = self.integration.region if self.integration else cleaned.get("region")
+        if account and region:
+            for each in self.codedeploy.check_against(account, region, chosen):
+                self.add_error("parameters", each)
+        cleaned["parameters"] = {**parameters, kind: chosen}
+
+    def is_valid(self) -> bool:
+        """Whether all is, the chosen deployer's fields included."""
+        valid = super().is_valid()
+        chosen = valid and Deployer.CODEDEPLOY in self.cleaned_data["deployers"]
+        return valid and (not chosen or self.codedeploy.is_valid())
+
+    def offer_choices(self) -> None:
+        """Offer what the account has in the region, where a deployer is chosen or the lists are asked for."""
+        if not self.looking and Deployer.CODEDEPLOY not in (self["deployers"].value() or ()):
+            return
+        if self.integration:
+            account: AwsAccount | None = self.integration.aws_account
+            region = self.integration.region
+        else:
+            value, region = self["aws_account"].value(), str(self["region"].value() or "")
+            account = value if isinstance(value, AwsAccount) else self._account(str(value or ""))
+        there = offered(account, region)
+        if there is not None:
+            self.codedeploy.offer(there)
+
+    def _account(self, pk: str) -> AwsAccount | None:
+        """One of the team's accounts; None for anything else."""
+        field = self.fields["aws_account"]
+        assert isinstance(field, AccountField)  # noqa: S101
+        return next((row for row in field.queryset if str(row.pk) == pk), None)  # type: ignore[union-attr]
 
     def changes(self) -> dict[str, Any]:
         """The fields that may change later."""
@@ -212,13 +292,17 @@ class IntegrationForm(forms.Form):
         return self._fields(self.NAMES)
 
     @property
+    def deploy(self) -> list[forms.BoundField]:
+        return self._fields(self.DEPLOY)
+
+    @property
     def advanced(self) -> list[tuple[str, str, list[forms.BoundField]]]:
         """Folded groups: CSS class, title and fields."""
         return [
             ("", "Which pushes count", self._fields(self.FILTERS)),
             ("git-pull-only", "Beside the files of the commit", self._fields(self.GIT_PULL)),
             ("", "At the provider", self._fields(self.AT_PROVIDER)),
-            ("", "Deployment and template", self._fields(self.REST)),
+            ("", "Template", self._fields(self.REST)),
         ]
 
     @property

@@ -35,6 +35,15 @@ def index(request: PageRequest) -> HttpResponseBase:
     return render(request, "integrations/list.html", {"page": paging.numbered(request, rows), "text": text})
 
 
+def _looking(request: PageRequest) -> bool:
+    """Whether the lists of AWS are asked for, and nothing is to be saved."""
+    return request.method == "POST" and "look" in request.POST
+
+
+def _form_template(request: PageRequest, whole: str) -> str:
+    return "integrations/codedeploy_fields.html" if request.htmx and _looking(request) else whole
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def add(request: PageRequest) -> HttpResponseBase:
@@ -46,10 +55,11 @@ def add(request: PageRequest) -> HttpResponseBase:
         repositories=repositories,
         accounts=accounts,
         initial=IntegrationForm.defaults(repositories, accounts, repository=request.GET.get("repository", "")),
+        looking=_looking(request),
     )
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and not form.looking and form.is_valid():
         with errors_on(form):
-            integration = integrations.create(team=request.team, actor=request.user, deployers=[], **form.cleaned_data)
+            integration = integrations.create(team=request.team, actor=request.user, **form.changes())
             if "provision" in request.POST:
                 with errors_as_messages(request):
                     on_commit_nudge(
@@ -60,9 +70,10 @@ def add(request: PageRequest) -> HttpResponseBase:
             else:
                 messages.success(request, f"{integration} added. Provision it to make its stack.")
             return redirect("integration-detail", integration.pk)
+    form.offer_choices()
     return render(
         request,
-        "integrations/add.html",
+        _form_template(request, "integrations/add.html"),
         {"form": form, "has_repositories": repositories.exists(), "has_accounts": accounts.exists()},
     )
 
@@ -130,10 +141,13 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
         repositories=Repository.objects.visible_to(request.user).of(request.team).select_related("provider"),
         accounts=AwsAccount.objects.visible_to(request.user).of(request.team),
         integration=integration,
+        looking=_looking(request),
     )
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and not form.looking and form.is_valid():
         with errors_on(form):
             integrations.update(integration=integration, actor=request.user, **form.changes())
             messages.success(request, "Saved. Provision again to bring it to AWS.")
             return redirect("integration-detail", integration.pk)
-    return render(request, "integrations/edit.html", {"tab": "settings", "integration": integration, "form": form})
+    form.offer_choices()
+    template = _form_template(request, "integrations/edit.html")
+    return render(request, template, {"tab": "settings", "integration": integration, "form": form})

@@ -1,6 +1,7 @@
 import pytest
 from moto import mock_aws
 
+from deployers.aws import session
 from deployers.models import AwsAccount
 from tests.factories import make_account, make_integration
 
@@ -69,3 +70,18 @@ def test_account_in_use_is_not_deleted(api, team):
     unused = make_account(team=team)
     assert api.patch(f"/api/v1/aws-accounts/{unused.pk}/", {"name": "spare"}).json()["name"] == "spare"
     assert api.delete(f"/api/v1/aws-accounts/{unused.pk}/").status_code == 204
+
+
+@mock_aws
+def test_what_an_account_offers_is_listed_for_a_region(api, viewer_api, team):
+    session.forget()
+    path = f"/api/v1/aws-accounts/{make_account(team=team).pk}/choices/"
+    there = api.get(path, {"region": "eu-west-1"}).json()
+    vpc = there["vpcs"][0]["id"]
+    assert {each["vpc"] for each in there["subnets"]} == {vpc}
+    assert len({each["zone"] for each in there["subnets"]}) > 1
+    assert there["instance_types"]["t3.small"]
+    assert there["problems"] == {}
+    assert api.get(path, {"region": "eu-west-1", "vpc": "vpc-0"}).json()["subnets"] == []
+    assert api.get(path, {"region": "../x"}).status_code == 400
+    assert viewer_api.get(path).status_code == 403

@@ -1,5 +1,7 @@
 import pytest
+from moto import mock_aws
 
+from deployers.aws import session
 from deployers.models import Operation
 from integrations.models import Integration
 from tests.factories import (
@@ -221,3 +223,23 @@ def test_queued_operation_is_cancelled_and_a_failed_one_retried(api, team):
     retried = api.post(f"/api/v1/operations/{failed.pk}/retry/")
     assert retried.status_code == 202, retried.content
     assert retried.json()["status"] == "queued"
+
+
+@mock_aws
+def test_parameters_that_do_not_fit_the_account_are_refused_each_at_its_field(api, body):
+    session.forget()
+    chosen = {"VPC": "vpc-0", "HealthCheckPort": "8080", "MinSize": "5"}
+    answer = api.post(
+        "/api/v1/integrations/",
+        {**body, "deployers": ["codedeploy"], "deploy_ref": "main", "parameters": {"codedeploy": chosen}},
+    )
+    assert answer.status_code == 400
+    fields = {each["field"] for each in answer.json()["errors"]}
+    assert fields == {f"parameters.codedeploy.{name}" for name in ("VPC", "Subnets", "MaxSize")}
+    assert not Integration.objects.exists()
+
+    created = api.post("/api/v1/integrations/", body).json()
+    changed = api.patch(f"/api/v1/integrations/{created['id']}/", {"deployers": ["codedeploy"]})
+    assert {each["field"] for each in changed.json()["errors"]} == {
+        f"parameters.codedeploy.{name}" for name in ("VPC", "Subnets", "HealthCheckPort")
+    }

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 LISTED = {
     "providers": {"check", "repositories", "host-keys", "host-keys/scan", "host-keys/confirm"},
     "repositories": set(),
-    "aws-accounts": {"check", "trust-policy"},
+    "aws-accounts": {"check", "choices", "trust-policy"},
     "integrations": {
         "provision",
         "deliveries",

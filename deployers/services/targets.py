@@ -1,0 +1,162 @@
+"""Whether the parameters of a deployer's stack fit together and fit the account, before CloudFormation sees them."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from deployers import catalog
+from deployers.models import AwsAccount, StackKind
+from deployers.services import choices
+from deployers.services.choices import Choices
+
+REQUIRED = {"VPC": "a VPC", "Subnets": "subnets in at least two zones", "HealthCheckPort": "the application's port"}
+DEFAULTS = {"InstanceType": "t2.micro", "MinSize": "2", "MaxSize": "4", "DesiredCapacity": "2"}
+"""As the template has them."""
+# The letter g among the options: https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
+_GRAVITON = re.compile(r"a1\.|[a-z]+\d+[a-z]*g[a-z-]*\.")
+_CERTIFICATE_REGION = re.compile(r"arn:[a-z-]+:acm:([a-z0-9-]+):")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one parameter, and what to do."""
+
+    parameter: str
+    message: str
+
+
+def problems(*, kind: str, parameters: Mapping[str, object], account: AwsAccount, region: str) -> list[Problem]:
+    """What CloudFormation would refuse, or fail at minutes later; at most one problem a parameter.
+
+    AWS is asked what there is. What it does not tell is not checked.
+    """
+    if kind != StackKind.CODEDEPLOY:
+        return []
+    values = {name: str(value).strip() for name, value in parameters.items()}
+    found = [
+        *_not_settable(kind, values),
+        *(Problem(name, f"Choose {what}.") for name, what in REQUIRED.items() if not values.get(name)),
+        *_sizes(values),
+        *_ranges(values),
+    ]
+    there = choices.of(account, region)
+    found += [
+        *_network(values, there),
+        *_instance_type(values, there),
+        *_key_pair(values, there, region),
+        *_certificate(values, there, region),
+        *_domain(values, there),
+    ]
+    return list({each.parameter: each for each in reversed(found)}.values())[::-1]
+
+
+def _not_settable(kind: str, values: Mapping[str, str]) -> Iterator[Problem]:
+    settable = catalog.KINDS[kind].settable
+    for name in sorted(set(values) - settable):
+        yield Problem(name, f"This cannot be set here. Possible are {', '.join(sorted(settable))}.")
+
+
+def _sizes(values: Mapping[str, str]) -> Iterator[Problem]:
+    sizes: dict[str, int] = {}
+    for name in ("MinSize", "DesiredCapacity", "MaxSize"):
+        text = values.get(name) or DEFAULTS[name]
+        if not re.fullmatch(r"[0-9]{1,4}", text) or int(text) < 1:
+            yield Problem(name, "Write a number of instances, at least 1.")
+        else:
+            sizes[name] = int(text)
+    if len(sizes) < 3:
+        return
+    if sizes["MinSize"] > sizes["MaxSize"]:
+        yield Problem("MaxSize", f"At most {sizes['MaxSize']} is less than at least {sizes['MinSize']} instances.")
+    elif not sizes["MinSize"] <= sizes["DesiredCapacity"] <= sizes["MaxSize"]:
+        yield Problem("DesiredCapacity", f"Write a number from {sizes['MinSize']} to {sizes['MaxSize']}.")
+
+
+def _ranges(values: Mapping[str, str]) -> Iterator[Problem]:
+    port = values.get("HealthCheckPort", "")
+    if port and not (re.fullmatch(r"[1-9][0-9]{0,4}", port) and int(port) < 65536):
+        yield Problem("HealthCheckPort", "Write a port, from 1 to 65535.")
+    if (path := values.get("HealthCheckPath", "")) and not re.fullmatch(r"/\S*", path):
+        yield Problem("HealthCheckPath", "A path begins with a slash and has no blanks.")
+
+
+def _network(values: Mapping[str, str], there: Choices) -> Iterator[Problem]:
+    vpc, wanted = values.get("VPC", ""), split(values.get("Subnets", ""))
+    if vpc and there.vpcs is not None and vpc not in {each.id for each in there.vpcs}:
+        yield Problem("VPC", f"There is no VPC {vpc} in this account and region.")
+        return
+    if not wanted or there.subnets is None:
+        return
+    known = {each.id: each for each in there.subnets}
+    if missing := [each for each in wanted if each not in known]:
+        yield Problem("Subnets", f"There is no subnet {', '.join(missing)} in this account and region.")
+    elif vpc and (strange := [each for each in wanted if known[each].vpc != vpc]):
+        yield Problem("Subnets", f"{', '.join(strange)} lies in another VPC than {vpc}.")
+    elif len(zones := {known[each].zone for each in wanted}) < 2:
+        yield Problem("Subnets", f"A load balancer needs two zones; these are all in {', '.join(zones)}. Add another.")
+
+
+def _instance_type(values: Mapping[str, str], there: Choices) -> Iterator[Problem]:
+    name = values.get("InstanceType") or DEFAULTS["InstanceType"]
+    if there.instance_types:
+        if name not in there.instance_types:
+            yield Problem("InstanceType", f"This region has no {name}.")
+            return
+        known = {each.id: each.zone for each in there.subnets or ()}
+        zones = {known[each] for each in split(values.get("Subnets", "")) if each in known}
+        if without := sorted(zones - set(there.instance_types[name])):
+            yield Problem(
+                "InstanceType", f"{name} is not offered in {', '.join(without)}. Choose another type or zone."
+            )
+            return
+    image = values.get("ImageId", "")
+    if _GRAVITON.match(name) and not image.endswith("arm64"):
+        yield Problem(
+            "InstanceType",
+            f"{name} is a Graviton type, and the image is for x86-64. Choose another type, or an ImageId that ends with"
+            " -arm64 among the template parameters.",
+        )
+
+
+def _key_pair(values: Mapping[str, str], there: Choices, region: str) -> Iterator[Problem]:
+    name = values.get("KeyName", "")
+    if name and there.key_pairs is not None and name not in there.key_pairs:
+        yield Problem(
+            "KeyName", f"There is no key pair {name} in {region}. Make it in the EC2 console, or leave this empty."
+        )
+
+
+def _certificate(values: Mapping[str, str], there: Choices, region: str) -> Iterator[Problem]:
+    arn = values.get("ACMARN", "")
+    if not arn:
+        return
+    match = _CERTIFICATE_REGION.match(arn)
+    if match is None:
+        yield Problem("ACMARN", "Write the ARN of a certificate: arn:aws:acm:…:certificate/…")
+    elif match[1] != region:
+        yield Problem("ACMARN", f"That certificate is in {match[1]}; a load balancer takes those of {region} only.")
+    elif there.certificates is not None:
+        status = next((each.status or "ISSUED" for each in there.certificates if each.arn == arn), None)
+        if status is None:
+            yield Problem("ACMARN", f"There is no issued certificate of that ARN in {region}.")
+        elif status != "ISSUED":
+            yield Problem("ACMARN", "That certificate is not issued yet. Validate it in the ACM console first.")
+
+
+def _domain(values: Mapping[str, str], there: Choices) -> Iterator[Problem]:
+    zone, domain = values.get("HostedZoneId", ""), values.get("DomainName", "")
+    if domain and not zone:
+        yield Problem("HostedZoneId", f"Choose the hosted zone that {domain} is made in.")
+    elif zone and not domain:
+        yield Problem("DomainName", "Write the name to make in the hosted zone, or choose none.")
+    elif zone and there.hosted_zones is not None:
+        name = next((each.name for each in there.hosted_zones if each.id == zone), None)
+        if name is None:
+            yield Problem("HostedZoneId", f"There is no public hosted zone {zone} in this account.")
+        elif domain != name and not domain.endswith(f".{name}"):
+            yield Problem("DomainName", f"{domain} is not in that hosted zone: it has names that end with {name}.")
+
+
+def split(text: str) -> Sequence[str]:
+    """Ids separated by commas, each once, in their order."""
+    return tuple(dict.fromkeys(each.strip() for each in text.split(",") if each.strip()))
