@@ -40,6 +40,10 @@ class Client:
         """Post JSON. Raises DemoFailed for anything but success."""
         return self._call("POST", path, json=body or {})
 
+    def patch(self, path: str, body: dict[str, Any]) -> Any:
+        """Change what lies at the path. Raises DemoFailed for anything but success."""
+        return self._call("PATCH", path, json=body)
+
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         url = self._base + path
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.demo.client import Client, DemoFailed, download, wait_for
+from sandbox.demo.deploying import Deploying
 from sandbox.demo.working_copy import WorkingCopy, differences, read_zip
 from sandbox.errors import SandboxError
 from sandbox.state import StateDir
@@ -75,6 +76,7 @@ class _Journey:
         copy.write("VERSION", "2\n")
         second = self._push(copy, integrations, "A second commit, everything warm", cold=False)
         self._compare(copy, second)
+        Deploying(self._panel, self._env["aws"], self._step, self._finished).walk(copy, integrations["zip_download"])
         self._say("")
         for method, integration in integrations.items():
             self._say(f"     {method:<13} {self._env['panel_url']}/integrations/{integration['id']}/")
