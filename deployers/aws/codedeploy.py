@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
 """Statuses of deployments that have not ended."""
+BUSY = "DeploymentLimitExceededException"
 MAX_DESCRIPTION = 200
 _BATCH = 25
 
@@ -129,18 +130,9 @@ def _info(each: Mapping[str, Any]) -> DeploymentInfo:
 
 
 def targets(access: Access, deployment_id: str) -> list[Target]:
-    """The instances of a deployment, with what happened on each."""
-    ids: list[str] = []
-    with aws_faults():
-        token = ""
-        while True:
-            more: Any = {"nextToken": token} if token else {}
-            page: Any = _client(access).list_deployment_targets(deploymentId=deployment_id, **more)
-            ids += page.get("targetIds", [])
-            token = page.get("nextToken", "")
-            if not token:
-                break
+    """The instances of a deployment, with what happened on each; none before it started."""
     found = []
+    ids = _target_ids(access, deployment_id)
     for at in range(0, len(ids), _BATCH):
         with aws_faults():
             answer: Any = _client(access).batch_get_deployment_targets(
@@ -148,6 +140,21 @@ def targets(access: Access, deployment_id: str) -> list[Target]:
             )
         found += [_target(each["instanceTarget"]) for each in answer["deploymentTargets"] if "instanceTarget" in each]
     return found
+
+
+def _target_ids(access: Access, deployment_id: str) -> list[str]:
+    ids: list[str] = []
+    with aws_faults():
+        api, more = _client(access), cast("Any", {})
+        while True:
+            try:
+                page: Any = api.list_deployment_targets(deploymentId=deployment_id, **more)
+            except api.exceptions.DeploymentNotStartedException:
+                return []
+            ids += page.get("targetIds", [])
+            if not page.get("nextToken"):
+                return ids
+            more = {"nextToken": page["nextToken"]}
 
 
 def _target(each: Mapping[str, Any]) -> Target:
@@ -173,7 +180,10 @@ def _event(event: Mapping[str, Any]) -> LifecycleEvent:
 
 
 def create(access: Access, group: Group, *, revision: Revision, description: str) -> str:
-    """Deploy a revision; returns the deployment's id. Raises AlreadyExistsAtAws while another one runs."""
+    """Deploy a revision; returns the deployment's id.
+
+    Raises AwsError with `aws_code` BUSY while another one runs on the group.
+    """
     with aws_faults():
         return _client(access).create_deployment(
             applicationName=group.application,

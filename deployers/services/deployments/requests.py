@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from deployers.aws import codedeploy, s3
 from deployers.aws.session import Access
+from deployers.errors import AwsError
 from deployers.models import Artifact, Deployment, Stack, StackKind, Trigger
 from deployers.services import accounts
 from deployers.services.deployments.groups import active, group
@@ -52,22 +53,28 @@ def _deploy(artifact: Artifact, actor: User, trigger: Trigger) -> Deployment:
             f"{artifact.ref_name} is not the branch that is deployed; that is {integration.deploy_ref}.",
             remedy="Choose an artifact of that branch.",
         )
-    if active(stack, access):
-        raise Refused(
-            "Another deployment runs on these instances.", remedy="Wait until it is over, or stop it, then try again."
-        )
+    if running := active(stack, access):
+        same = integration.deployments.filter(external_id__in=running, artifact=artifact, requested_by=actor).first()
+        if same is not None:  # asked for twice: a double click, or a page that was sent again
+            return same
+        raise _busy()
     if not s3.version_exists(access, bucket=artifact.bucket, key=artifact.key, version_id=artifact.version_id):
         raise Refused(
             "This version of the artifact is not in the bucket any more.",
             remedy="Push the commit again, or choose a newer artifact.",
         )
     words = {Trigger.REDEPLOY: "Redeploy", Trigger.ROLLBACK: "Rollback to"}[trigger]
-    started = codedeploy.create(
-        access,
-        target,
-        revision=codedeploy.Revision(artifact.bucket, artifact.key, artifact.version_id),
-        description=f"{words} {artifact.commit[:12]} by {actor.get_username()}",
-    )
+    try:
+        started = codedeploy.create(
+            access,
+            target,
+            revision=codedeploy.Revision(artifact.bucket, artifact.key, artifact.version_id),
+            description=f"{words} {artifact.commit[:12]} by {actor.get_username()}",
+        )
+    except AwsError as error:
+        if error.aws_code == codedeploy.BUSY:  # somebody else was a moment faster
+            raise _busy() from error
+        raise
     with transaction.atomic():
         # A sync may have seen it first: it does not know who asked.
         row, _ = Deployment.objects.update_or_create(
@@ -99,6 +106,12 @@ def _deploy(artifact: Artifact, actor: User, trigger: Trigger) -> Deployment:
             changes={"deployment": started, "commit": artifact.commit, "version": artifact.version_id},
         )
     return row
+
+
+def _busy() -> Refused:
+    return Refused(
+        "Another deployment runs on these instances.", remedy="Wait until it is over, or stop it, then try again."
+    )
 
 
 def _target(integration: Integration) -> tuple[Stack, Access, codedeploy.Group]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from deployers.aws import codedeploy
 from deployers.aws.codedeploy import DeploymentInfo
 from deployers.aws.session import Access
-from deployers.errors import AwsError
+from deployers.errors import AwsError, NotFoundAtAws, RequestInvalid
 from deployers.models import Artifact, Deployment, DeploymentStep, Operation, OperationKind, Stack, StackKind, Trigger
 from deployers.services import accounts
 from deployers.services.deployments.groups import group
@@ -54,13 +54,13 @@ def sync(*, stack: Stack) -> int:
     infos = sorted(codedeploy.describe(access, wanted), key=lambda info: info.created_at) if wanted else []
     for info in infos:
         _store(stack, access, info)
-    _complete(stack)
+    _complete(stack, [info.id for info in infos])
     Stack.objects.filter(pk=stack.pk).update(deployments_synced_at=timezone.now())
     return len(infos)
 
 
 def _store(stack: Stack, access: Access, info: DeploymentInfo) -> None:
-    targets = codedeploy.targets(access, info.id)
+    targets = _targets(access, info)
     status = deployment_status(info.status, rolled_back=bool(info.rolled_back_by))
     with transaction.atomic():
         row, made = Deployment.objects.select_for_update().get_or_create(
@@ -73,7 +73,7 @@ def _store(stack: Stack, access: Access, info: DeploymentInfo) -> None:
                 "created_at": info.created_at,
             },
         )
-        if not made and row.finished:
+        if not made and (row.finished or _stale(row, status)):
             return
         if info.revision is not None:
             row.bucket, row.key, row.version_id = info.revision.bucket, info.revision.key, info.revision.version_id
@@ -87,12 +87,31 @@ def _store(stack: Stack, access: Access, info: DeploymentInfo) -> None:
                 integration=stack.integration, external_id=info.rolls_back
             ).first()
         row.save()
+        # CodeDeploy may name the rollback only after the failure was read, and that is final but for this.
+        Deployment.objects.filter(rollbacks=row, status=DeploymentStatus.FAILED).update(
+            status=DeploymentStatus.ROLLED_BACK
+        )
         _store_steps(row, targets)
 
 
-def _complete(stack: Stack) -> None:
+def _stale(row: Deployment, status: DeploymentStatus) -> bool:
+    """Whether this was read before what the row says already, as two workers' answers may cross."""
+    return row.status == DeploymentStatus.DEPLOYING and status == DeploymentStatus.QUEUED
+
+
+def _targets(access: Access, info: DeploymentInfo) -> list[codedeploy.Target]:
+    """Its instances; none if CodeDeploy does not tell, so that one deployment holds up no other."""
+    try:
+        return codedeploy.targets(access, info.id)
+    except (NotFoundAtAws, RequestInvalid) as error:
+        logger.warning("deployment %s: its instances cannot be read: %s", info.id, error)
+        return []
+
+
+def _complete(stack: Stack, just_read: Sequence[str]) -> None:
     """Tell deployments their artifacts, which may be read later than they are."""
-    rows = list(stack.deployments.filter(artifact=None, created_at__gt=timezone.now() - RECENT).exclude(version_id=""))
+    looked_at = Q(created_at__gt=timezone.now() - RECENT) | Q(external_id__in=just_read)
+    rows = list(stack.deployments.filter(looked_at, artifact=None).exclude(version_id=""))
     if not rows:
         return
     known = {
