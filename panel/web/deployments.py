@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from deployers.models import Artifact, Deployment
+from deployers.models import Artifact, Deployment, DeploymentStep
 from deployers.services import deployments
 from deployers.services.deployments.requests import last_good
 from deployers.states import DeploymentStatus
@@ -51,7 +51,7 @@ def _filtered(request: PageRequest, rows: QuerySet[Deployment]) -> QuerySet[Depl
     return rows
 
 
-def _tag(rows: Sequence[Deployment]) -> str:
+def tag(rows: Sequence[Deployment]) -> str:
     return live.etag([(row.pk, row.status, row.commit, row.finished_at) for row in rows])
 
 
@@ -61,6 +61,9 @@ def latest(integration: Integration) -> list[Deployment]:
 
 
 def _show(request: PageRequest, rows: QuerySet[Deployment], template: str, context: dict[str, Any]) -> HttpResponseBase:
+    if request.htmx and "latest" in request.GET:
+        few = list(rows.select_related("requested_by").order_by("-created_at", "-pk")[:LATEST])
+        return live.region(request, "deployments/rows.html", lambda: {**context, "rows": few}, tag=tag(few))
     rows = _filtered(request, rows.select_related("integration", "requested_by"))
     if request.GET.get("format") == "csv":
         return deployment_csv.response(rows)
@@ -68,7 +71,7 @@ def _show(request: PageRequest, rows: QuerySet[Deployment], template: str, conte
     narrowed = any(request.GET.get(name) for name in FILTERS)
     context = {**context, "rows": found.rows, "narrowed": narrowed}
     if request.htmx:
-        return live.region(request, "deployments/rows.html", lambda: context, tag=_tag(found.rows))
+        return live.region(request, "deployments/rows.html", lambda: context, tag=tag(found.rows))
     query = request.GET.copy()
     query.pop("before", None)
     query["format"] = "csv"
@@ -78,7 +81,7 @@ def _show(request: PageRequest, rows: QuerySet[Deployment], template: str, conte
         {
             **context,
             "page": found,
-            "rows_tag": _tag(found.rows),
+            "rows_tag": tag(found.rows),
             "statuses": DeploymentStatus.choices,
             "moments": [(name, label) for name, (label, _) in SINCE.items()],
             "filters": {name: parameters.text(request, name) for name in FILTERS},
@@ -116,6 +119,12 @@ def _find(request: PageRequest, pk: UUID) -> Deployment:
     return find(request, rows, pk=pk)
 
 
+def _instance(name: str, steps: list[DeploymentStep]) -> tuple[str, list[DeploymentStep], list[str]]:
+    """An instance, its steps, and the names of those that never ran."""
+    ran = [step for step in steps if step.status != DeploymentStatus.CANCELLED]
+    return name, ran, [step.name for step in steps if step.status == DeploymentStatus.CANCELLED]
+
+
 @require_safe
 @page
 def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
@@ -125,7 +134,9 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
     def context() -> dict[str, Any]:
         return {
             "deployment": deployment,
-            "instances": [(group, list(found)) for group, found in groupby(steps, key=lambda step: step.group)],
+            "instances": [
+                _instance(group, list(found)) for group, found in groupby(steps, key=lambda step: step.group)
+            ],
             "logs": [step for step in steps if step.log_tail],
             "rollbacks": list(deployment.rollbacks.all()),
             "redeployable": deployment.artifact_id is not None and deployment.finished,

@@ -14,7 +14,7 @@ from deployers.services import artifacts as artifact_services
 from deployers.services import stacks
 from integrations.models import Integration, Repository
 from integrations.services import integrations
-from panel.web import delivery_list, integration_detail, paging, parameters, progress, queries
+from panel.web import charts, delivery_list, deployments, integration_detail, paging, parameters, progress, queries
 from panel.web.access import PageRequest, find, page
 from panel.web.integration_forms import IntegrationForm
 from panel.web.outcomes import errors_as_messages, errors_on
@@ -86,11 +86,16 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
     existing = list(integration.stacks.all())
     operation = progress.newest_operation(integration.operations.all())
     latest = delivery_list.latest(integration)
+    drawn = charts.of(integration)
+    history = deployments.latest(integration) if drawn else []
     return render(
         request,
         "integrations/detail.html",
         {
             "tab": "overview",
+            "charts": drawn,
+            "deployments": history,
+            "deployments_tag": deployments.tag(history),
             **progress.context(integration, existing, operation),
             **integration_detail.side(integration, latest[0] if latest else None),
             "tag": progress.tag(operation, existing),
