@@ -58,7 +58,7 @@ def of(integration: Integration) -> Charts | None:
     now = timezone.now()
     rows = list(
         integration.deployments.filter(created_at__gte=now - timedelta(days=2 * DAYS)).only(
-            "status", "trigger", "created_at", "finished_at", "pushed_at"
+            "integration", "status", "trigger", "created_at", "finished_at", "pushed_at"
         )
     )
     if not rows:
@@ -117,7 +117,9 @@ def _bars(rows: list[Deployment], days: list[date]) -> tuple[tuple[Bar, ...], tu
 
 
 def _leads(rows: list[Deployment]) -> list[tuple[datetime, timedelta]]:
-    return [(row.created_at, row.lead_time) for row in rows if row.trigger == Trigger.PUSH and row.lead_time is not None]
+    return [
+        (row.created_at, row.lead_time) for row in rows if row.trigger == Trigger.PUSH and row.lead_time is not None
+    ]
 
 
 def _median(values: list[timedelta]) -> timedelta | None:
@@ -134,7 +136,7 @@ def _line(
     if not of_day:
         return [], ()
     medians = {day: _median(found) or timedelta(0) for day, found in of_day.items()}
-    most = max(max(medians.values()), timedelta(seconds=1))
+    most = max(*medians.values(), timedelta(seconds=1))
     step, scale = (WIDTH - LEFT) / DAYS, (BOTTOM - 8) / most.total_seconds()
     points = [
         (LEFT + (number + 0.35) * step, BOTTOM - medians[day].total_seconds() * scale)

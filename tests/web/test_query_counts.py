@@ -26,7 +26,7 @@ DETAIL_QUERIES = {
     "provider-detail": FRAME + 3,
     "repository-detail": FRAME + 3,
     "account-detail": FRAME + 3,
-    "integration-detail": FRAME + 8,
+    "integration-detail": FRAME + 10,
     "integration-deliveries": FRAME + 3,
     "integration-deployments": FRAME + 5,
     "deployment-detail": FRAME + 3,
