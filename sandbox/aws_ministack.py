@@ -23,9 +23,11 @@ def main() -> None:
 
     from sandbox import aws_patches, aws_persistence
     from sandbox.codedeploy.install import install as install_codedeploy
+    from sandbox.codepipeline.install import install as install_codepipeline
 
     aws_patches.apply()
     install_codedeploy()
+    install_codepipeline()
     aws_persistence.save_while_running()
     _end_with_parent()
     sys.argv = sys.argv[:1]

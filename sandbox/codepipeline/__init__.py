@@ -1,0 +1,1 @@
+"""CodePipeline on the local AWS, with simulated builds."""
