@@ -44,11 +44,50 @@ _CANCELLED = re.compile(r"\bcancell?ed\b", re.IGNORECASE)
 _STACK = "AWS::CloudFormation::Stack"
 _REMEDIES = (
     (
+        re.compile(r"Received \d+ FAILURE signal|SUCCESS signal|resource signal", re.IGNORECASE),
+        (
+            "The instances did not come up. They need a way to the internet: public subnets, or private ones with NAT. "
+            "The system log of one in the EC2 console tells more. Then press Retry."
+        ),
+    ),
+    (
+        re.compile(r"at least two (subnets|availability zones)|different Availability Zones", re.IGNORECASE),
+        "Choose subnets in at least two zones in the settings, then press Retry.",
+    ),
+    (
+        re.compile(
+            r"subnet ID .* does not exist|InvalidSubnet|vpc ID .* does not exist|not.* same (VPC|network)",
+            re.IGNORECASE,
+        ),
+        "Choose the VPC and its subnets anew in the settings, then press Retry.",
+    ),
+    (
+        re.compile(r"key ?pair .*(does not exist|not found)|InvalidKeyPair", re.IGNORECASE),
+        "Make the key pair in this region, or choose another in the settings, then press Retry.",
+    ),
+    (
+        re.compile(
+            r"certificate.*(not found|not valid|must be|does not exist)|CertificateNotFound|UnsupportedCertificate",
+            re.IGNORECASE,
+        ),
+        "Choose an issued certificate of this region in the settings, then press Retry.",
+    ),
+    (
+        re.compile(
+            r"instance type.*not supported|Unsupported.*Availability Zone|instance type.*architecture", re.IGNORECASE
+        ),
+        "Choose a type of instances that these zones have in the settings, then press Retry.",
+    ),
+    (
+        re.compile(r"InsufficientInstanceCapacity|not have sufficient .*capacity", re.IGNORECASE),
+        "AWS has no room for this type in these zones now: choose another in the settings, or press Retry later.",
+    ),
+    (
         re.compile(r"not authorized to perform|AccessDenied|explicit deny", re.IGNORECASE),
         "Let the AWS account's role or user do this, then press Retry.",
     ),
     (
-        re.compile(r"limit exceeded|LimitExceeded|quota|maximum number", re.IGNORECASE),
+        re.compile(r"limit exceeded|LimitExceeded|quota|maximum number|more vCPU capacity than", re.IGNORECASE),
         "Ask AWS to raise this quota, or remove what is no longer needed, then press Retry.",
     ),
     (

@@ -1,21 +1,24 @@
 """What AWS told of a stack, as rows: its state, and its events in the order they happened."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from django.db import transaction
 from django.db.models import Q
 
 from deployers import causes
 from deployers.aws import cloudformation
-from deployers.aws.cloudformation import StackSnapshot
+from deployers.aws.cloudformation import Event, StackSnapshot
 from deployers.aws.session import Access
-from deployers.errors import AwsError
+from deployers.errors import AwsError, NotFoundAtAws
 from deployers.models import Stack, StackEvent
 
 GONE = "DELETE_COMPLETE"
-# Enough to meet a known event again, as AWS's newest come first.
-_KNOWN = 50
+# Enough to meet a known event of each nested stack again, as AWS's newest come first; what comes twice is dropped.
+_KNOWN = 500
+_LONGEST = 255
 _STACK = "AWS::CloudFormation::Stack"
+_NESTED_FIELDS = ("logical_id", "physical_id", "status")
 _DONE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE", "IMPORT_COMPLETE"}
 
 
@@ -46,11 +49,16 @@ def start_anew(stack: Stack) -> None:
 
 
 def follow(access: Access, stack: Stack) -> None:
-    """Append the events that are not known yet."""
+    """Append the events that are not known yet, those of nested stacks as `<logical id>/<its event>` among them."""
     if not stack.stack_id:
         return
     known = set(stack.events.order_by("-pk").values_list("event_id", flat=True)[:_KNOWN])
     fresh = cloudformation.events(access, stack.stack_id, known=known)
+    looked_at: set[str] = set()
+    while nested := _moving(stack, fresh, looked_at):
+        for stack_id, path in nested.items():
+            looked_at.add(stack_id)
+            fresh += _nested(access, stack_id, path, known)
     if not fresh:
         return
     rows = [
@@ -64,11 +72,37 @@ def follow(access: Access, stack: Stack) -> None:
             status=event.status,
             reason=event.reason,
         )
-        for event in fresh
+        for event in sorted(fresh, key=lambda event: event.timestamp)
     ]
     # All or none: the newest known event is where the next call stops.
     with transaction.atomic():
         StackEvent.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _moving(stack: Stack, fresh: Sequence[Event], looked_at: Collection[str]) -> dict[str, str]:
+    """The nested stacks that may have more to tell, by id: where their events belong."""
+    rows = stack.events.filter(resource_type=_STACK).exclude(physical_id__in=["", stack.stack_id]).order_by("pk")
+    newest = {stack_id: (path, status) for path, stack_id, status in rows.values_list(*_NESTED_FIELDS)}
+    moving = {stack_id: path for stack_id, (path, status) in newest.items() if status.endswith("_IN_PROGRESS")}
+    for event in fresh:
+        if event.resource_type == _STACK and event.physical_id not in {"", stack.stack_id}:
+            moving[event.physical_id] = event.logical_id
+    return {stack_id: path for stack_id, path in moving.items() if stack_id not in looked_at}
+
+
+def _nested(access: Access, stack_id: str, path: str, known: Collection[str]) -> list[Event]:
+    start = f"{path}/"
+    mine = {each.removeprefix(start) for each in known if each.startswith(start)}
+    try:
+        events = cloudformation.events(access, stack_id, known=mine)
+    except NotFoundAtAws:
+        return []
+    return [
+        replace(event, id=f"{start}{event.id}"[:_LONGEST], logical_id=f"{start}{event.logical_id}"[:_LONGEST])
+        for event in events
+        # Of the nested stack as such its parent tells too.
+        if event.physical_id != stack_id
+    ]
 
 
 def last_event(stack: Stack) -> int:

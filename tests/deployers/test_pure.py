@@ -150,6 +150,19 @@ def test_without_a_resource_that_failed_the_stack_itself_is_the_cause() -> None:
         ),
         ("Limit exceeded (Service: Lambda, Status Code: 429, Request ID: 1)", "Limit exceeded", "raise this quota"),
         ("", "AWS gave no reason", "press Retry"),
+        *(
+            (reason, reason, remedy)
+            for reason, remedy in (
+                ("Received 2 FAILURE signal(s) out of 2.", "way to the internet"),
+                ("At least two subnets in two different Availability Zones must be specified", "two zones"),
+                ("The subnet ID 'subnet-0' does not exist", "VPC and its subnets"),
+                ("The key pair 'office' does not exist", "key pair"),
+                ("Certificate ARN 'arn:1' is not valid", "issued certificate"),
+                ("Your requested instance type (t9.huge) is not supported in eu-west-1a", "type of instances"),
+                ("We currently do not have sufficient t3.small capacity", "no room"),
+                ("You have requested more vCPU capacity than your current vCPU limit of 1", "raise this quota"),
+            )
+        ),
     ],
 )
 def test_reasons_lose_what_only_support_can_read_and_get_a_remedy(reason: str, words: str, remedy: str) -> None:

@@ -141,8 +141,16 @@ def change_set(work: Work) -> Outcome:
     work.look()
     history.follow(work.access, stack)
     work.options["after_event"] = history.last_event(stack)
-    set_stack(stack, resources_done=0, resources_total=found.changes)
+    set_stack(stack, resources_done=0, resources_total=_touched(work, found))
     return Next(Step.REVIEW if work.options.get("review") else Step.EXECUTE)
+
+
+def _touched(work: Work, found: ChangeSet) -> int:
+    """How many resources the change set touches; nested stacks count by what is in them."""
+    if not work.kind.nested:
+        return found.changes
+    inside = cloudformation.changes(work.access, change_set_id=found.id)
+    return sum(each.resource_type != "AWS::CloudFormation::Stack" for each in inside)
 
 
 def _refused(work: Work, found: ChangeSet) -> StackBroken:
