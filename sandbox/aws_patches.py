@@ -17,6 +17,7 @@ def apply() -> None:
     _leave_secrets_without_a_value_empty()
     _fail_operations_cut_short()
     _read_ranges_of_versions()
+    _offer_instance_types()
 
 
 def _refuse_to_delete_full_buckets() -> None:
@@ -197,3 +198,43 @@ def _read_ranges_of_versions() -> None:
         )
 
     s3._get_object = get_range
+
+
+_OFFERED = (
+    "t2.micro",
+    "t2.small",
+    "t2.medium",
+    "t3.micro",
+    "t3.small",
+    "t3.medium",
+    "m5.large",
+    "c5.large",
+    "t4g.small",
+)
+
+
+def _offer_instance_types() -> None:
+    """DescribeInstanceTypeOfferings, which MiniStack lacks: a few types, each in every zone that has a subnet.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypeOfferings.html
+    """
+    from ministack.core.responses import get_region
+    from ministack.services import ec2
+
+    def offerings(params: dict[str, Any]) -> Any:
+        by_zone = ec2._p(params, "LocationType") == "availability-zone"
+        zones = sorted({each["AvailabilityZone"] for each in ec2._subnets.values()}) if by_zone else [get_region()]
+        kind = "availability-zone" if by_zone else "region"
+        items = "".join(
+            f"<item><instanceType>{name}</instanceType><locationType>{kind}</locationType>"
+            f"<location>{zone}</location></item>"
+            for name in _OFFERED
+            for zone in zones
+        )
+        return ec2._xml(
+            200,
+            "DescribeInstanceTypeOfferingsResponse",
+            f"<instanceTypeOfferingSet>{items}</instanceTypeOfferingSet>",
+        )
+
+    ec2._ACTION_MAP["DescribeInstanceTypeOfferings"] = offerings
