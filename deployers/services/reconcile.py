@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from deployers.errors import CredentialsExpired, StackInProgress, Throttled
 from deployers.models import Operation, OperationKind, StackKind
@@ -126,8 +127,13 @@ def _settle(work: Work, lease: Lease, outcome: Outcome) -> bool:
 def _go_on(work: Work, lease: Lease, changes: dict[str, Any]) -> bool:
     """This stack is as it should be; the operation has more of them."""
     kind, *rest = work.options["then"]
+    done, now = work.operation.stack, timezone.now()
+    began = datetime.fromisoformat(work.options["began"]) if "began" in work.options else work.operation.started_at
+    if done is not None and began is not None:
+        took = {done.kind: round((now - began).total_seconds(), 1)}
+        work.options["took"] = work.options.get("took", {}) | took
     stack = work.go_on(kind)
-    work.options["then"] = rest
+    work.options |= {"then": rest, "began": now.isoformat()}
     changes |= {"stack": stack, "change_set_id": "", "step": first_step(work.operation.kind, kind)}
     return operations.release(lease, after=timedelta(0), step_started_at=Now(), **changes)
 

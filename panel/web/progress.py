@@ -59,7 +59,7 @@ def _step(kind: StackKind, stack: Stack | None, operation: Operation | None) -> 
         status = OPERATION[OperationStatus.WAITING]
     elif mine and mine.active and (stack is None or stack.state == StackState.ABSENT):
         status = OPERATION[OperationStatus.QUEUED] if not mine.started_at else STACK[StackState.REVIEW]
-    running = bool(mine and mine.active and mine.started_at)
+    since, elapsed = _times(kind, operation, mine)
     return Step(
         title=kind.label,
         text=CONTENTS[kind],
@@ -67,9 +67,24 @@ def _step(kind: StackKind, stack: Stack | None, operation: Operation | None) -> 
         done=stack.resources_done if stack else 0,
         total=stack.resources_total if stack else 0,
         url_key=stack.pk if stack else None,
-        since=mine.started_at if mine and running else None,
-        elapsed=mine.finished_at - mine.started_at if mine and mine.finished_at and mine.started_at else None,
+        since=since,
+        elapsed=elapsed,
     )
+
+
+def _times(
+    kind: StackKind, operation: Operation | None, mine: Operation | None
+) -> tuple[datetime | None, timedelta | None]:
+    """Since when the operation is at this stack, or how long it was."""
+    if mine is None:
+        took = operation.options.get("took", {}).get(kind) if operation else None
+        return None, timedelta(seconds=took) if took is not None else None
+    began = datetime.fromisoformat(mine.options["began"]) if "began" in mine.options else mine.started_at
+    if began is None:
+        return None, None
+    if mine.active:
+        return began, None
+    return None, mine.finished_at - began if mine.finished_at else None
 
 
 def usual_duration(operation: Operation | None) -> timedelta | None:

@@ -51,7 +51,7 @@ class Ask:
 Outcome = Next | Again | Done | Ask
 
 
-ABOUT_THE_WHOLE = frozenset({"then", "repair", "review", "bucket", "leftovers", "kept_bucket", "only"})
+ABOUT_THE_WHOLE = frozenset({"then", "repair", "review", "bucket", "leftovers", "kept_bucket", "only", "took"})
 """Options of an operation; all others are of the stack that it is at."""
 
 
