@@ -1,14 +1,17 @@
 """`/stacks/`: the CloudFormation stacks of integrations, as AWS last told."""
 
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import serializers
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from deployers.models import Stack, StackEvent, StackKind
+from deployers.nudge import on_commit_nudge
+from deployers.services import stacks
 from deployers.states import StackState
 from panel.api.base import Noun
+from panel.api.operations import OperationSerializer
 from panel.api.shapes import Filters, read_query
 
 
@@ -57,6 +60,14 @@ class StackViewSet(Noun[Stack]):
     queryset = Stack.objects.all()
     serializer_class = StackSerializer
     filters = StackFilters
+
+    @extend_schema(responses={202: OperationSerializer})
+    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Start the deletion of the stack of a deployer that its integration does not use any more."""
+        operation = stacks.remove(stack=self.get_object(), actor=self.actor)
+        on_commit_nudge(operation.pk)
+        body = OperationSerializer(operation, context=self.get_serializer_context()).data
+        return Response(body, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(responses=StackEventSerializer(many=True))
     @action(detail=True, methods=["get"])

@@ -152,6 +152,8 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
         with errors_on(form):
             integrations.update(integration=integration, actor=request.user, **form.changes())
             messages.success(request, "Saved. Provision again to bring it to AWS.")
+            for stack in integration.stacks.exclude(kind__in=stacks.wanted(integration)):
+                messages.warning(request, f"The stack {stack} is still there. Delete it on its page under Stacks.")
             return redirect("integration-detail", integration.pk)
     form.offer_choices()
     template = _form_template(request, "integrations/edit.html")

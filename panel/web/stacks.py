@@ -1,14 +1,21 @@
 """Pages of stacks."""
 
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponseBase
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
 
 from deployers.models import Stack, StackEvent
+from deployers.nudge import on_commit_nudge
+from deployers.services import stacks as stack_services
 from panel.web import paging
 from panel.web.access import PageRequest, find, page
+from panel.web.confirm import ConfirmForm, confirm
+from teams.models import Role
+from teams.services import roles
 
 
 @require_safe
@@ -37,10 +44,39 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
         "stacks/detail.html",
         {
             "stack": stack,
+            "unused": stack.kind not in stack_services.wanted(stack.integration),
             "events": events,
             "outputs": sorted(stack.outputs.items()),
             "operations": stack.operations.order_by("-created_at")[:10],
         },
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    stack = _find(request, pk)
+    roles.require(Role.ADMIN, user=request.user, team=request.team)
+
+    def act(cleaned: dict[str, Any]) -> str:  # noqa: ARG001
+        operation = stack_services.remove(stack=stack, actor=request.user)
+        on_commit_nudge(operation.pk)
+        return reverse("operation-detail", args=[operation.pk])
+
+    return confirm(
+        request,
+        form=ConfirmForm(request.POST or None, name=stack.name),
+        title=f"Delete {stack}",
+        consequences=[
+            "Deployments that run are stopped.",
+            f"The stack {stack.name} in {stack.region} is deleted with all it made: instances, load balancer, roles.",
+            f"{stack.integration}, its webhook and its artifacts stay.",
+        ],
+        button="Delete stack",
+        back=reverse("stack-detail", args=[stack.pk]),
+        act=act,
+        then="stack-list",
+        done=f"Deleting {stack}.",
     )
 
 

@@ -73,6 +73,7 @@ urlpatterns: list[URLPattern] = [
     path("deliveries/<uuid:pk>/ask/", deliveries.ask, name="delivery-ask"),
     path("stacks/", stacks.index, name="stack-list"),
     path("stacks/<uuid:pk>/", stacks.detail, name="stack-detail"),
+    path("stacks/<uuid:pk>/delete/", stacks.delete, name="stack-delete"),
     path("stacks/<uuid:pk>/events/", stacks.events, name="stack-events"),
     path("operations/", operations.index, name="operation-list"),
     path("operations/<uuid:pk>/", operations.detail, name="operation-detail"),

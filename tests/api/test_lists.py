@@ -96,3 +96,14 @@ def test_longer_list_costs_no_more_queries(api, team, path):
         grow()
     assert queries() == few
     assert few <= 6
+
+
+def test_the_stack_of_a_deployer_that_is_not_used_any_more_can_be_deleted(api, viewer_api, team):
+    integration = make_integration(team=team)
+    stack = make_stack(integration=integration, kind="codedeploy")
+    path = f"/api/v1/stacks/{stack.pk}/"
+    assert viewer_api.delete(path).status_code == 403
+    started = api.delete(path)
+    assert (started.status_code, started.json()["kind"], started.json()["stack"]) == (202, "delete", str(stack.pk))
+    used = make_stack(integration=make_integration(team=team))
+    assert api.delete(f"/api/v1/stacks/{used.pk}/").status_code == 409

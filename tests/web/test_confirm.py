@@ -61,3 +61,22 @@ def test_a_repository_that_no_integration_uses_is_removed(signed_in: Client, tea
     )
     assert f"{repository.full_name} removed." in answer.content.decode()
     assert not Repository.objects.exists()
+
+
+def test_the_stack_of_a_deployer_that_is_not_used_any_more_is_deleted_alone(signed_in: Client, team: Team) -> None:
+    integration = factories.make_integration(team=team, name="shop")
+    used = factories.make_stack(integration=integration)
+    stack = factories.make_stack(integration=integration, kind="codedeploy", name="sluice-shop-codedeploy")
+    url = reverse("stack-delete", args=[stack.pk])
+    assert url in signed_in.get(reverse("stack-detail", args=[stack.pk])).content.decode()
+    assert (
+        reverse("stack-delete", args=[used.pk])
+        not in signed_in.get(reverse("stack-detail", args=[used.pk])).content.decode()
+    )
+
+    refused = signed_in.post(reverse("stack-delete", args=[used.pk]), {"confirm": used.name}).content.decode()
+    assert "uses this stack" in refused
+    answer = signed_in.post(url, {"confirm": stack.name})
+    operation = Operation.objects.get()
+    assert answer["Location"] == reverse("operation-detail", args=[operation.pk])
+    assert (operation.kind, operation.stack, operation.options) == ("delete", stack, {"only": True})
