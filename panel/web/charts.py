@@ -65,7 +65,8 @@ def of(integration: Integration) -> Charts | None:
         return None
     today = now.date()
     days = [today - timedelta(days=DAYS - 1 - each) for each in range(DAYS)]
-    recent = [row for row in rows if row.created_at.date() >= days[0]]
+    # AWS's clock may be ahead of ours: what it dates tomorrow is drawn tomorrow.
+    recent = [row for row in rows if days[0] <= row.created_at.date() <= today]
     bars, grid = _bars(recent, days)
     leads = _leads(recent)
     before = _leads([row for row in rows if row.created_at.date() < days[0]])

@@ -8,8 +8,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from deployers.models import AwsAccount, Operation
-from deployers.states import ACTIVE, OperationStatus
+from deployers.models import AwsAccount, Deployment, Operation
+from deployers.states import ACTIVE, DeploymentStatus, OperationStatus
 from integrations.models import Delivery, DeliveryStatus, Integration, Provider, Repository
 from panel.web import queries
 from panel.web.access import PageRequest, page
@@ -29,9 +29,15 @@ def overview(request: PageRequest) -> HttpResponse:
         stored=Count("pk", filter=Q(status=DeliveryStatus.STORED)),
         failed=Count("pk", filter=Q(status=DeliveryStatus.FAILED)),
     )
+    deployed = (
+        Deployment.objects.visible_to(user)
+        .of(team)
+        .filter(status=DeploymentStatus.DEPLOYED, created_at__gte=now - FIGURES)
+        .count()
+    )
     integrations = list(queries.integrations(Integration.objects.visible_to(user).of(team))[:8])
     context = {
-        "figures": figures,
+        "figures": {**figures, "deployed": deployed},
         "integrations": integrations,
         "deliveries": deliveries.select_related("integration")[:8],
         "running": operations.filter(status__in=ACTIVE)[:5],

@@ -1,4 +1,4 @@
-"""Find an object of the team by its name, or a delivery by its commit."""
+"""Find an object of the team by its name, or a delivery or deployment by its commit."""
 
 import re
 from itertools import chain
@@ -10,12 +10,13 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from deployers.models import AwsAccount, Stack
+from deployers.models import AwsAccount, Deployment, Stack
 from integrations.models import Delivery, Integration, Provider, Repository
 from panel.web import parameters
 from panel.web.access import PageRequest, page
 
 LIMIT = 8  # of a kind
+DEPLOYMENT = re.compile(r"d-[0-9a-z]+", re.IGNORECASE)  # CodeDeploy's ids
 COMMIT = re.compile(r"[0-9a-f]{6,64}")
 
 
@@ -51,6 +52,13 @@ def _hits(request: PageRequest, text: str) -> list[Hit]:
     deliveries: list[Delivery] = []
     if COMMIT.fullmatch(text.lower()):
         deliveries = list(Delivery.objects.visible_to(user).of(team).filter(commit__startswith=text.lower())[:LIMIT])
+    deployments = Deployment.objects.visible_to(user).of(team)
+    if COMMIT.fullmatch(text.lower()):
+        deployments = deployments.filter(commit__startswith=text.lower())[:LIMIT]
+    elif DEPLOYMENT.fullmatch(text):
+        deployments = deployments.filter(external_id=f"d-{text[2:].upper()}")[:LIMIT]
+    else:
+        deployments = deployments.none()
     return list(
         chain(
             (
@@ -74,11 +82,15 @@ def _hits(request: PageRequest, text: str) -> list[Hit]:
                 Hit("Delivery", "webhook", row.message or row.delivery_id, row.commit, _url("delivery-detail", row))
                 for row in deliveries
             ),
+            (
+                Hit("Deployment", "rocket", row.message or row.external_id, row.commit, _url("deployment-detail", row))
+                for row in deployments
+            ),
         )
     )
 
 
-def _url(name: str, row: Integration | Repository | Provider | AwsAccount | Stack | Delivery) -> str:
+def _url(name: str, row: Integration | Repository | Provider | AwsAccount | Stack | Delivery | Deployment) -> str:
     return reverse(name, args=[row.pk])
 
 

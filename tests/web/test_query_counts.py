@@ -11,7 +11,7 @@ from tests.web.scene import make_scene
 # Session, user, memberships and the counts of the sidebar.
 FRAME = 4
 LIST_QUERIES = {
-    "overview": FRAME + 6,
+    "overview": FRAME + 7,
     "provider-list": FRAME + 2,
     "repository-list": FRAME + 2,
     "account-list": FRAME + 2,

@@ -1,0 +1,126 @@
+"""Deployments on the pages: what the filters leave, what polls answer, what the charts draw, what is asked first."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from deployers.models import Deployment
+from panel.web import charts
+from teams.models import Team
+from tests import factories
+from tests.web.scene import Scene, make_scene
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def scene(team: Team) -> Scene:
+    found = make_scene(team)
+    Deployment.objects.all().delete()
+    return found
+
+
+def shown(client: Client, **query: str) -> list[Deployment]:
+    return list(client.get(reverse("deployment-list"), query).context["rows"])
+
+
+def test_the_list_is_narrowed_by_each_filter_and_so_is_its_csv(signed_in: Client, scene: Scene) -> None:
+    now = timezone.now()
+    wanted = factories.make_deployment(
+        artifact=scene.artifact, status="deployed", ref="refs/heads/main", message="=1+1"
+    )
+    old = factories.make_deployment(
+        artifact=scene.artifact,
+        status="failed",
+        ref="refs/heads/other",
+        commit="b" * 40,
+        created_at=now - timedelta(days=3),
+    )
+    assert shown(signed_in) == [wanted, old]
+    for query in ({"status": "deployed"}, {"ref": "main"}, {"since": "day"}, {"q": wanted.external_id}):
+        assert shown(signed_in, **query) == [wanted]
+    assert shown(signed_in, q="bbbb") == [old]
+    assert shown(signed_in, integration="nobody") == []
+    response = signed_in.get(reverse("deployment-list"), {"status": "deployed", "format": "csv"})
+    heading, line, rest = b"".join(response.streaming_content).decode().split("\r\n")  # type: ignore[attr-defined]
+    assert heading.startswith("deployment,integration,status")
+    assert line.startswith(f"{wanted.external_id},shop,deployed")
+    assert ",'=1+1," in line
+    assert rest == ""
+
+
+def test_a_page_follows_a_deployment_until_it_ends(signed_in: Client, scene: Scene) -> None:
+    running = factories.make_deployment(artifact=scene.artifact, status="deploying", finished_at=None, problem="")
+    url = reverse("deployment-detail", args=[running.pk])
+    first = signed_in.get(url, headers=HTMX)
+    assert first.status_code == 200
+    assert signed_in.get(url, headers={**HTMX, "If-None-Match": first["ETag"]}).status_code == 304
+    Deployment.objects.filter(pk=running.pk).update(status="failed", finished_at=timezone.now())
+    last = signed_in.get(url, headers={**HTMX, "If-None-Match": first["ETag"]})
+    assert last.status_code == 286
+    assert "the port is taken" in last.content.decode()
+
+
+def test_the_overview_of_an_integration_shows_and_follows_its_latest(signed_in: Client, scene: Scene) -> None:
+    url = reverse("integration-detail", args=[scene.integration.pk])
+    assert "Deployments per day" not in signed_in.get(url).content.decode()
+    factories.make_deployment(artifact=scene.artifact, status="deployed")
+    page = signed_in.get(url)
+    assert "1 deployed, 0 failed" in page.content.decode()
+    assert not re.search(r"\sstyle=", page.content.decode())
+    poll = reverse("integration-deployments", args=[scene.integration.pk]) + "?latest=1"
+    tag = page.context["deployments_tag"]
+    assert signed_in.get(poll, headers={**HTMX, "If-None-Match": tag}).status_code == 304
+
+
+def test_charts_count_failures_and_take_the_median_of_pushes(scene: Scene) -> None:
+    now = timezone.now()
+    for minutes, status, trigger in (
+        (1, "deployed", "push"),
+        (2, "deployed", "push"),
+        (9, "deployed", "push"),
+        (50, "deployed", "redeploy"),
+        (50, "failed", "push"),
+    ):
+        factories.make_deployment(
+            artifact=scene.artifact,
+            steps=False,
+            status=status,
+            trigger=trigger,
+            created_at=now,
+            pushed_at=now - timedelta(minutes=minutes),
+            finished_at=now,
+        )
+    for ahead in (timedelta(days=-40), timedelta(days=1)):  # long ago, and by a clock that is ahead
+        factories.make_deployment(artifact=scene.artifact, steps=False, created_at=now + ahead)
+    found = charts.of(scene.integration)
+    assert found is not None
+    last = found.bars[-1]
+    assert (len(found.bars), found.deployed, found.failed, found.lead) == (30, 4, 1, timedelta(minutes=2))
+    assert (last.good, last.bad) == (4, 1)
+    assert last.good_height == pytest.approx(4 * last.bad_height)
+    assert last.top + last.good_height == pytest.approx(last.bad_top)
+
+
+def test_search_finds_a_deployment_by_its_id_and_its_commit(signed_in: Client, scene: Scene) -> None:
+    wanted = factories.make_deployment(artifact=scene.artifact, external_id="d-ABC123")
+    for text in ("d-abc123", wanted.commit[:8]):
+        page = signed_in.get(reverse("search"), {"q": text})
+        assert reverse("deployment-detail", args=[wanted.pk]) in page.content.decode()
+
+
+def test_strangers_and_viewers_change_nothing(viewer: Client, scene: Scene, stranger: object) -> None:
+    running = factories.make_deployment(artifact=scene.artifact, status="deploying", finished_at=None)
+    assert viewer.post(reverse("deployment-stop", args=[running.pk])).status_code == 403
+    assert viewer.get(reverse("artifact-redeploy", args=[scene.artifact.pk])).status_code == 403
+    assert viewer.post(reverse("integration-roll-back", args=[scene.integration.pk])).status_code == 403
+    page = viewer.get(reverse("deployment-detail", args=[running.pk])).content.decode()
+    assert reverse("deployment-stop", args=[running.pk]) not in page
+    other = Client()
+    other.force_login(stranger)  # type: ignore[arg-type]
+    assert other.get(reverse("deployment-detail", args=[running.pk])).status_code == 404
+    assert other.post(reverse("deployment-stop", args=[running.pk])).status_code == 404
