@@ -13,9 +13,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
+
+from sandbox import aws_roles
+from sandbox.codedeploy.instances import Instance
 
 # Seconds. A script may ask for more, but a person waits for the sandbox.
 _LONGEST = 60
@@ -48,8 +50,8 @@ class Failure(Exception):
 class Agent:
     """One instance, during one deployment."""
 
-    def __init__(self, disk: Path, deployment: dict[str, Any], *, healthy: bool) -> None:
-        self._deployment, self._healthy = deployment, healthy
+    def __init__(self, disk: Path, deployment: dict[str, Any], instance: Instance) -> None:
+        self._deployment, self._instance = deployment, instance
         self._archive = disk / "deployment-archive"
         self._root = disk / "root"
         self._root.mkdir(parents=True, exist_ok=True)
@@ -57,7 +59,7 @@ class Agent:
 
     def act(self, event: str) -> None:
         """Do what belongs to one lifecycle event. Raises Failure."""
-        if not self._healthy:
+        if not self._instance.healthy:
             raise Failure("UnknownError", _WITHOUT_AGENT)
         if event == "DownloadBundle":
             self._download()
@@ -68,7 +70,7 @@ class Agent:
 
     def _download(self) -> None:
         location = self._deployment["revision"]["s3Location"]
-        s3 = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}")
+        s3 = aws_roles.client("s3", self._instance.role_arn, self._instance.id)
         version = {"VersionId": location["version"]} if location.get("version") else {}
         try:
             answer = s3.get_object(Bucket=location["bucket"], Key=location["key"], **version)

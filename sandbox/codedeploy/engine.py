@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ministack.core.responses import get_account_id, get_region, now_iso
-from ministack.services import autoscaling, eventbridge
+from ministack.services import eventbridge
 
 from sandbox import aws_persistence
-from sandbox.codedeploy import configs, store
+from sandbox.codedeploy import configs, instances, store
 from sandbox.codedeploy.agent import Agent, Failure
+from sandbox.codedeploy.instances import Instance
 
 _log = logging.getLogger("sluice.codedeploy")
 
@@ -98,27 +99,22 @@ def _run(key: str) -> None:
     _finish(deployment, group, *outcome)
 
 
-def _instances(group: dict[str, Any]) -> list[dict[str, Any]]:
-    found = (autoscaling._asgs.get(each["name"]) for each in group.get("autoScalingGroups", []))
-    return [instance for each in found if each for instance in each["Instances"]]
-
-
 def _deploy(deployment: dict[str, Any], group: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
-    instances = _instances(group)
-    if not instances:
+    found = instances.of_group(group)
+    if not found:
         return "Failed", {"code": "NO_INSTANCES", "message": _NO_INSTANCES}
-    targets = {each["InstanceId"]: _target(deployment, each["InstanceId"]) for each in instances}
+    targets = {each.id: _target(deployment, each.id) for each in found}
     store.targets[deployment["deploymentId"]] = targets
     _count(deployment)
     failed = 0
-    for number, instance in enumerate(instances, start=1):
-        well = _walk(deployment, instance, targets[instance["InstanceId"]])
+    for number, instance in enumerate(found, start=1):
+        well = _walk(deployment, instance, targets[instance.id])
         if deployment["deploymentId"] in _stopping:
             _skip_rest(deployment)
             return "Stopped", {"code": "MANUAL_STOP", "message": "The deployment was stopped."}
         if not well:
             failed += 1
-            if not configs.goes_on(deployment["deploymentConfigName"], failed, number, len(instances)):
+            if not configs.goes_on(deployment["deploymentConfigName"], failed, number, len(found)):
                 _skip_rest(deployment)
                 return "Failed", {"code": "HEALTH_CONSTRAINTS", "message": _TOO_FEW}
     return "Succeeded", None
@@ -137,9 +133,9 @@ def _target(deployment: dict[str, Any], instance: str) -> dict[str, Any]:
     }
 
 
-def _walk(deployment: dict[str, Any], instance: dict[str, Any], target: dict[str, Any]) -> bool:
+def _walk(deployment: dict[str, Any], instance: Instance, target: dict[str, Any]) -> bool:
     """Take one instance through the lifecycle; whether all went well."""
-    agent = Agent(root / instance["InstanceId"], deployment, healthy=instance["HealthStatus"] == "Healthy")
+    agent = Agent(root / instance.id, deployment, instance)
     target["status"] = "InProgress"
     _count(deployment)
     well = True

@@ -13,8 +13,8 @@ from typing import Any
 
 from ministack.core.responses import get_account_id, get_region, new_uuid
 
-from sandbox import aws_persistence
-from sandbox.codepipeline import build, cloudformation, roles, store
+from sandbox import aws_persistence, aws_roles
+from sandbox.codepipeline import build, cloudformation, store
 from sandbox.codepipeline.errors import ActionFailed, Interrupted
 
 # Seconds that a function has to answer; AWS waits longer than a person would.
@@ -35,7 +35,7 @@ class Run:
     def client(self, service: str) -> Any:
         """A client under the action's role, or the pipeline's."""
         role = self.action.get("roleArn") or self.execution["definition"]["roleArn"]
-        return roles.client(service, role, "codepipeline")
+        return aws_roles.client(service, role, "codepipeline")
 
     def need(self, name: str) -> str:
         """A value of the configuration. Raises ActionFailed."""
@@ -143,7 +143,7 @@ def _invoke(run: Run) -> None:
     """https://docs.aws.amazon.com/codepipeline/latest/userguide/actions-invoke-lambda-function.html"""
     key = new_uuid()
     outputs = {each["name"]: run.output() for each in run.action.get("outputArtifacts", [])}
-    keys = roles.credentials(run.execution["definition"]["roleArn"], "codepipeline-job")
+    keys = aws_roles.credentials(run.execution["definition"]["roleArn"], "codepipeline-job")
     job = {
         "id": key,
         "accountId": get_account_id(),

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import codebuild, eventbridge
 
-from sandbox.codepipeline import roles
+from sandbox import aws_roles
 from sandbox.codepipeline.errors import ActionFailed
 
 
@@ -38,9 +38,8 @@ def run(key: str, variables: dict[str, str], source: bytes) -> bytes:
     try:
         tag = environment.get("IMAGE_TAG", "")
         _check(source, tag)
-        _push(
-            roles.client("ecr", project["serviceRole"], "codebuild"), environment.get("REPOSITORY_NAME", ""), tag, log
-        )
+        ecr = aws_roles.client("ecr", project["serviceRole"], "codebuild")
+        _push(ecr, environment.get("REPOSITORY_NAME", ""), tag, log)
         status = "SUCCEEDED"
         log(f"[Container] Phase complete: BUILD State: SUCCEEDED, image tag {tag}")
     except (ActionFailed, ClientError) as error:

@@ -112,11 +112,11 @@ def _start_from_rules() -> None:
 
 
 def _start(name: str, role: str, payload: str) -> None:
-    from sandbox.codepipeline import roles
+    from sandbox import aws_roles
 
     try:
         revisions = json.loads(payload).get("sourceRevisions", [])
-        client = roles.client(_SERVICE, role, "events")
+        client = aws_roles.client(_SERVICE, role, "events")
         client.start_pipeline_execution(name=name, sourceRevisions=revisions)
     except (ClientError, BotoCoreError, ValueError, AttributeError):
         _log.exception("the rule's target %s was not started", name)

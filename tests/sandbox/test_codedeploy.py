@@ -9,6 +9,7 @@ import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,43 @@ STACK = {
             },
         },
     }
+}
+
+
+FLEET: dict[str, Any] = {
+    "Role": {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+                ],
+            }
+        },
+    },
+    "Profile": {"Type": "AWS::IAM::InstanceProfile", "Properties": {"Roles": [{"Ref": "Role"}]}},
+    "Template": {
+        "Type": "AWS::EC2::LaunchTemplate",
+        "Properties": {
+            "LaunchTemplateData": {
+                "ImageId": "ami-12345678",
+                "IamInstanceProfile": {"Arn": {"Fn::GetAtt": ["Profile", "Arn"]}},
+            }
+        },
+    },
+    "Group": {
+        "Type": "AWS::AutoScaling::AutoScalingGroup",
+        "Properties": {
+            "MinSize": "1",
+            "MaxSize": "1",
+            "AvailabilityZones": [f"{REGION}a"],
+            "LaunchTemplate": {
+                "LaunchTemplateId": {"Ref": "Template"},
+                "Version": {"Fn::GetAtt": ["Template", "LatestVersionNumber"]},
+            },
+        },
+    },
 }
 
 
@@ -323,7 +361,11 @@ def test_the_history_is_filtered_by_status_and_time(aws: Aws) -> None:
 
     assert listed() == [rollback, bad["deploymentId"], good["deploymentId"]]
     assert listed(includeOnlyStatuses=["Failed"]) == [bad["deploymentId"]]
-    assert listed(createTimeRange={"start": bad["createTime"]})[-1] == bad["deploymentId"]
+    # Clients send whole seconds.
+    minute = timedelta(minutes=1)
+    assert len(listed(createTimeRange={"start": good["createTime"] - minute, "end": bad["createTime"] + minute})) == 3
+    assert listed(createTimeRange={"end": good["createTime"] - minute}) == []
+    assert listed(createTimeRange={"start": bad["createTime"] + minute}) == []
     with pytest.raises(ClientError, match="DeploymentDoesNotExist"):
         shop.deployment("d-UNKNOWN")
 
@@ -372,6 +414,35 @@ def test_a_caller_may_do_what_its_policy_says_and_no_more(aws: Aws) -> None:
     ):
         with pytest.raises(ClientError, match="AccessDenied"):
             denied()
+
+
+def test_a_revision_is_read_under_the_role_of_the_instance(aws: Aws) -> None:
+    shop, cloudformation = Shop(aws).make(), aws.client("cloudformation")
+    resources = {
+        **FLEET,
+        "Role": {**FLEET["Role"], "Properties": {**FLEET["Role"]["Properties"], "RoleName": shop.name}},
+    }
+    cloudformation.create_stack(
+        StackName=shop.name,
+        TemplateBody=json.dumps({"Resources": resources, "Outputs": {"Group": {"Value": {"Ref": "Group"}}}}),
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    described = lambda: cloudformation.describe_stacks(StackName=shop.name)["Stacks"][0]  # noqa: E731
+    eventually(lambda: described()["StackStatus"] == "CREATE_COMPLETE")
+    shop.api.update_deployment_group(
+        applicationName=shop.name,
+        currentDeploymentGroupName="web",
+        autoScalingGroups=[described()["Outputs"][0]["OutputValue"]],
+    )
+
+    denied = shop.deploy(bundle())
+    allowed = {"Effect": "Allow", "Action": "s3:GetObjectVersion", "Resource": f"arn:aws:s3:::{shop.name}/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    aws.client("iam").put_role_policy(RoleName=shop.name, PolicyName="read", PolicyDocument=policy)
+
+    assert (failure := shop.failure(denied["deploymentId"]))["event"] == "DownloadBundle"
+    assert "AccessDenied" in failure["message"]
+    assert shop.deploy(bundle())["status"] == "Succeeded"
 
 
 def test_tags_and_configurations(aws: Aws) -> None:
