@@ -14,7 +14,7 @@ from deployers.states import OperationStatus, StackState
 from integrations.models import Integration
 from panel.web import live
 from panel.web.access import PageRequest
-from panel.web.statuses import OPERATION, STACK, Status, Tone, status_of
+from panel.web.statuses import CHANGE, OPERATION, STACK, Status, Tone, status_of
 
 EVENTS_SHOWN = 300
 HISTORY = 20  # operations that "usually takes" is the mean of
@@ -87,6 +87,47 @@ def _times(
     return None, mine.finished_at - began if mine.finished_at else None
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A resource that a reviewed change set touches. `place` has the nested stack that it is in."""
+
+    place: str
+    resource_type: str
+    properties: list[str]
+    status: Status
+
+
+def changes(operation: Operation | None) -> list[Change]:
+    """What an operation that waits for its review would do: first what replaces or removes something."""
+    if operation is None or operation.status != OperationStatus.WAITING:
+        return []
+    order = list(CHANGE)
+    found = sorted(operation.options.get("changes", []), key=lambda each: order.index(_effect(each)))
+    return [
+        Change(
+            place=f"{each['stack']} / {each['logical_id']}" if each["stack"] else each["logical_id"],
+            resource_type=each["resource_type"],
+            properties=each["properties"],
+            status=CHANGE[_effect(each)],
+        )
+        for each in found
+    ]
+
+
+def _effect(change: dict[str, Any]) -> str:
+    match change["action"], change["replacement"]:
+        case "Add", _:
+            return "added"
+        case "Remove", _:
+            return "removed"
+        case _, "True":
+            return "replaced"
+        case _, "Conditional":
+            return "perhaps"
+        case _:
+            return "changed"
+
+
 def usual_duration(operation: Operation | None) -> timedelta | None:
     """The mean of the team's last successful operations of this kind; None before the first."""
     if operation is None:
@@ -142,6 +183,7 @@ def context(
     events = events_after(stack, cursor)
     return {
         "operation": operation,
+        "changes": changes(operation),
         "steps": steps(integration, stacks, operation) if integration else [],
         "log_stack": stack,
         "events": events,

@@ -105,6 +105,14 @@ INTEGRATION: dict[IntegrationState, Status] = {
     IntegrationState.ROLLED_BACK: Status("Rolled back", "warn"),
     IntegrationState.FAILED: Status("Failed", "bad"),
 }
+# What a reviewed change does to its resource, the gravest first.
+CHANGE: dict[str, Status] = {
+    "replaced": Status("Replaced", "bad"),
+    "removed": Status("Removed", "bad"),
+    "perhaps": Status("Perhaps replaced", "warn"),
+    "changed": Status("Changed", "mute"),
+    "added": Status("Added", "ok"),
+}
 FAILED = Status("Failed", "bad")
 KEYS_CHANGED = Status("Changed", "bad")
 KEYS_TO_CONFIRM = Status("To be confirmed", "warn")
