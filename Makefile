@@ -34,12 +34,13 @@ test: $(VENV)/.installed  ## Run every test (gets itself a browser if there is n
 	@$(BIN)/python -m tests.browser.get_browser
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: $(VENV)/.installed  ## Format, lint, types, imports, templates, migrations, deployment settings
+check: $(VENV)/.installed  ## Format, lint, types, imports, templates, policies, migrations, deployment settings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 	CHECK=1 $(BIN)/mypy
 	$(BIN)/cfn-lint "cfn_templates/**/*.yaml"
+	$(BIN)/python -m deployers.policies
 	git ls-files -z -- '*.html' | xargs -0 --no-run-if-empty $(BIN)/djade --target-version 5.2 --check
 	CHECK=1 $(BIN)/python manage.py makemigrations --check --dry-run
 	CHECK=1 $(BIN)/python manage.py check --deploy --fail-level WARNING

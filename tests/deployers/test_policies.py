@@ -1,0 +1,106 @@
+"""The check of IAM policies: what it finds, and that the templates pass it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployers import policies, templates
+from deployers.policies import DOCUMENT
+
+
+def role(**statement: Any) -> dict[str, Any]:
+    """A template with one role that allows this."""
+    document = {
+        "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/k", **statement}]
+    }
+    properties = {"Policies": [{"PolicyName": "P", "PolicyDocument": document}]}
+    return {"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": properties}}}
+
+
+def trust(**statement: Any) -> dict[str, Any]:
+    """A template with one role that may be taken so."""
+    document = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", **statement}]}
+    return {"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": document}}}}
+
+
+def permission(**properties: str) -> dict[str, Any]:
+    return {"Resources": {"Permission": {"Type": "AWS::Lambda::Permission", "Properties": properties}}}
+
+
+def test_the_templates_and_their_document_pass() -> None:
+    assert policies.check() == []
+
+
+@pytest.mark.parametrize(
+    ("template", "fault"),
+    [
+        (role(Action="*"), "* is a wildcard"),
+        (role(Action=["s3:GetObject", "s3:*"]), "s3:* is a wildcard"),
+        (role(Action="s3:Get?bject"), "is a wildcard"),
+        (role(Resource="*"), "s3:GetObject is allowed for every resource"),
+        (role(Resource=["arn:aws:s3:::b", "*"]), "s3:GetObject is allowed for every resource"),
+        (role(NotAction="s3:PutObject"), "NotAction"),
+        (role(NotResource="arn:aws:s3:::b"), "NotResource"),
+        (trust(Principal="*"), "everybody"),
+        (trust(Principal={"AWS": "*"}), "everybody"),
+        (trust(Principal={"Service": "codedeploy.amazonaws.com"}), "may act for other accounts"),
+        (permission(Principal="events.amazonaws.com"), "lacks SourceAccount and SourceArn"),
+        (permission(Principal="s3.amazonaws.com", SourceArn="arn:aws:s3:::b"), "lacks SourceAccount"),
+    ],
+)
+def test_what_is_too_wide_is_found(template: dict[str, Any], fault: str) -> None:
+    (found,) = policies.faults("t.yaml", template)
+    assert fault in found
+    assert found.startswith("t.yaml ")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        role(),
+        role(Action="ec2:DescribeInstances", Resource="*"),
+        role(Effect="Deny", Action="s3:*", Resource="*"),
+        trust(Principal={"Service": "lambda.amazonaws.com"}),
+        trust(
+            Principal={"Service": "codedeploy.amazonaws.com"},
+            Condition={"StringEquals": {"aws:SourceAccount": "111122223333"}},
+        ),
+        permission(Principal="events.amazonaws.com", SourceArn="arn:aws:events:eu-central-1:111122223333:rule/r"),
+    ],
+)
+def test_what_is_narrow_enough_passes(template: dict[str, Any]) -> None:
+    assert policies.faults("t.yaml", template) == []
+
+
+def test_a_statement_under_a_condition_of_the_template_counts() -> None:
+    template = role()
+    document = template["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"]
+    document["Statement"] = [{"Fn::If": ["Has", {"Effect": "Allow", "Action": "s3:*"}, {"Ref": "AWS::NoValue"}]}]
+    assert policies.faults("t.yaml", template) == ["t.yaml Role: s3:* is a wildcard: list the actions"]
+
+
+def test_an_action_is_explained_by_a_row_under_its_template_and_role_that_says_why() -> None:
+    text = (
+        "## `t.yaml`\n### `Role`\n| actions | on | why |\n|---|---|---|\n| `s3:GetObject`, `s3:PutObject` | b | c |\n"
+    )
+    assert policies.documented(text) == {("t.yaml", "Role", "s3:GetObject"), ("t.yaml", "Role", "s3:PutObject")}
+    assert policies.documented("## `t.yaml`\n### `Role`\n| `s3:GetObject` | b |  |\n") == set()
+
+
+def test_policies_of_aws_are_to_be_explained_too() -> None:
+    source = "nested/ec2_fleet.yaml"
+    found = policies.granted(source, templates.load(source))
+    assert (source, "InstanceRole", "managed:AmazonSSMManagedInstanceCore") in found
+
+
+def test_what_is_not_explained_and_what_nobody_allows_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = DOCUMENT.read_text().replace("`codedeploy:CreateDeployment`", "`codedeploy:Nothing`")
+    (tmp_path / "iam.md").write_text(text)
+    monkeypatch.setattr(policies, "DOCUMENT", tmp_path / "iam.md")
+
+    role = "nested/add_codedeploy_s3_trigger.yaml DeployRole"
+    assert policies.check() == [
+        f"docs/iam.md does not say why {role} codedeploy:CreateDeployment is needed",
+        f"docs/iam.md explains {role} codedeploy:Nothing, which no template allows",
+    ]
