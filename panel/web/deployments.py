@@ -11,7 +11,8 @@ from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.utils.text import Truncator
+from django.views.decorators.http import require_http_methods, require_safe
 
 from deployers.models import Artifact, Deployment, DeploymentStep
 from deployers.services import deployments
@@ -148,14 +149,34 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
     return render(request, "deployments/detail.html", {**context(), "tag": tag})
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @page
 def stop(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    """Ask first: instances may be left half done."""
     deployment = _find(request, pk)
-    with errors_as_messages(request):
-        deployments.stop(deployment=deployment, actor=request.user, roll_back="roll_back" in request.POST)
-        messages.success(request, "It stops before the next instance.")
-    return redirect("deployment-detail", deployment.pk)
+    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    if request.method == "POST":
+        with errors_as_messages(request):
+            deployments.stop(deployment=deployment, actor=request.user, roll_back="roll_back" in request.POST)
+            messages.success(request, "It stops before the next instance.")
+        return redirect("deployment-detail", deployment.pk)
+    if deployment.finished:
+        return redirect("deployment-detail", deployment.pk)
+    return render(
+        request,
+        "deployments/ask.html",
+        {
+            "integration": deployment.integration,
+            "title": f"Stop {deployment.external_id}",
+            "consequences": [
+                "Instances that it has not come to keep what they run.",
+                "Instances that it is busy with may be left half done, until something is deployed again.",
+                "With a rollback, instances that were updated get back what they ran before.",
+            ],
+            "buttons": [("", "Stop", "player-stop"), ("roll_back", "Stop and roll back", "arrow-back-up")],
+            "back": reverse("deployment-detail", args=[deployment.pk]),
+        },
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -183,11 +204,33 @@ def redeploy(request: PageRequest, pk: UUID) -> HttpResponseBase:
     )
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @page
 def roll_back(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    """Ask first: it replaces what runs."""
     integration = find(request, Integration.objects.visible_to(request.user).select_related("aws_account"), pk=pk)
-    with errors_as_messages(request):
-        started = deployments.roll_back(integration=integration, actor=request.user)
-        return redirect("deployment-detail", started.pk)
-    return redirect("integration-deployments", integration.pk)
+    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    back = reverse("integration-deployments", args=[integration.pk])
+    good = last_good(integration)
+    if request.method == "POST":
+        with errors_as_messages(request):
+            started = deployments.roll_back(integration=integration, actor=request.user)
+            return redirect("deployment-detail", started.pk)
+        return redirect(back)
+    if good is None:
+        return redirect(back)
+    shown = Truncator(good.message.partition("\n")[0] or good.commit).chars(100)
+    return render(
+        request,
+        "deployments/ask.html",
+        {
+            "integration": integration,
+            "title": f"Roll back to {good.commit[:7]}",
+            "consequences": [
+                f"“{shown}” of {good.created_at:%-d %b %Y %H:%M} UTC is deployed to every instance.",
+                "The next push to the branch is deployed as usual: revert there what should not come back.",
+            ],
+            "buttons": [("", "Roll back", "arrow-back-up")],
+            "back": back,
+        },
+    )

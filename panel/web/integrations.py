@@ -3,12 +3,12 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from deployers.models import Artifact, AwsAccount
+from deployers.models import Artifact, AwsAccount, Deployment
 from deployers.nudge import on_commit_freshen, on_commit_nudge
 from deployers.services import artifacts as artifact_services
 from deployers.services import stacks
@@ -121,8 +121,10 @@ def deliveries(request: PageRequest, pk: UUID) -> HttpResponseBase:
 @page
 def artifacts(request: PageRequest, pk: UUID) -> HttpResponseBase:
     integration = _find(request, pk)
-    found = paging.by_time(request, integration.artifacts.all(), field="created_at")
-    context = {"tab": "artifacts", "integration": integration, "page": found}
+    rows = integration.artifacts.prefetch_related(Prefetch("deployments", Deployment.objects.order_by("-created_at")))
+    found = paging.by_time(request, rows, field="created_at")
+    deploys = bool(integration.deployers) or any(row.deployments.all() for row in found.rows)
+    context = {"tab": "artifacts", "integration": integration, "page": found, "deploys": deploys}
     return render(request, "integrations/artifacts.html", context)
 
 

@@ -7,12 +7,18 @@ from tests.factories import (
     make_account,
     make_artifact,
     make_delivery,
+    make_deployment,
     make_integration,
     make_operation,
     make_provider,
     make_repository,
     make_stack,
 )
+
+
+def make_deployed():
+    return make_deployment(artifact=make_artifact())
+
 
 NOUNS = {
     "providers": make_provider,
@@ -23,6 +29,7 @@ NOUNS = {
     "operations": make_operation,
     "deliveries": make_delivery,
     "artifacts": make_artifact,
+    "deployments": make_deployed,
 }
 ACTIONS = [
     ("post", "providers", "check/"),
@@ -53,6 +60,11 @@ ACTIONS = [
     ("post", "deliveries", "redeliver/"),
     ("post", "deliveries", "ask-provider/"),
     ("get", "artifacts", "download/"),
+    ("post", "artifacts", "redeploy/"),
+    ("get", "integrations", "deployments/"),
+    ("post", "integrations", "roll-back/"),
+    ("get", "deployments", "steps/"),
+    ("post", "deployments", "stop/"),
 ]
 
 

@@ -104,6 +104,9 @@ def every_page(team: Team) -> list[str]:
         obstacles_checked_at=now,
         commit_statuses=True,
     )
+    other = factories.make_artifact(delivery=scene.delivery, version_id="version-of-another")
+    factories.make_deployment(artifact=other, status="deployed", steps=False, created_at=now - timedelta(hours=1))
+    deploying = factories.make_deployment(artifact=scene.artifact, status="deploying", finished_at=None)
     about = scene.about()
     about.pop("stack-events")  # a download
     about.pop("provider-edit")  # as its form
@@ -115,6 +118,9 @@ def every_page(team: Team) -> list[str]:
         *others,
         reverse("integration-detail", args=[new.pk]),
         reverse("operation-detail", args=[operation.pk]),
+        *(reverse(name, args=[deploying.pk]) for name in ("deployment-detail", "deployment-stop")),
+        reverse("integration-roll-back", args=[scene.integration.pk]),
+        reverse("artifact-redeploy", args=[scene.artifact.pk]),
         *(reverse("delivery-detail", args=[each.pk]) for each in (retried, found)),
         reverse("provider-detail", args=[changed.pk]),
         f"{reverse('delivery-list')}?q=nothing-like-this&status=failed&since=day",

@@ -124,3 +124,32 @@ def test_strangers_and_viewers_change_nothing(viewer: Client, scene: Scene, stra
     other.force_login(stranger)  # type: ignore[arg-type]
     assert other.get(reverse("deployment-detail", args=[running.pk])).status_code == 404
     assert other.post(reverse("deployment-stop", args=[running.pk])).status_code == 404
+
+
+def test_stopping_and_rolling_back_are_asked_first_and_a_get_does_neither(operator: Client, scene: Scene) -> None:
+    now = timezone.now()
+    good = factories.make_deployment(
+        artifact=scene.artifact, status="deployed", created_at=now - timedelta(hours=1), steps=False
+    )
+    other = factories.make_artifact(delivery=scene.delivery, version_id="v-other", message="Break it")
+    running = factories.make_deployment(artifact=other, status="deploying", finished_at=None, steps=False)
+    stop = operator.get(reverse("deployment-stop", args=[running.pk])).content.decode()
+    assert "Stop and roll back" in stop
+    assert "half done" in stop
+    back = operator.get(reverse("integration-roll-back", args=[scene.integration.pk])).content.decode()
+    assert f"Roll back to {good.commit[:7]}" in back
+    assert Deployment.objects.count() == 2
+    assert operator.get(reverse("deployment-stop", args=[good.pk])).status_code == 302
+    refused = operator.post(reverse("integration-roll-back", args=[scene.integration.pk]), follow=True)
+    assert "There is no stack to deploy to." in refused.content.decode()
+
+
+def test_artifacts_show_how_they_were_last_deployed(signed_in: Client, scene: Scene) -> None:
+    url = reverse("integration-artifacts", args=[scene.integration.pk])
+    assert "Deployment</th>" not in signed_in.get(url).content.decode()
+    now = timezone.now()
+    old = factories.make_deployment(artifact=scene.artifact, status="failed", created_at=now - timedelta(hours=1))
+    new = factories.make_deployment(artifact=scene.artifact, status="deployed", created_at=now)
+    page = signed_in.get(url).content.decode()
+    assert reverse("deployment-detail", args=[new.pk]) in page
+    assert reverse("deployment-detail", args=[old.pk]) not in page

@@ -30,7 +30,7 @@ DETAIL_QUERIES = {
     "integration-deliveries": FRAME + 3,
     "integration-deployments": FRAME + 5,
     "deployment-detail": FRAME + 3,
-    "integration-artifacts": FRAME + 3,
+    "integration-artifacts": FRAME + 4,
     "stack-detail": FRAME + 3,
     "operation-detail": FRAME + 3,
     "delivery-detail": FRAME + 1,
