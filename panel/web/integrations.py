@@ -143,6 +143,11 @@ def download(request: PageRequest, pk: UUID) -> HttpResponseBase:
 @page
 def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
     integration = _find(request, pk)
+    role = roles.role_in(user=request.user, team=integration.team)
+    operates = role is not None and role.includes(Role.OPERATOR)
+    if request.method == "POST":
+        # Checking what was filled in asks AWS already.
+        roles.require(Role.OPERATOR, user=request.user, team=integration.team)
     form = IntegrationForm(
         request.POST or None,
         repositories=Repository.objects.visible_to(request.user).of(request.team).select_related("provider"),
@@ -157,6 +162,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
             for stack in integration.stacks.exclude(kind__in=stacks.wanted(integration)):
                 messages.warning(request, f"The stack {stack} is still there. Delete it on its page under Stacks.")
             return redirect("integration-detail", integration.pk)
-    form.offer_choices()
+    if operates:
+        form.offer_choices()
     template = _form_template(request, "integrations/edit.html")
     return render(request, template, {"tab": "settings", "integration": integration, "form": form})

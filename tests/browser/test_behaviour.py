@@ -5,9 +5,11 @@ from collections.abc import Callable
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from moto import mock_aws
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from deployers.aws import session
 from deployers.models import Operation, OperationKind, Stack
 from deployers.states import OperationStatus, Step
 from integrations.models import DeliveryStatus, Provider
@@ -215,3 +217,24 @@ def test_the_way_to_delete_a_provider_works_without_javascript(
         page.get_by_role("button", name="Delete provider").click()
         expect(page.get_by_text("acme deleted.")).to_be_visible()
     assert not Provider.objects.exists()
+
+
+@mock_aws
+def test_choosing_codedeploy_opens_its_fields_and_reads_the_lists(
+    mine: Page, live_server: LiveServer, team: Team
+) -> None:
+    session.forget()
+    factories.make_repository(team=team)
+    factories.make_account(team=team, default_region="eu-west-1")
+    mine.goto(address(live_server, "integration-add"))
+    subnets = mine.locator('[name="codedeploy-Subnets"][type="checkbox"]')
+    expect(mine.get_by_label("Port of the application")).to_be_hidden()
+    mine.get_by_label("CodeDeploy: onto").check()
+    expect(mine.get_by_label("Port of the application")).to_be_visible()
+    expect(subnets.first).to_be_visible()
+    subnets.first.check()
+    mine.get_by_label("Name", exact=True).fill("shop")
+    mine.get_by_role("button", name="Read the lists from AWS").click()
+    expect(subnets.first).to_be_checked()
+    expect(mine.get_by_label("Name", exact=True)).to_have_value("shop")
+    session.forget()

@@ -436,3 +436,14 @@ def test_settings_show_the_deployers_parameters_in_their_fields(signed_in: Clien
     assert signed_in.post(url, fields).status_code == 302
     kept = Integration.objects.get().parameters["codedeploy"]
     assert (kept["HealthCheckPort"], set(kept)) == ("9090", {"VPC", "Subnets", "HealthCheckPort"})
+
+
+def test_who_may_not_change_an_integration_reads_nothing_of_the_account(
+    signed_in: Client, viewer: Client, deploying: dict[str, Any]
+) -> None:
+    signed_in.post(reverse("integration-add"), deploying)
+    url = reverse("integration-edit", args=[Integration.objects.get().pk])
+    offered = re.compile(r'type="checkbox" name="codedeploy-Subnets"')
+    assert offered.search(signed_in.get(url).content.decode())
+    assert not offered.search(viewer.get(url).content.decode())
+    assert viewer.post(url, {**deploying, "look": "1"}).status_code == 403
