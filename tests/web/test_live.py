@@ -161,3 +161,18 @@ def test_a_webhook_to_add_by_hand_says_what_to_paste_where_on_request(signed_in:
         assert OUTPUTS["GitPullWebHookApi"] in shown
         assert f"https://github.com/{scene.repository.full_name}/settings/hooks/new" in shown
         assert "no-store" in answer["Cache-Control"]
+
+
+def test_the_log_turns_to_the_stack_that_the_operation_is_at(signed_in: Client, team: Team) -> None:
+    scene, operation = under_way(team)
+    poll = reverse("integration-setup", args=[scene.integration.pk])
+    factories.make_stack_event(stack=scene.stack, logical_id="Queue")
+    assert f"<code>{scene.stack.name}</code>" in signed_in.get(poll, headers=HTMX).content.decode()
+
+    second = factories.make_stack(integration=scene.integration, kind="codedeploy", name="sluice-shop-codedeploy")
+    factories.make_stack_event(stack=second, logical_id="Fleet/Group")
+    Operation.objects.filter(pk=operation.pk).update(stack=second)
+    part = signed_in.get(poll, headers=HTMX).content.decode()
+    assert '<span class="sub" id="log-stack" hx-swap-oob="true"><code>sluice-shop-codedeploy</code></span>' in part
+    assert reverse("stack-events", args=[second.pk]) in part
+    assert "Fleet/Group" in part
