@@ -84,7 +84,44 @@ CODEDEPLOY = StackType(
     ),
     nested=("nested/ec2_fleet.yaml", "nested/codedeploy.yaml", "nested/add_codedeploy_s3_trigger.yaml"),
 )
-KINDS: dict[str, StackType] = {each.kind: each for each in (GIT, CODEDEPLOY)}
+ECS = StackType(
+    kind="ecs",
+    suffix="ecs",
+    template="ecs_main.yaml",
+    capabilities=("CAPABILITY_IAM",),
+    packages=("delete_bucket_contents", "stage_codepipeline"),
+    settable=frozenset(
+        {
+            "ACMARN",
+            "ContainerInstanceKeyPair",
+            "ContainerInstanceType",
+            "ContainerPort",
+            "DesiredCapacity",
+            "ECRImageTag",
+            "ECSTaskDesiredCount",
+            "ECSTaskMaxCount",
+            "HealthCheckPath",
+            "ImagesOnDelete",
+            "LaunchType",
+            "LogRetentionDays",
+            "MaxCapacity",
+            "MinCapacity",
+            "SNSTopicEmailAddress",
+            "Subnets",
+            "TaskCpu",
+            "TaskMemory",
+            "TaskPermissionsBoundary",
+            "VPC",
+        }
+    ),
+    nested=(
+        "nested/ecs_registry.yaml",
+        "nested/ecs_cluster.yaml",
+        "nested/ecs_roles.yaml",
+        "nested/codepipeline.yaml",
+    ),
+)
+KINDS: dict[str, StackType] = {each.kind: each for each in (GIT, CODEDEPLOY, ECS)}
 
 
 @dataclass(frozen=True, slots=True)

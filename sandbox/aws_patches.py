@@ -18,6 +18,7 @@ def apply() -> None:
     _fail_operations_cut_short()
     _read_ranges_of_versions()
     _offer_instance_types()
+    _name_images_for_ecs()
 
 
 def _refuse_to_delete_full_buckets() -> None:
@@ -238,3 +239,16 @@ def _offer_instance_types() -> None:
         )
 
     ec2._ACTION_MAP["DescribeInstanceTypeOfferings"] = offerings
+
+
+def _name_images_for_ecs() -> None:
+    """The public SSM parameters that name the images of container instances.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html
+    """
+    from ministack.services import ssm
+
+    for path in ("amazon-linux-2023", "amazon-linux-2023/arm64"):
+        ssm._PUBLIC_AMI_PARAMETERS[f"/aws/service/ecs/optimized-ami/{path}/recommended/image_id"] = (
+            "ami-0c2023a1b2c3d4e5f"
+        )
