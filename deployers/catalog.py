@@ -226,6 +226,37 @@ def codedeploy_parameters(
     } | {name: str(value) for name, value in chosen.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class EcsSource:
+    """What an ECS stack has to know of the integration and of its git stack."""
+
+    application: str
+    environment: str
+    bucket: str
+    key: str
+    """Of the artifact of the one branch that deploys."""
+
+
+def ecs_parameters(
+    *, source: EcsSource, packages: Packages, templates_url: str, chosen: Mapping[str, str]
+) -> dict[str, str]:
+    """The parameters of an ECS stack; `chosen` are the ones that people set.
+
+    Raises ParameterRefused for a chosen parameter that the panel sets itself, or that does not exist.
+    """
+    _refuse_others(chosen, ECS)
+    return {
+        "Application": source.application,
+        "Environment": source.environment,
+        "S3Bucket": source.bucket,
+        "S3ObjectLocation": source.key,
+        # The template's own default, as the reference has it, runs nothing.
+        "ECSTaskDesiredCount": "1",
+        "TemplatesUrl": templates_url,
+        **_package_parameters(packages),
+    } | {name: str(value) for name, value in chosen.items()}
+
+
 def _refuse_others(chosen: Mapping[str, str], kind: StackType) -> None:
     refused = sorted(set(chosen) - kind.settable)
     if refused:

@@ -21,6 +21,7 @@ class Method(models.TextChoices):
 
 class Deployer(models.TextChoices):
     CODEDEPLOY = "codedeploy", "CodeDeploy"
+    ECS = "ecs", "ECS"
 
 
 class Provider(TeamOwned):

@@ -12,6 +12,7 @@ from teams.models import TeamQuerySet
 class StackKind(models.TextChoices):
     GIT = "git_intgrtn_aws_s3", "Git to S3"
     CODEDEPLOY = "codedeploy", "CodeDeploy"
+    ECS = "ecs", "ECS pipeline"
 
 
 class Stack(models.Model):

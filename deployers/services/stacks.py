@@ -34,7 +34,7 @@ __all__ = [
 BUCKET_CHOICES = ("keep", "purge")
 
 
-_KINDS: dict[str, str] = {Deployer.CODEDEPLOY: StackKind.CODEDEPLOY}
+_KINDS: dict[str, str] = {Deployer.CODEDEPLOY: StackKind.CODEDEPLOY, Deployer.ECS: StackKind.ECS}
 
 
 def wanted(integration: Integration) -> list[str]:

@@ -22,6 +22,7 @@ HISTORY = 20  # operations that "usually takes" is the mean of
 CONTENTS: dict[StackKind, str] = {
     StackKind.GIT: "API Gateway, Lambda, queues, bucket",
     StackKind.CODEDEPLOY: "Auto Scaling group, load balancer, trigger",
+    StackKind.ECS: "Cluster, registry, CodePipeline",
 }
 
 

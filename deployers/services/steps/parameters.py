@@ -1,0 +1,109 @@
+"""The template parameters of a stack as they should be, by its kind."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+
+from deployers import catalog
+from deployers.models import StackKind
+from deployers.services import outputs
+from deployers.services.steps.work import Work
+from integrations.services import clients
+from lambdas.common.keys import artifact_key
+from lambdas.common.refs import BRANCH_PREFIX, Ref
+
+
+def stack_parameters(work: Work) -> dict[str, str]:
+    """The template parameters as they should be, secrets included. Raises ParameterRefused, ProviderError."""
+    return _PARAMETERS[work.stack.kind](work)
+
+
+def _packages(work: Work) -> catalog.Packages:
+    published = work.options["published"]
+    return catalog.Packages(
+        bucket=published["bucket"],
+        prefix=published["prefix"],
+        runtime=settings.LAMBDA_RUNTIME,
+        architecture=settings.LAMBDA_ARCHITECTURE,
+    )
+
+
+def _codedeploy_parameters(work: Work) -> dict[str, str]:
+    integration, given = work.integration, outputs.of(work.integration)
+    source = catalog.CodeDeploySource(
+        application=integration.application,
+        environment=integration.environment,
+        bucket=outputs.required(given, "OutputBucketName"),
+        key=_deployed_key(work),
+        deliveries_table=given.get("DeliveriesTableName", ""),
+        deliveries_key_arn=given.get("KMSKeyArn", ""),
+    )
+    return catalog.codedeploy_parameters(
+        source=source,
+        packages=_packages(work),
+        templates_url=work.options["published"]["templates_url"],
+        chosen=integration.parameters.get(work.kind.kind, {}),
+    )
+
+
+def _ecs_parameters(work: Work) -> dict[str, str]:
+    integration, given = work.integration, outputs.of(work.integration)
+    source = catalog.EcsSource(
+        application=integration.application,
+        environment=integration.environment,
+        bucket=outputs.required(given, "OutputBucketName"),
+        key=_deployed_key(work),
+    )
+    return catalog.ecs_parameters(
+        source=source,
+        packages=_packages(work),
+        templates_url=work.options["published"]["templates_url"],
+        chosen=integration.parameters.get(work.kind.kind, {}),
+    )
+
+
+def _deployed_key(work: Work) -> str:
+    """Where the artifact of the branch that deploys lies."""
+    integration = work.integration
+    return artifact_key(integration.repository.full_name, Ref.parse(f"{BRANCH_PREFIX}{integration.deploy_ref}"))
+
+
+def _git_parameters(work: Work) -> dict[str, str]:
+    integration = work.integration
+    provider = integration.repository.provider
+    client = clients.client(provider)
+    credentials = client.archive_credentials()
+    ssh_host, ssh_port = client.ssh_address()
+    networks = provider.webhook_networks if integration.restrict_source_ips else []
+    work.options["networks"] = networks
+    source = catalog.GitSource(
+        provider_kind=provider.kind,
+        api_url=client.api_url,
+        ca_bundle=provider.ca_bundle,
+        repository=integration.repository.full_name,
+        refs=tuple(integration.refs),
+        ssh_host=ssh_host,
+        ssh_port=ssh_port,
+        ssh_user=client.ssh_user,
+        ssh_known_hosts=provider.ssh_known_hosts,
+        webhook_secret=integration.webhook_secret,
+        webhook_secret_previous=integration.webhook_secret_previous,
+        git_token=credentials["git_token"],
+        oauth_key=credentials["oauth_key"],
+        oauth_secret=credentials["oauth_secret"],
+        paths=tuple(integration.paths),
+        ignored_paths=tuple(integration.ignored_paths),
+        skip_ci=integration.skip_ci,
+        submodules=integration.submodules,
+        lfs=integration.lfs,
+        networks=tuple(networks),
+    )
+    chosen = integration.parameters.get(work.kind.kind, {})
+    return catalog.git_parameters(source=source, packages=_packages(work), chosen=chosen)
+
+
+_PARAMETERS: dict[str, Callable[[Work], dict[str, str]]] = {
+    StackKind.GIT: _git_parameters,
+    StackKind.CODEDEPLOY: _codedeploy_parameters,
+    StackKind.ECS: _ecs_parameters,
+}
