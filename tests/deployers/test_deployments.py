@@ -8,10 +8,11 @@ import boto3
 import pytest
 from django.utils import timezone
 
-from deployers.models import Artifact, Deployment, Stack, StackKind, Trigger
-from deployers.services import deployments
-from deployers.states import DeploymentStatus
-from integrations.models import Deployer
+from deployers.models import Artifact, Deployment, OperationKind, Stack, StackKind, Trigger
+from deployers.services import deployments, reconcile, ticks
+from deployers.services.steps import remove
+from deployers.states import DeploymentStatus, OperationStatus, Step
+from integrations.models import Deployer, Integration
 from teams.errors import Forbidden, Refused
 from teams.models import AuditEntry, Role, Team, User
 from tests import factories
@@ -197,3 +198,41 @@ def test_stopping_reads_at_once_how_it_ended(api: CodeDeployApi, stack: Stack, a
     assert stopped.status == DeploymentStatus.CANCELLED
     with pytest.raises(Refused, match="is over"):
         deployments.stop(deployment=stopped, actor=admin)
+
+
+def test_what_had_not_ended_ends_with_its_stack_and_the_rest_stays(
+    api: CodeDeployApi, stack: Stack, artifact: Artifact
+) -> None:
+    done = factories.make_deployment(artifact=artifact, stack=stack, status="deployed", problem="")
+    running = factories.make_deployment(artifact=artifact, stack=stack, status="deploying", finished_at=None)
+    operation = factories.make_operation(
+        stack=stack,
+        kind=OperationKind.DELETE,
+        status=OperationStatus.QUEUED,
+        step=Step.FORGET,
+        options={"only": True},
+    )
+    ticks.run(operation.pk)
+    assert not Stack.objects.exists()
+    done.refresh_from_db()
+    running.refresh_from_db()
+    assert (done.status, done.problem) == ("deployed", "")
+    assert (running.status, running.problem) == ("cancelled", "It had not ended when its stack was deleted.")
+    assert running.finished_at is not None
+
+
+def test_an_integration_is_forgotten_with_its_deployments_in_turns(
+    api: CodeDeployApi, stack: Stack, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remove, "BATCH", 1)
+    for _ in range(2):
+        factories.make_deployment(artifact=artifact, stack=stack, status="deployed")
+    git = factories.make_stack(integration=stack.integration)
+    operation = factories.make_operation(
+        stack=git, kind=OperationKind.DELETE, status=OperationStatus.QUEUED, step=Step.FORGET
+    )
+    assert reconcile.advance(operation)
+    assert Deployment.objects.count() == 1
+    ticks.run(operation.pk)
+    assert not Integration.objects.exists()
+    assert not Deployment.objects.exists()

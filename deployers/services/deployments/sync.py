@@ -189,6 +189,16 @@ def _store_steps(row: Deployment, targets: Sequence[codedeploy.Target]) -> None:
     )
 
 
+def abandon(*, stack: Stack) -> int:
+    """End the deployments of a stack that is gone, as nobody tells of them any more; returns how many."""
+    return stack.deployments.filter(status__in=_UNFINISHED).update(
+        status=DeploymentStatus.CANCELLED,
+        finished_at=timezone.now(),
+        problem="It had not ended when its stack was deleted.",
+        remedy="",
+    )
+
+
 def due(limit: int) -> list[UUID]:
     """Stacks whose deployments to read next: where one runs or a push just came first, then the longest unread."""
     now = timezone.now()

@@ -9,6 +9,7 @@ from deployers.errors import StackBroken
 from deployers.models import StackKind
 from deployers.services import history
 from deployers.services.deployments.groups import active
+from deployers.services.deployments.sync import abandon
 from deployers.services.steps.apply import GRACE
 from deployers.services.steps.connect import PROVIDER_TRIES
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work, set_stack
@@ -168,17 +169,18 @@ def _stuck(work: Work, snapshot: StackSnapshot) -> StackBroken:
 
 
 def forget(work: Work) -> Outcome:
-    """Delete our rows; many deliveries take several turns. A deployer's stack takes only its own row with it."""
+    """Delete our rows; many take several turns. A deployer's stack takes only its own row with it."""
     integration = work.operation.integration
     stack = work.operation.stack
     if stack is not None and stack.kind != StackKind.GIT:
         if work.options.get("only"):
+            abandon(stack=stack)
             stack.delete()
         return Done()
     if work.options.get("only"):
         return Done()
     if integration is not None:
-        for rows in (integration.artifacts, integration.deliveries):
+        for rows in (integration.deployments, integration.artifacts, integration.deliveries):
             some = list(rows.values_list("pk", flat=True)[:BATCH])
             if some:
                 rows.filter(pk__in=some).delete()
