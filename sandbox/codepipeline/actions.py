@@ -125,11 +125,14 @@ def _source(run: Run) -> None:
         "VersionId": version,
     }
     run.record["output"]["executionResult"] = {"externalExecutionId": version}
+    summary = summary or f"Amazon S3 version id: {version}"
+    taken = {"actionName": run.action["name"], "revisionId": version, "revisionSummary": summary}
+    run.execution["taken"].append(taken)
     run.execution["artifactRevisions"].append(
         {
             "name": run.action["outputArtifacts"][0]["name"],
             "revisionId": version,
-            "revisionSummary": summary or f"Amazon S3 version id: {version}",
+            "revisionSummary": summary,
             "created": answer["LastModified"].timestamp(),
         }
     )

@@ -43,6 +43,7 @@ def start(name: str, *, trigger: str, detail: str, revisions: list[dict[str, Any
         "trigger": {"triggerType": trigger, "triggerDetail": detail},
         "artifactRevisions": [],
         "sourceRevisions": revisions,
+        "taken": [],
         "namespaces": {"codepipeline": {"PipelineExecutionId": key}, "variables": variables},
         "artifacts": {},
         "stages": {},

@@ -210,10 +210,7 @@ def list_pipeline_executions(request: Request) -> Request:
     found = [
         {
             **{name: each[name] for name in _SUMMARY if name in each},
-            "sourceRevisions": [
-                {"actionName": "Source", "revisionId": one["revisionId"], "revisionSummary": one["revisionSummary"]}
-                for one in each["artifactRevisions"]
-            ],
+            "sourceRevisions": each["taken"],
         }
         for each in store.of_pipeline(request["pipelineName"])
         if not stage or each["stages"].get(stage) == "Succeeded"
