@@ -29,7 +29,11 @@ class DeploymentStepSerializer(serializers.ModelSerializer[DeploymentStep]):
 class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
     requested_by = serializers.SlugRelatedField[Deployment](slug_field="username", read_only=True, allow_null=True)
     duration = serializers.DurationField(read_only=True, allow_null=True, help_text="So far, while it runs.")
-    lead_time = serializers.DurationField(read_only=True, allow_null=True, help_text="From the push until it ran.")
+    lead_time = serializers.DurationField(
+        read_only=True,
+        allow_null=True,
+        help_text="From when the push came in until it ran; null for what no push brought.",
+    )
 
     class Meta:
         model = Deployment
@@ -70,8 +74,8 @@ class DeploymentFilters(Filters):
     status = serializers.ChoiceField(choices=DeploymentStatus.choices, required=False)
     ref = serializers.CharField(max_length=1024, required=False, help_text="In full: refs/heads/main.")
     commit = serializers.CharField(max_length=64, required=False)
-    created_at__gte = serializers.DateTimeField(required=False)
-    created_at__lt = serializers.DateTimeField(required=False)
+    since = serializers.DateTimeField(source="created_at__gte", required=False, help_text="Made then or later.")
+    until = serializers.DateTimeField(source="created_at__lt", required=False, help_text="Made before then.")
 
 
 class StopQuery(Strict):

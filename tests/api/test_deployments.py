@@ -17,10 +17,11 @@ def test_list_is_narrowed_by_its_filters_and_so_is_the_export(api, team):
     for query in (
         "status=deployed",
         f"commit={wanted.commit}&integration={artifact.integration_id}",
-        f"ref=refs/heads/main&created_at__gte={moment}",
+        f"ref=refs/heads/main&since={moment}",
     ):
         found = api.get(f"/api/v1/deployments/?{query}").json()
         assert [row["id"] for row in found["results"]] == [str(wanted.pk)], query
+    assert len(api.get(f"/api/v1/deployments/?until={moment}").json()["results"]) == 2
     of_one = api.get(f"/api/v1/integrations/{artifact.integration_id}/deployments/?status=deployed").json()
     assert [row["id"] for row in of_one["results"]] == [str(wanted.pk)]
     lines = b"".join(api.get("/api/v1/deployments/export/?status=deployed").streaming_content).decode().splitlines()
