@@ -104,20 +104,22 @@ def _start_from_rules() -> None:
             payload = eventbridge._apply_input_transformer(target["InputTransformer"], rule, found)
         # Under its role means a request, which the thread that serves requests must not wait for.
         context = contextvars.copy_context()
-        arguments = (arn[5], target.get("RoleArn", ""), payload)
+        arguments = (arn[5], target.get("RoleArn", ""), payload, rule.get("Arn", ""))
         threading.Thread(target=context.run, args=(_start, *arguments), daemon=True).start()
         return None
 
     eventbridge._invoke_target = invoke_or_start
 
 
-def _start(name: str, role: str, payload: str) -> None:
+def _start(name: str, role: str, payload: str, rule_arn: str) -> None:
     from sandbox import aws_roles
+    from sandbox.codepipeline import store
 
     try:
         revisions = json.loads(payload).get("sourceRevisions", [])
         client = aws_roles.client(_SERVICE, role, "events")
-        client.start_pipeline_execution(name=name, sourceRevisions=revisions)
+        started = client.start_pipeline_execution(name=name, sourceRevisions=revisions)["pipelineExecutionId"]
+        store.executions[started]["trigger"] = {"triggerType": "CloudWatchEvent", "triggerDetail": rule_arn}
     except (ClientError, BotoCoreError, ValueError, AttributeError):
         _log.exception("the rule's target %s was not started", name)
 

@@ -325,6 +325,9 @@ def test_a_version_is_built_approved_and_deployed(pipeline: Pipeline) -> None:
     version = pipeline.push("c0ffee")
     execution = pipeline.of(version)
     token = pipeline.token(execution)
+    trigger = pipeline.executions()[0]["trigger"]
+    assert trigger["triggerType"] == "CloudWatchEvent"
+    assert ":rule/" in trigger["triggerDetail"]
     message = aws.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"][0]
     approval = json.loads(json.loads(message["Body"])["Message"])["approval"]
     assert (approval["token"], approval["customData"]) == (token, "c0ffee?")
