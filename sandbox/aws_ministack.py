@@ -21,12 +21,13 @@ def main() -> None:
     """Serve until a signal, or until the parent ends."""
     from ministack import app
 
-    from sandbox import aws_containers, aws_patches, aws_persistence
+    from sandbox import aws_containers, aws_patches, aws_persistence, cloudformation_fleet
     from sandbox.codedeploy.install import install as install_codedeploy
     from sandbox.codepipeline.install import install as install_codepipeline
 
     aws_patches.apply()
     aws_containers.install()
+    cloudformation_fleet.install()
     install_codedeploy()
     install_codepipeline()
     aws_persistence.save_while_running()

@@ -2,18 +2,43 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from deployers import catalog, templates
+from deployers import catalog, causes, templates
 from sandbox.aws import Aws
 
 pytestmark = pytest.mark.sandbox
 
 SECONDS = 30.0
 Made = Callable[..., dict[str, str]]
+
+
+@dataclass(frozen=True)
+class StackEvent:
+    logical_id: str
+    resource_type: str
+    status: str
+    reason: str
+
+
+class Failed(Exception):
+    """The stack was not made; `cause` is what the panel says of its events."""
+
+    def __init__(self, events: list[dict[str, Any]]) -> None:
+        self.cause = causes.first_cause(
+            StackEvent(
+                logical_id=each["LogicalResourceId"],
+                resource_type=each["ResourceType"],
+                status=each["ResourceStatus"],
+                reason=each.get("ResourceStatusReason", ""),
+            )
+            for each in reversed(events)
+        )
+        super().__init__(self.cause)
 
 
 @pytest.fixture
@@ -49,7 +74,8 @@ def fleet(aws: Aws, request: pytest.FixtureRequest) -> Any:
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
         )
         stack = settled()
-        assert stack["StackStatus"] == "CREATE_COMPLETE", stack
+        if stack["StackStatus"] != "CREATE_COMPLETE":
+            raise Failed(cloudformation.describe_stack_events(StackName=name)["StackEvents"])
         return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
     yield make
@@ -134,6 +160,29 @@ def test_instances_run_in_two_zones_hardened_and_scaled_on_cpu(aws: Aws, fleet: 
     assert len({each["AvailabilityZone"] for each in subnets}) == 2
     (policy,) = autoscaling.describe_policies(AutoScalingGroupName=name)["ScalingPolicies"]
     assert float(policy["TargetTrackingConfiguration"]["TargetValue"]) == 45
+
+
+def test_subnets_in_one_zone_fail_the_stack_with_what_to_do(aws: Aws, fleet: Made) -> None:
+    (subnet, *_) = aws.client("ec2").describe_subnets()["Subnets"]
+
+    with pytest.raises(Failed) as failed:
+        fleet(Subnets=subnet["SubnetId"])
+
+    cause = failed.value.cause
+    assert cause is not None
+    assert cause.logical_id == "LoadBalancer"
+    assert "two zones" in cause.remedy
+
+
+def test_instances_that_never_come_up_fail_the_stack_with_what_to_do(aws: Aws, fleet: Made) -> None:
+    with pytest.raises(Failed) as failed:
+        fleet(DesiredCapacity="40", MaxSize="40")
+
+    cause = failed.value.cause
+    assert cause is not None
+    assert cause.logical_id == "AutoScalingGroup"
+    assert "out of 40" in cause.message
+    assert "way to the internet" in cause.remedy
 
 
 @pytest.mark.parametrize(
