@@ -9,7 +9,12 @@ from deployers.models import AwsAccount, StackKind
 from deployers.services import choices
 from deployers.services.choices import Choices
 
-REQUIRED = {"VPC": "a VPC", "Subnets": "subnets in at least two zones", "HealthCheckPort": "the application's port"}
+_NETWORK = {"VPC": "a VPC", "Subnets": "subnets in at least two zones"}
+CHECKED: dict[str, dict[str, str]] = {
+    StackKind.CODEDEPLOY: {**_NETWORK, "HealthCheckPort": "the application's port"},
+    StackKind.ECS: _NETWORK,
+}
+"""Kinds of stacks whose parameters are checked; what each of them cannot do without, in words."""
 DEFAULTS = {"InstanceType": "t2.micro", "MinSize": "2", "MaxSize": "4", "DesiredCapacity": "2"}
 """As the template has them."""
 # The letter g among the options: https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
@@ -30,23 +35,24 @@ def problems(*, kind: str, parameters: Mapping[str, object], account: AwsAccount
 
     AWS is asked what there is. What it does not tell is not checked.
     """
-    if kind != StackKind.CODEDEPLOY:
+    if kind not in CHECKED:
         return []
     values = {name: str(value).strip() for name, value in parameters.items()}
+    there = choices.of(account, region)
     found = [
         *_not_settable(kind, values),
-        *(Problem(name, f"Choose {what}.") for name, what in REQUIRED.items() if not values.get(name)),
-        *_sizes(values),
+        *(Problem(name, f"Choose {what}.") for name, what in CHECKED[kind].items() if not values.get(name)),
+        *_network(values, there),
+        *_certificate(values, there, region),
         *_ranges(values),
     ]
-    there = choices.of(account, region)
-    found += [
-        *_network(values, there),
-        *_instance_type(values, there),
-        *_key_pair(values, there, region),
-        *_certificate(values, there, region),
-        *_domain(values, there),
-    ]
+    if kind == StackKind.CODEDEPLOY:
+        found += [
+            *_sizes(values),
+            *_instance_type(values, there),
+            *_key_pair(values, there, region),
+            *_domain(values, there),
+        ]
     return list({each.parameter: each for each in reversed(found)}.values())[::-1]
 
 

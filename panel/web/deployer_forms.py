@@ -9,6 +9,7 @@ from django.core.validators import RegexValidator
 from deployers.models import AwsAccount, StackKind
 from deployers.services import choices, targets
 from deployers.services.choices import Choices
+from integrations.models import Deployer
 
 Option = tuple[str, str]
 
@@ -50,6 +51,10 @@ class ManyListedInput(ListedInput):
         return context
 
 
+_PORT = RegexValidator(r"\A[1-9][0-9]{0,4}\Z", "Write a port, from 1 to 65535.")
+_NUMBER = RegexValidator(r"\A[0-9]{1,4}\Z", "Write a number.")
+
+
 def _text(
     label: str, help_text: str = "", widget: forms.Widget | None = None, *, required: bool = False, **fields: Any
 ) -> forms.CharField:
@@ -63,38 +68,16 @@ def _text(
     )
 
 
-class CodeDeployForm(forms.Form):
-    """The parameters of a CodeDeploy stack that people choose; its fields are called as those are."""
+class DeployerForm(forms.Form):
+    """The parameters of a deployer's stack that people choose; its fields are called as those are."""
 
-    KIND = StackKind.CODEDEPLOY
-    # The page hides them while CodeDeploy is not chosen, and browsers cannot point at what is hidden.
+    DEPLOYER: Deployer
+    KIND: StackKind
+    LISTS: Mapping[str, str] = {}
+    """Which field each list of the account is offered at, besides VPC and Subnets."""
+    GROUPS: Sequence[tuple[str, Sequence[str]]] = ()
+    # The page hides them while the deployer is not chosen, and browsers cannot point at what is hidden.
     use_required_attribute = False
-
-    VPC = _text("VPC", "The network of the instances and of the load balancer.", ListedInput(), required=True)
-    Subnets = _text("Subnets", "Public ones, in at least two zones.", ManyListedInput(), required=True)
-    InstanceType = _text("Instance type", widget=ListedInput(), initial=targets.DEFAULTS["InstanceType"])
-    MinSize = _text("Instances, at least", initial=targets.DEFAULTS["MinSize"])
-    DesiredCapacity = _text("Instances to begin with", initial=targets.DEFAULTS["DesiredCapacity"])
-    MaxSize = _text("Instances, at most", initial=targets.DEFAULTS["MaxSize"])
-    HealthCheckPort = _text(
-        "Port of the application", "The load balancer sends requests there, such as 8080.", required=True
-    )
-    HealthCheckPath = _text("Path of the health check", "It answers 200 to 399 when all is well.", initial="/")
-    ACMARN = _text("Certificate", "For HTTPS. Empty: plain HTTP, unless a domain name is given.", ListedInput())
-    HostedZoneId = _text("Hosted zone", "For a domain name of its own.", ListedInput())
-    DomainName = _text(
-        "Domain name",
-        "In the hosted zone, such as shop.example.com. It gets a certificate unless one is chosen.",
-        validators=[
-            RegexValidator(r"\A([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}\Z", "Write it in lower case.")
-        ],
-    )
-    KeyName = _text("Key pair", "For SSH. Empty: none; Session Manager works without.", ListedInput())
-    SshCidr = _text(
-        "Network that may use SSH",
-        "Such as 203.0.113.0/24. Empty: none.",
-        validators=[RegexValidator(r"\A\d{1,3}(\.\d{1,3}){3}/\d{1,2}\Z", "Write it like 203.0.113.0/24.")],
-    )
 
     def __init__(self, data: Mapping[str, Any] | None, *, present: Mapping[str, Any]) -> None:
         known = {name: value for name, value in present.items() if name in self.base_fields}
@@ -140,23 +123,20 @@ class CodeDeployForm(forms.Form):
                 if each.vpc == vpc or not known
             ),
         )
-        self._fill(
-            "InstanceType",
-            "instance_types",
-            there,
-            ((name, _words(*zones)) for name, zones in (there.instance_types or {}).items()),
+        types = ((name, _words(*zones)) for name, zones in (there.instance_types or {}).items())
+        certificates = (
+            (each.arn, _words(each.domain, each.status != "ISSUED" and "not issued yet"))
+            for each in there.certificates or ()
         )
-        self._fill("KeyName", "key_pairs", there, ((name, "") for name in there.key_pairs or ()))
-        self._fill(
-            "ACMARN",
-            "certificates",
-            there,
-            (
-                (each.arn, _words(each.domain, each.status != "ISSUED" and "not issued yet"))
-                for each in there.certificates or ()
-            ),
-        )
-        self._fill("HostedZoneId", "hosted_zones", there, ((each.id, each.name) for each in there.hosted_zones or ()))
+        zones = ((each.id, each.name) for each in there.hosted_zones or ())
+        for source, options in (
+            ("instance_types", types),
+            ("key_pairs", ((name, "") for name in there.key_pairs or ())),
+            ("certificates", certificates),
+            ("hosted_zones", zones),
+        ):
+            if name := self.LISTS.get(source):
+                self._fill(name, source, there, options)
 
     def _fill(self, name: str, source: str, there: Choices, options: Iterable[Option]) -> None:
         widget = self.fields[name].widget
@@ -166,16 +146,95 @@ class CodeDeployForm(forms.Form):
     @property
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """Titles and their fields, in the order in which they are asked for."""
-        return [
-            (title, [self[name] for name in names])
-            for title, names in (
-                ("Network", ("VPC", "Subnets")),
-                ("Instances", ("InstanceType", "MinSize", "DesiredCapacity", "MaxSize")),
-                ("Application", ("HealthCheckPort", "HealthCheckPath")),
-                ("Address", ("HostedZoneId", "DomainName", "ACMARN")),
-                ("SSH", ("KeyName", "SshCidr")),
-            )
-        ]
+        return [(title, [self[name] for name in names]) for title, names in self.GROUPS]
+
+
+class CodeDeployForm(DeployerForm):
+    DEPLOYER = Deployer.CODEDEPLOY
+    KIND = StackKind.CODEDEPLOY
+    VPC = _text("VPC", "The network of the instances and of the load balancer.", ListedInput(), required=True)
+    Subnets = _text("Subnets", "Public ones, in at least two zones.", ManyListedInput(), required=True)
+    InstanceType = _text("Instance type", widget=ListedInput(), initial=targets.DEFAULTS["InstanceType"])
+    MinSize = _text("Instances, at least", initial=targets.DEFAULTS["MinSize"])
+    DesiredCapacity = _text("Instances to begin with", initial=targets.DEFAULTS["DesiredCapacity"])
+    MaxSize = _text("Instances, at most", initial=targets.DEFAULTS["MaxSize"])
+    HealthCheckPort = _text(
+        "Port of the application", "The load balancer sends requests there, such as 8080.", required=True
+    )
+    HealthCheckPath = _text("Path of the health check", "It answers 200 to 399 when all is well.", initial="/")
+    ACMARN = _text("Certificate", "For HTTPS. Empty: plain HTTP, unless a domain name is given.", ListedInput())
+    HostedZoneId = _text("Hosted zone", "For a domain name of its own.", ListedInput())
+    DomainName = _text(
+        "Domain name",
+        "In the hosted zone, such as shop.example.com. It gets a certificate unless one is chosen.",
+        validators=[
+            RegexValidator(r"\A([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}\Z", "Write it in lower case.")
+        ],
+    )
+    KeyName = _text("Key pair", "For SSH. Empty: none; Session Manager works without.", ListedInput())
+    SshCidr = _text(
+        "Network that may use SSH",
+        "Such as 203.0.113.0/24. Empty: none.",
+        validators=[RegexValidator(r"\A\d{1,3}(\.\d{1,3}){3}/\d{1,2}\Z", "Write it like 203.0.113.0/24.")],
+    )
+
+    LISTS = {
+        "instance_types": "InstanceType",
+        "key_pairs": "KeyName",
+        "certificates": "ACMARN",
+        "hosted_zones": "HostedZoneId",
+    }
+    GROUPS = (
+        ("Network", ("VPC", "Subnets")),
+        ("Instances", ("InstanceType", "MinSize", "DesiredCapacity", "MaxSize")),
+        ("Application", ("HealthCheckPort", "HealthCheckPath")),
+        ("Address", ("HostedZoneId", "DomainName", "ACMARN")),
+        ("SSH", ("KeyName", "SshCidr")),
+    )
+
+
+class EcsForm(DeployerForm):
+    DEPLOYER = Deployer.ECS
+    KIND = StackKind.ECS
+
+    VPC = _text("VPC", "The network of the service and of its load balancer.", ListedInput(), required=True)
+    Subnets = _text("Subnets", "Public ones, in at least two zones.", ManyListedInput(), required=True)
+    LaunchType = forms.ChoiceField(
+        label="Containers run on",
+        choices=(("EC2", "EC2: instances that ECS scales"), ("FARGATE", "Fargate: no instances of your own")),
+        widget=forms.RadioSelect,
+        required=False,
+        initial="EC2",
+    )
+    ContainerInstanceType = _text("Instance type", "For EC2.", ListedInput(), initial="t2.medium")
+    ContainerInstanceKeyPair = _text(
+        "Key pair", "For SSH to the instances. Empty: none; Session Manager works without.", ListedInput()
+    )
+    ContainerPort = _text("Port of the container", initial="80", validators=[_PORT])
+    HealthCheckPath = _text("Path of the health check", "It answers 200 to 399 when all is well.", initial="/")
+    ECSTaskDesiredCount = _text("Tasks, at least", initial="1", validators=[_NUMBER])
+    ECSTaskMaxCount = _text("Tasks, at most", initial="4", validators=[_NUMBER])
+    ACMARN = _text("Certificate", "For HTTPS. Empty: plain HTTP.", ListedInput())
+    SNSTopicEmailAddress = forms.EmailField(
+        label="Who approves",
+        required=False,
+        help_text="Each deployment waits until it is approved, and this address hears of it. Empty: nothing waits.",
+    )
+
+    LISTS = {
+        "instance_types": "ContainerInstanceType",
+        "key_pairs": "ContainerInstanceKeyPair",
+        "certificates": "ACMARN",
+    }
+    GROUPS = (
+        ("Network of the service", ("VPC", "Subnets")),
+        ("Containers", ("LaunchType", "ContainerInstanceType", "ContainerInstanceKeyPair")),
+        ("Service", ("ContainerPort", "HealthCheckPath", "ECSTaskDesiredCount", "ECSTaskMaxCount", "ACMARN")),
+        ("Approval", ("SNSTopicEmailAddress",)),
+    )
+
+
+FORMS: tuple[type[DeployerForm], ...] = (CodeDeployForm, EcsForm)
 
 
 def offered(account: AwsAccount | None, region: str) -> Choices | None:

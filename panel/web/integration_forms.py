@@ -1,7 +1,7 @@
 """The form of an integration: from a repository, by a method, to an account."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from deployers.models import AwsAccount
 from integrations.models import Deployer, Integration, Method, Repository
-from panel.web.deployer_forms import CodeDeployForm, offered
+from panel.web.deployer_forms import FORMS, DeployerForm, offered
 from panel.web.regions import RegionField
 
 METHOD_LABELS = (
@@ -20,6 +20,7 @@ METHOD_LABELS = (
 
 DEPLOYER_LABELS = (
     (Deployer.CODEDEPLOY, "CodeDeploy: onto instances behind a load balancer, made in your AWS account"),
+    (Deployer.ECS, "ECS: an image, built by CodePipeline, onto a cluster made in your AWS account"),
 )
 CHANGEABLE = (
     "method",
@@ -164,12 +165,14 @@ class IntegrationForm(forms.Form):
         """`looking`: the lists of AWS are asked for with what is filled in so far; nothing is validated yet."""
         super().__init__(data, initial=initial or (self._present(integration) if integration else None))
         self.integration, self.looking = integration, looking
-        present = integration.parameters.get(CodeDeployForm.KIND, {}) if integration else {}
-        self.codedeploy = CodeDeployForm(None if looking else data, present=present)
-        if looking and data is not None:
-            self.codedeploy.initial = {
-                name: field.widget.value_from_datadict(data, {}, self.codedeploy.add_prefix(name))
-                for name, field in self.codedeploy.fields.items()
+        self.of_deployers = [
+            form(None if looking else data, present=integration.parameters.get(form.KIND, {}) if integration else {})
+            for form in FORMS
+        ]
+        for form in self.of_deployers if looking and data is not None else ():
+            form.initial = {
+                name: field.widget.value_from_datadict(data, {}, form.add_prefix(name))
+                for name, field in form.fields.items()
             }
         if integration:
             for name in self.FIXED:
@@ -201,13 +204,12 @@ class IntegrationForm(forms.Form):
     def _present(integration: Integration) -> dict[str, Any]:
         present = {name: getattr(integration, name) for name in CHANGEABLE}
         # What has a field of its own is not written a second time.
-        of_deployer = {
-            name: value
-            for name, value in integration.parameters.get(CodeDeployForm.KIND, {}).items()
-            if name not in CodeDeployForm.base_fields
+        fields = {form.KIND.value: form.base_fields for form in FORMS}
+        rest = {
+            kind: {name: value for name, value in values.items() if name not in fields.get(kind, ())}
+            for kind, values in integration.parameters.items()
         }
-        rest = {kind: values for kind, values in integration.parameters.items() if kind != CodeDeployForm.KIND}
-        present["parameters"] = rest | ({CodeDeployForm.KIND: of_deployer} if of_deployer else {})
+        present["parameters"] = {kind: values for kind, values in rest.items() if values}
         return present
 
     def full_clean(self) -> None:
@@ -228,33 +230,36 @@ class IntegrationForm(forms.Form):
         if cleaned.get("method") == Method.ZIP_DOWNLOAD:
             # The page hides these while the other method is chosen, so nobody could untick them.
             cleaned |= dict.fromkeys(self.GIT_PULL, False)
-        if Deployer.CODEDEPLOY in cleaned.get("deployers", ()) and "parameters" in cleaned:
-            self._clean_codedeploy(cleaned)
+        for form in self.of_deployers:
+            if form.DEPLOYER in cleaned.get("deployers", ()) and "parameters" in cleaned:
+                self._clean_deployer(form, cleaned)
         return cleaned
 
-    def _clean_codedeploy(self, cleaned: dict[str, Any]) -> None:
-        kind, parameters = CodeDeployForm.KIND, cleaned["parameters"]
+    def _clean_deployer(self, form: DeployerForm, cleaned: dict[str, Any]) -> None:
+        kind, parameters = form.KIND, cleaned["parameters"]
         if not isinstance(parameters.get(kind, {}), dict):
             self.add_error("parameters", f"Parameters of {kind} must be names with plain values.")
             return
-        self.codedeploy.full_clean()
-        chosen = {**parameters.get(kind, {}), **self.codedeploy.chosen}
+        form.full_clean()
+        chosen = {**parameters.get(kind, {}), **form.chosen}
         account = self.integration.aws_account if self.integration else cleaned.get("aws_account")
         region = self.integration.region if self.integration else cleaned.get("region")
         if account and region:
-            for each in self.codedeploy.check_against(account, region, chosen):
+            for each in form.check_against(account, region, chosen):
                 self.add_error("parameters", each)
         cleaned["parameters"] = {**parameters, kind: chosen}
 
     def is_valid(self) -> bool:
         """Whether all is, the chosen deployer's fields included."""
         valid = super().is_valid()
-        chosen = valid and Deployer.CODEDEPLOY in self.cleaned_data["deployers"]
-        return valid and (not chosen or self.codedeploy.is_valid())
+        return valid and all(form.is_valid() for form in self._chosen(self.cleaned_data["deployers"]))
+
+    def _chosen(self, deployers: Sequence[str]) -> list[DeployerForm]:
+        return [form for form in self.of_deployers if form.DEPLOYER in deployers]
 
     def offer_choices(self) -> None:
         """Offer what the account has in the region, where a deployer is chosen or the lists are asked for."""
-        if not self.looking and Deployer.CODEDEPLOY not in (self["deployers"].value() or ()):
+        if not self.looking and not self._chosen(self["deployers"].value() or ()):
             return
         if self.integration:
             account: AwsAccount | None = self.integration.aws_account
@@ -264,7 +269,8 @@ class IntegrationForm(forms.Form):
             account = value if isinstance(value, AwsAccount) else self._account(str(value or ""))
         there = offered(account, region)
         if there is not None:
-            self.codedeploy.offer(there)
+            for form in self.of_deployers:
+                form.offer(there)
 
     def _account(self, pk: str) -> AwsAccount | None:
         """One of the team's accounts; None for anything else."""

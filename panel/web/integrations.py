@@ -41,7 +41,7 @@ def _looking(request: PageRequest) -> bool:
 
 
 def _form_template(request: PageRequest, whole: str) -> str:
-    return "integrations/codedeploy_fields.html" if request.htmx and _looking(request) else whole
+    return "integrations/deployer_fields.html" if request.htmx and _looking(request) else whole
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -447,3 +447,15 @@ def test_who_may_not_change_an_integration_reads_nothing_of_the_account(
     assert offered.search(signed_in.get(url).content.decode())
     assert not offered.search(viewer.get(url).content.decode())
     assert viewer.post(url, {**deploying, "look": "1"}).status_code == 403
+
+
+def test_an_ecs_pipeline_is_chosen_with_its_fields(signed_in: Client, deploying: dict[str, Any]) -> None:
+    ecs = {name.replace("codedeploy-", "ecs-"): value for name, value in network().items()}
+    fields = {**deploying, "deployers": "ecs", **ecs, "ecs-LaunchType": "FARGATE", "ecs-ContainerPort": "3000"}
+    assert signed_in.post(reverse("integration-add"), fields).status_code == 302
+    chosen = Integration.objects.get().parameters
+    assert set(chosen) == {"ecs"}
+    assert (chosen["ecs"]["LaunchType"], chosen["ecs"]["ContainerPort"]) == ("FARGATE", "3000")
+
+    page = signed_in.post(reverse("integration-add"), {**fields, "name": "two", "ecs-ContainerPort": "no"})
+    assert 'id="id_ecs-ContainerPort_error"' in page.content.decode()
