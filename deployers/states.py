@@ -85,6 +85,7 @@ class DeploymentStatus(TextChoices):
 
     QUEUED = "queued", "Queued"
     DEPLOYING = "deploying", "Deploying"
+    WAITING = "waiting", "Waiting for approval"
     DEPLOYED = "deployed", "Deployed"
     FAILED = "failed", "Failed"
     ROLLED_BACK = "rolled_back", "Rolled back"
@@ -93,7 +94,7 @@ class DeploymentStatus(TextChoices):
     @property
     def finished(self) -> bool:
         """Whether nothing more happens by itself."""
-        return self not in {self.QUEUED, self.DEPLOYING}
+        return self not in {self.QUEUED, self.DEPLOYING, self.WAITING}
 
 
 _DEPLOYMENTS = {
@@ -107,14 +108,19 @@ _DEPLOYMENTS = {
     "Stopped": DeploymentStatus.CANCELLED,
     "Pending": DeploymentStatus.QUEUED,
     "Skipped": DeploymentStatus.CANCELLED,
+    "Stopping": DeploymentStatus.DEPLOYING,
+    "Cancelled": DeploymentStatus.CANCELLED,
+    "Superseded": DeploymentStatus.CANCELLED,
+    "Abandoned": DeploymentStatus.CANCELLED,
 }
 
 
 def deployment_status(aws_status: str, *, rolled_back: bool = False) -> DeploymentStatus:
-    """Interpret what CodeDeploy says of a deployment, an instance or a lifecycle event.
+    """Interpret what CodeDeploy says of a deployment, an instance or a lifecycle event, or CodePipeline of a run.
 
     A failure that was rolled back is its own state. An unknown word counts as failed, so that a person looks.
     https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_DeploymentInfo.html
+    https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PipelineExecutionSummary.html
     """
     found = _DEPLOYMENTS.get(aws_status, DeploymentStatus.FAILED)
     return DeploymentStatus.ROLLED_BACK if found is DeploymentStatus.FAILED and rolled_back else found

@@ -67,7 +67,9 @@ _ABSENT = {
     "NoSuchKey",
     "NoSuchUpload",
     "NoSuchVersion",
+    "PipelineNotFoundException",
     "QueueDoesNotExist",
+    "RepositoryNotFoundException",
     "ResourceNotFoundException",
     "StackNotFoundException",
 }

@@ -101,13 +101,13 @@ class Deployment(models.Model):
 
 
 class DeploymentStep(models.Model):
-    """One step of a deployment in one place: a lifecycle event on an instance."""
+    """One step of a deployment in one place: a lifecycle event on an instance, or an action of a pipeline's stage."""
 
     TEAM_PATH = "deployment__integration__team"
 
     deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="steps")
-    group = models.CharField(max_length=128, help_text="Id of the instance.")
-    name = models.CharField(max_length=128, help_text="Such as ApplicationStart.")
+    group = models.CharField(max_length=128, help_text="Id of the instance, or name of the pipeline's stage.")
+    name = models.CharField(max_length=128, help_text="Such as ApplicationStart, or name of the action.")
     position = models.PositiveIntegerField()
     status = models.CharField(max_length=12, choices=DeploymentStatus.choices)
     aws_status = models.CharField(max_length=40)
@@ -116,6 +116,7 @@ class DeploymentStep(models.Model):
     script = models.CharField(max_length=1024, blank=True)
     message = models.TextField(blank=True)
     log_tail = models.TextField(blank=True)
+    url = models.URLField(max_length=500, blank=True, help_text="Where AWS shows it.")
 
     objects = TeamQuerySet["DeploymentStep"].as_manager()
 

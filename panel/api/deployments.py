@@ -16,13 +16,13 @@ from deployers.services import deployments
 from deployers.states import DeploymentStatus
 from panel import deployment_csv
 from panel.api.base import Noun
-from panel.api.shapes import Filters, Strict, read_query
+from panel.api.shapes import Filters, Strict, read_body, read_query
 
 
 class DeploymentStepSerializer(serializers.ModelSerializer[DeploymentStep]):
     class Meta:
         model = DeploymentStep
-        fields = ["group", "name", "status", "started_at", "finished_at", "script", "message", "log_tail"]
+        fields = ["group", "name", "status", "started_at", "finished_at", "script", "message", "log_tail", "url"]
         read_only_fields = fields
 
 
@@ -82,6 +82,10 @@ class StopQuery(Strict):
     roll_back = serializers.BooleanField(default=False, help_text="Then deploy what ran before.")
 
 
+class CommentSerializer(Strict):
+    comment = serializers.CharField(max_length=400, required=False, allow_blank=True, default="")
+
+
 @extend_schema_view(list=extend_schema(parameters=[DeploymentFilters]))
 class DeploymentViewSet(Noun[Deployment]):
     queryset = Deployment.objects.select_related("requested_by")
@@ -93,6 +97,26 @@ class DeploymentViewSet(Noun[Deployment]):
     def steps(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """What happened on each instance, in order, with the last lines of scripts."""
         return self.list_of(self.get_object().steps.all(), DeploymentStepSerializer)
+
+    @extend_schema(request=CommentSerializer, responses=DeploymentSerializer)
+    @action(detail=True, methods=["post"])
+    def approve(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Let a pipeline's run that waits for an approval go on."""
+        comment = read_body(CommentSerializer, request)["comment"]
+        return self.answer(deployments.approve(deployment=self.get_object(), actor=self.actor, comment=comment))
+
+    @extend_schema(request=CommentSerializer, responses=DeploymentSerializer)
+    @action(detail=True, methods=["post"])
+    def reject(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """End a pipeline's run that waits for an approval."""
+        comment = read_body(CommentSerializer, request)["comment"]
+        return self.answer(deployments.reject(deployment=self.get_object(), actor=self.actor, comment=comment))
+
+    @extend_schema(request=None, responses=DeploymentSerializer)
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Do the failed stage of a pipeline's run once more."""
+        return self.answer(deployments.retry(deployment=self.get_object(), actor=self.actor))
 
     @extend_schema(parameters=[StopQuery], request=None, responses=DeploymentSerializer)
     @action(detail=True, methods=["post"])

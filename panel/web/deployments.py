@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import Truncator
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from deployers.models import Artifact, Deployment, DeploymentStep
 from deployers.services import deployments
@@ -177,6 +177,33 @@ def stop(request: PageRequest, pk: UUID) -> HttpResponseBase:
             "back": reverse("deployment-detail", args=[deployment.pk]),
         },
     )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def answer(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    """Approve or reject a pipeline's run, with a comment."""
+    deployment = _find(request, pk)
+    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    back = reverse("deployment-detail", args=[deployment.pk])
+    if request.method == "POST":
+        act = deployments.reject if "reject" in request.POST else deployments.approve
+        with errors_as_messages(request):
+            act(deployment=deployment, actor=request.user, comment=request.POST.get("comment", "")[:400])
+        return redirect(back)
+    if deployment.status != DeploymentStatus.WAITING:
+        return redirect(back)
+    return render(request, "deployments/answer.html", {"deployment": deployment, "back": back})
+
+
+@require_POST
+@page
+def retry(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    deployment = _find(request, pk)
+    with errors_as_messages(request):
+        deployments.retry(deployment=deployment, actor=request.user)
+        messages.success(request, "The failed stage runs once more.")
+    return redirect("deployment-detail", deployment.pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

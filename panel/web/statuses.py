@@ -53,6 +53,7 @@ DEPLOY: dict[DeployStatus, Status] = {
 DEPLOYMENT: dict[DeploymentStatus, Status] = {
     DeploymentStatus.QUEUED: Status("Queued", "mute"),
     DeploymentStatus.DEPLOYING: Status("Deploying", "run"),
+    DeploymentStatus.WAITING: Status("Waiting for approval", "warn"),
     DeploymentStatus.DEPLOYED: Status("Deployed", "ok"),
     DeploymentStatus.FAILED: Status("Failed", "bad"),
     DeploymentStatus.ROLLED_BACK: Status("Rolled back", "warn"),

@@ -27,7 +27,7 @@ LISTED = {
     "operations": {"retry", "approve", "cancel"},
     "deliveries": {"redeliver", "ask-provider"},
     "artifacts": {"download", "redeploy"},
-    "deployments": {"steps", "stop"},
+    "deployments": {"steps", "approve", "reject", "retry", "stop"},
 }
 # Actions of a list as a whole.
 OF_LISTS = {"deployments": {"export/"}}

@@ -4,42 +4,75 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_codedeploy import network
+from tests.e2e.test_codedeploy import deployment, network
 from tests.e2e.world import Clone, World, until
 
 pytestmark = pytest.mark.sandbox
 
 
-def execution(pipelines: Any, name: str) -> dict[str, Any]:
-    """The newest run of a pipeline that took an artifact, once it has ended."""
-
-    def look() -> dict[str, Any] | None:
-        for each in pipelines.list_pipeline_executions(pipelineName=name)["pipelineExecutionSummaries"]:
-            if each.get("sourceRevisions"):
-                return each if each["status"] != "InProgress" else None
-        return None
-
-    found = until(look, f"a run of {name}")
-    assert found is not None
-    return found
-
-
-@pytest.mark.parametrize("launch_type", ["EC2", "FARGATE"])
-def test_a_push_becomes_the_image_that_the_service_runs(
-    world: World, repository: str, clone: Clone, launch_type: str
-) -> None:
+def provisioned(world: World, repository: str, **parameters: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """An integration with a pipeline, and the outputs of its ECS stack."""
     chosen = {name: value for name, value in network(world).items() if name != "HealthCheckPort"}
-    integration = world.provisioned(
-        repository, deployers=["ecs"], parameters={"ecs": {**chosen, "LaunchType": launch_type}}
-    )
-    [stack] = [
-        each for each in world.get(f"/stacks/?integration={integration['id']}")["results"] if each["kind"] == "ecs"
-    ]
+    integration = world.provisioned(repository, deployers=["ecs"], parameters={"ecs": {**chosen, **parameters}})
+    stacks = world.get(f"/stacks/?integration={integration['id']}")["results"]
+    [stack] = [each for each in stacks if each["kind"] == "ecs"]
     assert stack["aws_status"] == "CREATE_COMPLETE"
+    return integration, stack["outputs"]
+
+
+def running_tag(world: World, outputs: dict[str, str]) -> str:
+    """The tag of the image that the service runs."""
+    [service] = world.aws("cloudformation").describe_stacks(StackName=outputs["ServiceStackName"])["Stacks"]
+    return {each["OutputKey"]: each["OutputValue"] for each in service["Outputs"]}["ImageTag"]
+
+
+def test_pushes_are_built_approved_deployed_redeployed_until_all_is_deleted(
+    world: World, repository: str, clone: Clone
+) -> None:
+    integration, outputs = provisioned(world, repository, SNSTopicEmailAddress="ops@example.com")
+    first = clone.commit("Build this", Dockerfile="FROM scratch\nCOPY README.md /\n")
+    clone.push()
+
+    def waiting() -> dict[str, Any] | None:
+        found = world.get(f"/integrations/{integration['id']}/deployments/?status=waiting")["results"]
+        return found[0] if found else None
+
+    asked = until(waiting, "the approval")
+    assert asked is not None
+    assert (asked["trigger"], asked["commit"]) == ("push", first)
+    world.post(f"/deployments/{asked['id']}/approve/", {"comment": "Looks good"})
+    deployed = deployment(world, integration, first)
+    assert deployed["status"] == "deployed", deployed
+    assert running_tag(world, outputs) == first
+
+    broken = clone.commit("Break the build", Dockerfile="THIS IS NO DOCKERFILE\n")
+    clone.push()
+    failed = deployment(world, integration, broken)
+    assert failed["status"] == "failed"
+    assert failed["problem"].startswith("Build failed")
+    steps = world.get(f"/deployments/{failed['id']}/steps/")["results"]
+    assert [each["log_tail"] != "" for each in steps if each["status"] == "failed"] == [True]
+    assert world.call("POST", f"/deployments/{failed['id']}/approve/", {}).status_code == 409
+    assert running_tag(world, outputs) == first
+
+    again = world.post(f"/artifacts/{deployed['artifact']}/redeploy/")
+    asked = until(waiting, "the approval of the redeployment")
+    assert asked["id"] == again["id"]
+    world.post(f"/deployments/{again['id']}/reject/", {"comment": "Not now"})
+    rejected = deployment(world, integration, first, trigger="redeploy")
+    assert rejected["status"] == "failed"
+    assert "rejected" in rejected["problem"]
+
+    ended = world.finished(world.call("DELETE", f"/integrations/{integration['id']}/?bucket=purge").json())
+    assert ended["status"] == "succeeded", ended
+    left = [each["StackName"] for each in world.aws("cloudformation").describe_stacks()["Stacks"]]
+    assert not [name for name in left if integration["name"] in name]
+    assert outputs["Pipeline"] not in {each["name"] for each in world.aws("codepipeline").list_pipelines()["pipelines"]}
+
+
+def test_a_push_is_deployed_on_fargate(world: World, repository: str, clone: Clone) -> None:
+    integration, outputs = provisioned(world, repository, LaunchType="FARGATE")
     commit = clone.commit("Build this", Dockerfile="FROM scratch\nCOPY README.md /\n")
     clone.push()
-    world.ended(integration, commit=commit)
-    ran = execution(world.aws("codepipeline"), stack["outputs"]["Pipeline"])
-    assert ran["status"] == "Succeeded", ran
-    [service] = world.aws("cloudformation").describe_stacks(StackName=stack["outputs"]["ServiceStackName"])["Stacks"]
-    assert {each["OutputKey"]: each["OutputValue"] for each in service["Outputs"]}["ImageTag"] == commit
+    assert deployment(world, integration, commit)["status"] == "deployed"
+    assert running_tag(world, outputs) == commit

@@ -1,8 +1,10 @@
-"""The deployment group of a stack."""
+"""What runs on a deployer's stack."""
 
-from deployers.aws import codedeploy
+from deployers.aws import codedeploy, codepipeline
 from deployers.aws.session import Access
-from deployers.models import Stack
+from deployers.models import Stack, StackKind
+
+_RUNS = 20
 
 
 def group(stack: Stack) -> codedeploy.Group | None:
@@ -13,7 +15,11 @@ def group(stack: Stack) -> codedeploy.Group | None:
 
 
 def active(stack: Stack, access: Access) -> list[str]:
-    """Ids of the deployments that run on a stack's instances."""
+    """Ids of the deployments that run on a stack's instances, or in its pipeline."""
+    if stack.kind == StackKind.ECS:
+        pipeline = str(stack.outputs.get("Pipeline", ""))
+        runs = codepipeline.executions(access, pipeline, most=_RUNS) if pipeline else []
+        return [each.id for each in runs if each.status in codepipeline.ACTIVE]
     found = group(stack)
     if found is None:
         return []

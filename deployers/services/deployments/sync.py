@@ -1,4 +1,4 @@
-"""Brings into rows what CodeDeploy says, whoever started a deployment."""
+"""Brings into rows what CodeDeploy and CodePipeline say, whoever started a deployment."""
 
 import logging
 import time
@@ -16,6 +16,7 @@ from deployers.aws.session import Access
 from deployers.errors import AwsError, NotFoundAtAws, RequestInvalid
 from deployers.models import Artifact, Deployment, DeploymentStep, Operation, OperationKind, Stack, StackKind, Trigger
 from deployers.services import accounts
+from deployers.services.deployments import pipelines
 from deployers.services.deployments.groups import group
 from deployers.states import ACTIVE, DeploymentStatus, deployment_status
 from integrations.models import Delivery, Deployer
@@ -33,9 +34,19 @@ _UNFINISHED = [status for status in DeploymentStatus if not status.finished]
 
 def sync(*, stack: Stack) -> int:
     """Read a stack's deployments that are new or not finished; return how many there were. Raises errors of AWS."""
+    if stack.kind == StackKind.ECS:
+        read = pipelines.sync(stack)
+        _complete(stack, read)
+    else:
+        read = _sync_group(stack)
+    Stack.objects.filter(pk=stack.pk).update(deployments_synced_at=timezone.now())
+    return len(read)
+
+
+def _sync_group(stack: Stack) -> list[str]:
     found = group(stack)
     if found is None:
-        return 0
+        return []
     integration = stack.integration
     access = accounts.access(integration.aws_account, stack.region)
     newest = stack.deployments.order_by("-created_at").values_list("created_at", flat=True).first()
@@ -55,8 +66,7 @@ def sync(*, stack: Stack) -> int:
     for info in infos:
         _store(stack, access, info)
     _complete(stack, [info.id for info in infos])
-    Stack.objects.filter(pk=stack.pk).update(deployments_synced_at=timezone.now())
-    return len(infos)
+    return [info.id for info in infos]
 
 
 def _store(stack: Stack, access: Access, info: DeploymentInfo) -> None:
@@ -215,7 +225,7 @@ def due(limit: int) -> list[UUID]:
     )
     found = (
         Stack.objects.annotate(busy=busy)
-        .filter(~Exists(going), kind=StackKind.CODEDEPLOY, outputs__has_key="CodeDeploymentGroup")
+        .filter(~Exists(going), outputs__has_any_keys=["CodeDeploymentGroup", "Pipeline"])
         .filter(
             Q(deployments_synced_at=None)
             | Q(busy=True, deployments_synced_at__lt=now - FRESH)

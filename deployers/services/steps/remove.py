@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from deployers.aws import cloudformation, codedeploy, s3
+from deployers.aws import cloudformation, codedeploy, codepipeline, ecr, s3
 from deployers.aws.cloudformation import Resource, StackSnapshot
-from deployers.errors import StackBroken
+from deployers.errors import RequestInvalid, StackBroken
 from deployers.models import StackKind
 from deployers.services import history
 from deployers.services.deployments.groups import active
@@ -18,6 +18,7 @@ from integrations.errors import ProviderError
 from integrations.services import ssh_keys, webhooks
 
 OUTPUT_BUCKET, CACHE_BUCKET = "OutputBucket", "CacheBucket"
+REGISTRY = "Registry"
 PURGE_SECONDS = 10.0
 BATCH = 5_000
 ROUNDS = 3
@@ -60,14 +61,51 @@ def _let_go(work: Work, call: Callable[[], None], leftover: str) -> None:
 
 
 def stop_deployments(work: Work) -> Outcome:
-    """Nothing is deployed to instances that go away: first no deployment runs any more."""
+    """Nothing is deployed to what goes away: first no deployment runs any more, and what a pipeline made is gone."""
     if work.operation.stack is None or work.look() is None:
         return Next(Step.FORGET)
-    if running := active(work.stack, work.access):
+    stack = work.stack
+    if running := active(stack, work.access):
         for each in running:
-            codedeploy.stop(work.access, each, roll_back=False)
+            if stack.kind == StackKind.ECS:
+                _stop_run(work, each)
+            else:
+                codedeploy.stop(work.access, each, roll_back=False)
         return Again()
+    if stack.kind == StackKind.ECS and _service_is_there(work):
+        return Again()
+    if stack.kind == StackKind.ECS and work.options.get("bucket") == "purge":
+        ecr.empty(work.access, repository=stack.outputs.get("ECR", ""))
     return Next(Step.DELETE_STACK)
+
+
+def _stop_run(work: Work, execution: str) -> None:
+    try:
+        codepipeline.stop(work.access, work.stack.outputs["Pipeline"], execution, reason="The stack is deleted")
+    except RequestInvalid as error:
+        # It stops already, or came to its end just now.
+        if error.aws_code not in {"DuplicatedStopRequestException", "PipelineExecutionNotStoppableException"}:
+            raise
+
+
+def _service_is_there(work: Work) -> bool:
+    """Whether the service's stack, which the pipeline made, is still there; its deletion is under way then.
+
+    Raises StackBroken if it cannot be deleted.
+    """
+    name = work.stack.outputs.get("ServiceStackName", "")
+    found = cloudformation.describe(work.access, name) if name else None
+    if found is None or found.status == history.GONE:
+        return False
+    if found.status == "DELETE_FAILED":
+        raise StackBroken(
+            f"The service's stack {name} could not be deleted. {found.reason}",
+            remedy="Remove the cause or delete that stack in the AWS console, then press Retry.",
+            code="delete_failed",
+        )
+    if not in_progress(found.status):
+        cloudformation.delete_stack(work.access, stack_id=found.stack_id, token=work.token("delete-service"))
+    return True
 
 
 def purge(work: Work) -> Outcome:
@@ -134,7 +172,7 @@ def _once_more(work: Work, snapshot: StackSnapshot) -> Outcome:
         each for each in cloudformation.resources(work.access, snapshot.stack_id) if each.status == "DELETE_FAILED"
     ]
     rounds = int(work.options.get("rounds", 0))
-    stubborn = [each for each in failed if each.resource_type != _BUCKET]
+    stubborn = [each for each in failed if each.resource_type != _BUCKET and each.logical_id != REGISTRY]
     if rounds >= ROUNDS or (stubborn and rounds):
         raise _stuck(work, snapshot)
     retain = _retained(work, failed)
@@ -153,9 +191,13 @@ def _once_more(work: Work, snapshot: StackSnapshot) -> Outcome:
 def _retained(work: Work, failed: list[Resource]) -> list[str]:
     if work.options.get("bucket") == "purge":
         return []
-    kept = [each for each in failed if each.logical_id == OUTPUT_BUCKET]
-    if kept:
-        work.options["kept_bucket"] = kept[0].physical_id
+    kept = [each for each in failed if each.logical_id in {OUTPUT_BUCKET, REGISTRY}]
+    for each in kept:
+        if each.logical_id == OUTPUT_BUCKET:
+            work.options["kept_bucket"] = each.physical_id
+        else:
+            leftovers = work.options.setdefault("leftovers", [])
+            leftovers.append(f"The registry {work.stack.outputs.get('ECR', '')} was kept, with its images.")
     return [each.logical_id for each in kept]
 
 
