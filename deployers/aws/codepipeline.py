@@ -152,15 +152,22 @@ def answer_approval(access: Access, pipeline: str, execution: str, *, approved: 
     return False
 
 
-def build_log(access: Access, group: str, build_id: str) -> str:
+def build_log(access: Access, build_id: str) -> str:
     """The last lines of a build's log; empty if it cannot be read.
 
-    Streams are named after the build: https://docs.aws.amazon.com/codebuild/latest/userguide/change-project.html
+    https://docs.aws.amazon.com/codebuild/latest/APIReference/API_LogsLocation.html
     """
     try:
         with aws_faults():
+            builds: Any = client(access, "codebuild").batch_get_builds(ids=[build_id])["builds"]
+            logs = builds[0].get("logs", {}) if builds else {}
+            if not logs.get("groupName") or not logs.get("streamName"):
+                return ""
             events: Any = client(access, "logs").get_log_events(
-                logGroupName=group, logStreamName=build_id.rpartition(":")[2], limit=LOG_LINES, startFromHead=False
+                logGroupName=logs["groupName"],
+                logStreamName=logs["streamName"],
+                limit=LOG_LINES,
+                startFromHead=False,
             )
     except AwsError:
         # Only details: an account that may not read them still sees which action failed.

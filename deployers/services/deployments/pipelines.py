@@ -6,9 +6,11 @@ from deployers.aws import codepipeline
 from deployers.aws.codepipeline import Action, Execution
 from deployers.aws.session import Access
 from deployers.models import Deployment, DeploymentStep, Stack, Trigger
-from deployers.services import accounts
+from deployers.services import accounts, outputs
 from deployers.states import DeploymentStatus, deployment_status
 from integrations.models import Deployer
+from lambdas.common.keys import artifact_key
+from lambdas.common.refs import BRANCH_PREFIX, Ref
 
 MOST = 50
 _APPROVAL, _BUILD = "Manual", "CodeBuild"
@@ -41,7 +43,7 @@ def _store(stack: Stack, access: Access, execution: Execution, actions: list[Act
     failed = [each for each in actions if each.status == "Failed"]
     log = ""
     if failed and failed[0].provider == _BUILD and failed[0].external_id:
-        log = codepipeline.build_log(access, stack.outputs.get("BuildLogGroup", ""), failed[0].external_id)
+        log = codepipeline.build_log(access, failed[0].external_id)
     status = _status(execution, actions)
     with transaction.atomic():
         row, _ = Deployment.objects.select_for_update().get_or_create(
@@ -65,8 +67,11 @@ def _store(stack: Stack, access: Access, execution: Execution, actions: list[Act
 
 
 def _source(stack: Stack) -> tuple[str, str]:
-    artifact = stack.integration.artifacts.filter(ref=f"refs/heads/{stack.integration.deploy_ref}").first()
-    return (artifact.bucket, artifact.key) if artifact else ("", "")
+    """Bucket and key of the artifact that the pipeline takes."""
+    integration = stack.integration
+    ref = Ref.parse(f"{BRANCH_PREFIX}{integration.deploy_ref}")
+    bucket = outputs.of(integration).get("OutputBucketName", "")
+    return bucket, artifact_key(integration.repository.full_name, ref)
 
 
 def _status(execution: Execution, actions: list[Action]) -> DeploymentStatus:
