@@ -121,19 +121,19 @@ def test_only_a_delivery_that_failed_may_be_stuck_or_was_ignored_can_be_sent_aga
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"),
+    ("text", "kinds"),
     [
-        ("shop-git", "Provider"),
-        ("acme/shop", "Repository"),
-        ("SHOP-ACC", "AWS account"),
-        ("sluice-shop", "Stack"),
-        (factories.COMMIT[:8], "Delivery"),
+        ("shop-git", ["Provider"]),
+        ("acme/shop", ["Repository"]),
+        ("SHOP-ACC", ["AWS account"]),
+        ("sluice-shop", ["Stack"]),
+        (factories.COMMIT[:8], ["Delivery", "Deployment"]),
     ],
 )
-def test_search_finds(text: str, kind: str, signed_in: Client, team: Team) -> None:
+def test_search_finds(text: str, kinds: list[str], signed_in: Client, team: Team) -> None:
     make_scene(team)
     hits = signed_in.get(reverse("search"), {"q": text}).context["hits"]
-    assert [hit.kind for hit in hits] == [kind]
+    assert [hit.kind for hit in hits] == kinds
 
 
 def test_search_for_nothing_and_for_what_is_not_there(signed_in: Client, team: Team) -> None:
