@@ -5,8 +5,8 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING
 
+from lambdas.common.s3_file import S3File
 from lambdas.deploy import appspec
-from lambdas.deploy.s3_file import S3File
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -7,10 +7,11 @@ Its contract, which cfn_templates/nested/codepipeline.yaml is the other side of:
   a JSON mapping of texts with the service template's parameters, except for `ECRImageTag`
 - one output artifact with `service.json`, the template (packaged with this function), and `parameters.json`, a template
   configuration `{"Parameters": {...}}`. Its `ECRImageTag` is the commit; an override from the build goes before it
-- output variables: `ImageTag`, and `Commit` where the source has one in its metadata
+- output variables: `ImageTag`, `Commit` where the source has one in its metadata, and `Buildspec`: the source's own,
+  or the ARN of a default that builds its Dockerfile, written beside the artifacts (environment: `ARTIFACTS_ARN`)
 - the artifact is written with the job's own credentials and key. The role needs codepipeline:PutJobSuccessResult and
-  PutJobFailureResult on *, s3:GetObject and s3:GetObjectVersion on the source, cloudformation:DescribeStacks on the
-  service's stack
+  PutJobFailureResult on *, s3:PutObject on the default buildspec, s3:GetObject and s3:GetObjectVersion on the source,
+  and cloudformation:DescribeStacks on the service's stack
 
 A NoEcho parameter cannot be kept by a pipeline: parameters.py says why, and what happens instead.
 """
@@ -59,7 +60,7 @@ def _artifacts(job: Job) -> "S3Client":
 
 
 def _succeed(job_id: str, staged: Staged) -> None:
-    variables = {"ImageTag": staged.image_tag, "Commit": staged.commit}
+    variables = {"ImageTag": staged.image_tag, "Commit": staged.commit, "Buildspec": staged.buildspec}
     client = clients.codepipeline()
     try:
         client.put_job_success_result(

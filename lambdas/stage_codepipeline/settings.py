@@ -16,6 +16,8 @@ class Settings:
     """The artifact that the pipeline deploys."""
     stack_name: str
     """The stack that runs the service; the pipeline makes it with its first run."""
+    artifacts_arn: str
+    """ARN of the bucket of the pipeline's artifacts."""
     default_image_tag: str
     """Tag for sources that name no commit."""
     parameters: Mapping[str, str]
@@ -31,6 +33,7 @@ class Settings:
             source_bucket=required("SOURCE_BUCKET"),
             source_key=required("SOURCE_KEY"),
             stack_name=required("STACK_NAME"),
+            artifacts_arn=required("ARTIFACTS_ARN"),
             default_image_tag=optional("DEFAULT_IMAGE_TAG", "latest"),
             parameters=parameters,
         )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from lambdas.common import log
+from lambdas.common.s3_file import S3File
+from lambdas.stage_codepipeline import buildspec
 from lambdas.stage_codepipeline.job import BadJob, Job
 from lambdas.stage_codepipeline.parameters import choose
 from lambdas.stage_codepipeline.settings import Settings
@@ -18,6 +20,7 @@ from lambdas.stage_codepipeline.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 TEMPLATE = Path(__file__).with_name("service.json")
 """Put there by lambdas/package.py."""
@@ -32,6 +35,8 @@ class Staged:
 
     image_tag: str
     commit: str
+    buildspec: str
+    """For the Build action's BuildspecOverride."""
     values: int
 
 
@@ -48,7 +53,9 @@ def stage(
 
     Raises BadJob where only a person can help, and botocore's errors.
     """
-    commit = _commit(s3, settings, job.source_version)
+    head = _head(s3, settings, job.source_version)
+    commit = unquote(head["Metadata"].get("commit", ""))
+    own = _has_buildspec(s3, settings, job, head["ContentLength"])
     tag = _image_tag(settings, commit, job.source_version)
     existing = _existing(cloudformation, settings.stack_name)
     values = choose(
@@ -57,19 +64,41 @@ def stage(
     encryption: dict[str, Any] = {}
     if job.kms_key:
         encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": job.kms_key}
+    built_by = buildspec.NAME if own else _write_default(s3, settings, job)
     document = json.dumps({"Parameters": values}, ensure_ascii=False, sort_keys=True).encode()
     artifacts(job).put_object(
         Bucket=job.bucket, Key=job.key, Body=_zip({SERVICE: template, PARAMETERS: document}), **encryption
     )
     log.info("manifest_staged", stack=settings.stack_name, tag=tag, exists=bool(existing), names=sorted(values))
-    return Staged(tag, commit, len(values))
+    return Staged(tag, commit, built_by, len(values))
 
 
-def _commit(s3: "S3Client", settings: Settings, version: str) -> str:
-    """As the function that stored the source noted it; empty for a source from elsewhere."""
+def _has_buildspec(s3: "S3Client", settings: Settings, job: Job, size: int) -> bool:
+    """Whether the source says itself how it is built. Raises BadJob."""
+    source = S3File(
+        s3, bucket=settings.source_bucket, key=settings.source_key, version_id=job.source_version, size=size
+    )
+    try:
+        with zipfile.ZipFile(source.buffered()) as archive:
+            return buildspec.NAME in archive.namelist()
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise BadJob(f"The source is no zip archive that can be read: {error}.") from error
+
+
+def _write_default(s3: "S3Client", settings: Settings, job: Job) -> str:
+    """Put our buildspec where CodeBuild can read it; its ARN.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeBuild.html
+    """
+    s3.put_object(Bucket=job.bucket, Key=buildspec.KEY, Body=buildspec.DEFAULT.encode())
+    return f"{settings.artifacts_arn}/{buildspec.KEY}"
+
+
+def _head(s3: "S3Client", settings: Settings, version: str) -> "HeadObjectOutputTypeDef":
+    """Size and metadata of the source's version. Raises BadJob if it is not there."""
     where = {"Bucket": settings.source_bucket, "Key": settings.source_key}
     try:
-        head = s3.head_object(**where, **({"VersionId": version} if version else {}))  # type: ignore[arg-type]
+        return s3.head_object(**where, **({"VersionId": version} if version else {}))  # type: ignore[arg-type]
     except s3.exceptions.ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (400, 403, 404):
             raise
@@ -77,7 +106,6 @@ def _commit(s3: "S3Client", settings: Settings, version: str) -> str:
             f"The source s3://{settings.source_bucket}/{settings.source_key} has no version {version or 'at all'} "
             "(any more), or the Manifest function may not read it."
         ) from error
-    return unquote(head["Metadata"].get("commit", ""))
 
 
 def _image_tag(settings: Settings, commit: str, version: str) -> str:

@@ -76,7 +76,9 @@ class _Journey:
         copy.write("VERSION", "2\n")
         second = self._push(copy, integrations, "A second commit, everything warm", cold=False)
         self._compare(copy, second)
-        Deploying(self._panel, self._env["aws"], self._step, self._finished).walk(copy, integrations["zip_download"])
+        deploying = Deploying(self._panel, self._env["aws"], self._step, self._finished)
+        deploying.with_codedeploy(copy, integrations["zip_download"])
+        deploying.with_ecs(copy, integrations["git_pull"])
         self._say("")
         for method, integration in integrations.items():
             self._say(f"     {method:<13} {self._env['panel_url']}/integrations/{integration['id']}/")

@@ -35,7 +35,7 @@ def test_pushes_are_built_approved_deployed_redeployed_until_all_is_deleted(
 
     def waiting() -> dict[str, Any] | None:
         found = world.get(f"/integrations/{integration['id']}/deployments/?status=waiting")["results"]
-        return found[0] if found else None
+        return found[0] if found and found[0]["commit"] else None
 
     asked = until(waiting, "the approval")
     assert asked is not None
@@ -76,3 +76,28 @@ def test_a_push_is_deployed_on_fargate(world: World, repository: str, clone: Clo
     clone.push()
     assert deployment(world, integration, commit)["status"] == "deployed"
     assert running_tag(world, outputs) == commit
+
+
+def test_all_three_stacks_are_made_updated_and_deleted_in_one_go(world: World, repository: str) -> None:
+    chosen = network(world)
+    ecs = {name: value for name, value in chosen.items() if name != "HealthCheckPort"}
+    integration = world.provisioned(
+        repository, deployers=["codedeploy", "ecs"], parameters={"codedeploy": chosen, "ecs": ecs}
+    )
+
+    def statuses() -> dict[str, str]:
+        found = world.get(f"/stacks/?integration={integration['id']}")["results"]
+        return {each["kind"]: each["aws_status"] for each in found}
+
+    kinds = ("git_intgrtn_aws_s3", "codedeploy", "ecs")
+    assert statuses() == dict.fromkeys(kinds, "CREATE_COMPLETE")
+    changed = {"codedeploy": {**chosen, "CpuTarget": "50"}, "ecs": {**ecs, "TaskMemory": "1024"}}
+    world.call("PATCH", f"/integrations/{integration['id']}/", {"parameters": changed})
+    updated = world.finished(world.post(f"/integrations/{integration['id']}/provision/"))
+    assert updated["status"] == "succeeded", updated
+    assert statuses() == {kinds[0]: "CREATE_COMPLETE", kinds[1]: "UPDATE_COMPLETE", kinds[2]: "UPDATE_COMPLETE"}
+
+    ended = world.finished(world.call("DELETE", f"/integrations/{integration['id']}/?bucket=purge").json())
+    assert ended["status"] == "succeeded", ended
+    left = [each["StackName"] for each in world.aws("cloudformation").describe_stacks()["Stacks"]]
+    assert not [name for name in left if integration["name"] in name]

@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 
 from lambdas.stage_codepipeline import handler as module
 from lambdas.stage_codepipeline.handler import handler
@@ -80,6 +81,7 @@ def environment(stack: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -
         "SOURCE_BUCKET": BUCKET,
         "SOURCE_KEY": KEY,
         "STACK_NAME": "site-service",
+        "ARTIFACTS_ARN": f"arn:aws:s3:::{STORE}",
         "DEFAULT_IMAGE_TAG": "latest",
         "PARAMETERS": json.dumps({"Application": "site"}),
     }
@@ -94,8 +96,13 @@ def use_template(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(module, "TEMPLATE", path)
 
 
-def store_source(**metadata: str) -> str:
-    return str(boto3.client("s3").put_object(Bucket=BUCKET, Key=KEY, Body=b"zip", Metadata=metadata)["VersionId"])
+def store_source(*names: str, **metadata: str) -> str:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for name in names or ("Dockerfile",):
+            archive.writestr(name, "")
+    answer = boto3.client("s3").put_object(Bucket=BUCKET, Key=KEY, Body=body.getvalue(), Metadata=metadata)
+    return str(answer["VersionId"])
 
 
 def make_stack(template: dict[str, Any], **values: str) -> None:
@@ -143,7 +150,10 @@ def test_the_artifact_holds_the_template_and_the_values_for_it(codepipeline: Cod
     assert staged() == {"service.json": TEMPLATE, "parameters.json": {"Parameters": values}}
     action, told = codepipeline.result
     assert (action, told["jobId"]) == ("PutJobSuccessResult", "11111111-abcd-1111-abcd-111111abcdef")
-    assert told["outputVariables"] == {"ImageTag": COMMIT, "Commit": COMMIT}
+    default = f"arn:aws:s3:::{STORE}/buildspec/default.yml"
+    assert told["outputVariables"] == {"ImageTag": COMMIT, "Commit": COMMIT, "Buildspec": default}
+    written = boto3.client("s3").get_object(Bucket=STORE, Key="buildspec/default.yml")["Body"].read()
+    assert yaml.safe_load(written)["artifacts"] == {"files": ["build.json"]}
 
 
 def test_the_job_s_credentials_and_key_are_used_for_the_artifact(codepipeline: CodePipeline) -> None:
@@ -288,3 +298,15 @@ def test_nothing_of_the_job_s_credentials_is_logged(
     assert "manifest_failed" in written
     assert SECRET not in written
     assert "AKIAJOB" not in written
+
+
+def test_a_source_with_a_buildspec_is_built_by_it(codepipeline: CodePipeline) -> None:
+    version = store_source("Dockerfile", "buildspec.yml", commit=COMMIT)
+    handler(job(version), Context())
+    assert codepipeline.result[1]["outputVariables"]["Buildspec"] == "buildspec.yml"
+
+
+def test_a_source_that_is_no_archive_fails_the_job_with_the_reason(codepipeline: CodePipeline) -> None:
+    version = str(boto3.client("s3").put_object(Bucket=BUCKET, Key=KEY, Body=b"zip")["VersionId"])
+    handler(job(version), Context())
+    assert "no zip archive" in json.dumps(codepipeline.result)
