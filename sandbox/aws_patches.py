@@ -19,6 +19,7 @@ def apply() -> None:
     _read_ranges_of_versions()
     _offer_instance_types()
     _name_images_for_ecs()
+    _keep_attributes_of_nested_resources()
 
 
 def _refuse_to_delete_full_buckets() -> None:
@@ -252,3 +253,25 @@ def _name_images_for_ecs() -> None:
         ssm._PUBLIC_AMI_PARAMETERS[f"/aws/service/ecs/optimized-ami/{path}/recommended/image_id"] = (
             "ami-0c2023a1b2c3d4e5f"
         )
+
+
+def _keep_attributes_of_nested_resources() -> None:
+    """An update that changes nothing about a resource of a nested stack leaves its attributes; MiniStack drops some."""
+    from ministack.services.cloudformation import provisioners
+
+    known: dict[tuple[str, str], dict[str, Any]] = {}
+    make, update = provisioners._provision_resource, provisioners._update_resource
+
+    def make_and_note(kind: str, *given: Any, **named: Any) -> Any:
+        physical_id, attributes = make(kind, *given, **named)
+        known[kind, physical_id] = dict(attributes or {})
+        return physical_id, attributes
+
+    def update_and_keep(kind: str, before: str, *given: Any, **named: Any) -> Any:
+        physical_id, attributes = update(kind, before, *given, **named)
+        if physical_id == before:
+            attributes = known.get((kind, before), {}) | (attributes or {})
+        known[kind, physical_id] = dict(attributes or {})
+        return physical_id, attributes
+
+    provisioners._provision_resource, provisioners._update_resource = make_and_note, update_and_keep

@@ -94,7 +94,7 @@ def test_all_three_stacks_are_made_updated_and_deleted_in_one_go(world: World, r
     changed = {"codedeploy": {**chosen, "CpuTarget": "50"}, "ecs": {**ecs, "TaskMemory": "1024"}}
     world.call("PATCH", f"/integrations/{integration['id']}/", {"parameters": changed})
     updated = world.finished(world.post(f"/integrations/{integration['id']}/provision/"))
-    assert updated["status"] == "succeeded", updated
+    assert updated["status"] == "succeeded", updated["problem"]
     assert statuses() == {kinds[0]: "CREATE_COMPLETE", kinds[1]: "UPDATE_COMPLETE", kinds[2]: "UPDATE_COMPLETE"}
 
     ended = world.finished(world.call("DELETE", f"/integrations/{integration['id']}/?bucket=purge").json())
