@@ -4,6 +4,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.db import models
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from deployers.models.artifacts import Artifact
@@ -78,6 +79,11 @@ class Deployment(models.Model):
     def finished(self) -> bool:
         """Whether nothing more happens to it."""
         return DeploymentStatus(self.status).finished
+
+    @property
+    def steps_in_order(self) -> "QuerySet[DeploymentStep]":
+        """Instance by instance; a pipeline's stages as they follow each other."""
+        return self.steps.order_by("position") if self.deployer == Deployer.ECS else self.steps.all()
 
     @property
     def ref_name(self) -> str:

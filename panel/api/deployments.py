@@ -96,7 +96,7 @@ class DeploymentViewSet(Noun[Deployment]):
     @action(detail=True, methods=["get"], filters=Filters)
     def steps(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """What happened on each instance, in order, with the last lines of scripts."""
-        return self.list_of(self.get_object().steps.all(), DeploymentStepSerializer)
+        return self.list_of(self.get_object().steps_in_order, DeploymentStepSerializer)
 
     @extend_schema(request=CommentSerializer, responses=DeploymentSerializer)
     @action(detail=True, methods=["post"])

@@ -130,7 +130,7 @@ def _instance(name: str, steps: list[DeploymentStep]) -> tuple[str, list[Deploym
 @page
 def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
     deployment = _find(request, pk)
-    steps = list(deployment.steps.all())
+    steps = list(deployment.steps_in_order)
 
     def context() -> dict[str, Any]:
         return {

@@ -51,6 +51,7 @@ def test_pushes_are_built_approved_deployed_redeployed_until_all_is_deleted(
     assert failed["status"] == "failed"
     assert failed["problem"].startswith("Build failed")
     steps = world.get(f"/deployments/{failed['id']}/steps/")["results"]
+    assert [each["group"] for each in steps] == ["Source", "Manifest", "Build"]
     assert [each["log_tail"] != "" for each in steps if each["status"] == "failed"] == [True]
     assert world.call("POST", f"/deployments/{failed['id']}/approve/", {}).status_code == 409
     assert running_tag(world, outputs) == first
