@@ -1,5 +1,6 @@
 """From a push to a service: an integration with an ECS pipeline, on the sandbox."""
 
+import json
 from typing import Any
 
 import pytest
@@ -45,6 +46,18 @@ def test_pushes_are_built_approved_deployed_redeployed_until_all_is_deleted(
     assert deployed["status"] == "deployed", deployed
     assert running_tag(world, outputs) == first
 
+    sqs = world.aws("sqs")
+    inbox = sqs.create_queue(QueueName=f"inbox-{integration['name']}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    sqs.set_queue_attributes(QueueUrl=inbox, Attributes={"Policy": policy})
+    world.aws("sns").subscribe(TopicArn=outputs["TopicArn"], Protocol="sqs", Endpoint=arn)
     broken = clone.commit("Break the build", Dockerfile="THIS IS NO DOCKERFILE\n")
     clone.push()
     failed = deployment(world, integration, broken)
@@ -53,6 +66,8 @@ def test_pushes_are_built_approved_deployed_redeployed_until_all_is_deleted(
     steps = world.get(f"/deployments/{failed['id']}/steps/")["results"]
     assert [each["group"] for each in steps] == ["Source", "Manifest", "Build"]
     assert [each["log_tail"] != "" for each in steps if each["status"] == "failed"] == [True]
+    told = until(lambda: sqs.receive_message(QueueUrl=inbox, MaxNumberOfMessages=10).get("Messages"), "the notice")
+    assert any("FAILED" in each["Body"] for each in told)
     assert world.call("POST", f"/deployments/{failed['id']}/approve/", {}).status_code == 409
     assert running_tag(world, outputs) == first
 
