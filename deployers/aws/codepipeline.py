@@ -23,7 +23,7 @@ LOG_LINES = 40
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One run of a pipeline, for one version of its source; `by_rule` if an event started it."""
+    """One run of a pipeline, for one version of its source, or blank; `by_rule` if an event started it."""
 
     id: str
     status: str
@@ -54,7 +54,7 @@ def _client(access: Access) -> "CodePipelineClient":
 
 
 def executions(access: Access, pipeline: str, *, most: int) -> list[Execution]:
-    """The newest runs that took a version of the source; none if the pipeline is gone."""
+    """The newest runs; none if the pipeline is gone. One that is still at its source has no version yet."""
     found = []
     try:
         with aws_faults():
@@ -75,7 +75,7 @@ def executions(access: Access, pipeline: str, *, most: int) -> list[Execution]:
                 )
     except NotFoundAtAws:
         return []
-    return [each for each in found if each.version_id]
+    return found
 
 
 def actions(access: Access, pipeline: str, execution: str) -> list[Action]:
@@ -114,11 +114,15 @@ def start(access: Access, pipeline: str, *, version_id: str, token: str) -> str:
         )["pipelineExecutionId"]
 
 
-def stop(access: Access, pipeline: str, execution: str, *, reason: str) -> None:
-    """Stop a run after the actions that are under way."""
+def stop(access: Access, pipeline: str, execution: str, *, reason: str, abandon: bool) -> None:
+    """Stop a run after the actions that are under way; with `abandon` at once, and they go on by themselves.
+
+    An approval is under way until somebody answers it.
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-stop.html
+    """
     with aws_faults():
         _client(access).stop_pipeline_execution(
-            pipelineName=pipeline, pipelineExecutionId=execution, abandon=False, reason=reason[:200]
+            pipelineName=pipeline, pipelineExecutionId=execution, abandon=abandon, reason=reason[:200]
         )
 
 

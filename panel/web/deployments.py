@@ -18,7 +18,7 @@ from deployers.models import Artifact, Deployment, DeploymentStep
 from deployers.services import deployments
 from deployers.services.deployments.requests import last_good
 from deployers.states import DeploymentStatus
-from integrations.models import Integration
+from integrations.models import Deployer, Integration
 from panel import deployment_csv
 from panel.web import live, paging, parameters, queries
 from panel.web.access import PageRequest, find, page
@@ -149,16 +149,30 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
     return render(request, "deployments/detail.html", {**context(), "tag": tag})
 
 
+_STOP_INSTANCES = (
+    "Instances that it has not come to keep what they run.",
+    "Instances that it is busy with may be left half done, until something is deployed again.",
+    "With a rollback, instances that were updated get back what they ran before.",
+)
+_STOP_AND_ROLL_BACK = ("roll_back", "Stop and roll back", "arrow-back-up")
+_STOP_PIPELINE = (
+    "An action that is under way, such as a build, comes to its end; those after it do not begin.",
+    "The service keeps what it runs, unless the pipeline is updating it already.",
+    "An approval that it waits for is not asked for any more.",
+)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def stop(request: PageRequest, pk: UUID) -> HttpResponseBase:
-    """Ask first: instances may be left half done."""
+    """Ask first: things may be left half done."""
     deployment = _find(request, pk)
+    pipeline = deployment.deployer == Deployer.ECS
     roles.require(Role.OPERATOR, user=request.user, team=request.team)
     if request.method == "POST":
         with errors_as_messages(request):
             deployments.stop(deployment=deployment, actor=request.user, roll_back="roll_back" in request.POST)
-            messages.success(request, "It stops before the next instance.")
+            messages.success(request, "It stops before its next step.")
         return redirect("deployment-detail", deployment.pk)
     if deployment.finished:
         return redirect("deployment-detail", deployment.pk)
@@ -168,12 +182,8 @@ def stop(request: PageRequest, pk: UUID) -> HttpResponseBase:
         {
             "integration": deployment.integration,
             "title": f"Stop {deployment.external_id}",
-            "consequences": [
-                "Instances that it has not come to keep what they run.",
-                "Instances that it is busy with may be left half done, until something is deployed again.",
-                "With a rollback, instances that were updated get back what they ran before.",
-            ],
-            "buttons": [("", "Stop", "player-stop"), ("roll_back", "Stop and roll back", "arrow-back-up")],
+            "consequences": _STOP_PIPELINE if pipeline else _STOP_INSTANCES,
+            "buttons": [("", "Stop", "player-stop"), *(() if pipeline else (_STOP_AND_ROLL_BACK,))],
             "back": reverse("deployment-detail", args=[deployment.pk]),
         },
     )
@@ -254,7 +264,7 @@ def roll_back(request: PageRequest, pk: UUID) -> HttpResponseBase:
             "integration": integration,
             "title": f"Roll back to {good.commit[:7]}",
             "consequences": [
-                f"“{shown}” of {good.created_at:%-d %b %Y %H:%M} UTC is deployed to every instance.",
+                f"“{shown}” of {good.created_at:%-d %b %Y %H:%M} UTC is deployed once more.",
                 "The next push to the branch is deployed as usual: revert there what should not come back.",
             ],
             "buttons": [("", "Roll back", "arrow-back-up")],

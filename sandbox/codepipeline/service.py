@@ -246,6 +246,9 @@ def stop_pipeline_execution(request: Request) -> Request:
     if found["status"] not in store.ACTIVE:
         message = "The pipeline execution has already finished, so it cannot be stopped."
         raise ApiError("PipelineExecutionNotStoppableException", message)
+    if found["status"] == "Stopping" and not request.get("abandon"):
+        message = "The pipeline execution is already in a Stopping state."
+        raise ApiError("DuplicatedStopRequestException", message)
     engine.stop(found, abandon=bool(request.get("abandon")), reason=request.get("reason", ""))
     return {"pipelineExecutionId": request["pipelineExecutionId"]}
 

@@ -79,7 +79,16 @@ def test_pushes_are_built_approved_deployed_redeployed_until_all_is_deleted(
     assert rejected["status"] == "failed"
     assert "rejected" in rejected["problem"]
 
-    ended = world.finished(world.call("DELETE", f"/integrations/{integration['id']}/?bucket=purge").json())
+    clone.commit("Stopped at its approval", Dockerfile="FROM scratch\nCOPY README.md /\n")
+    clone.push()
+    asked = until(waiting, "the approval that is stopped")
+    world.post(f"/deployments/{asked['id']}/stop/")
+    assert deployment(world, integration, asked["commit"])["status"] == "cancelled"
+
+    clone.commit("Deleted at its approval")
+    clone.push()
+    until(waiting, "the approval that is deleted")
+    ended = world.finished(world.call("DELETE", f"/integrations/{integration['id']}/?bucket=purge").json(), seconds=60)
     assert ended["status"] == "succeeded", ended
     left = [each["StackName"] for each in world.aws("cloudformation").describe_stacks()["Stacks"]]
     assert not [name for name in left if integration["name"] in name]

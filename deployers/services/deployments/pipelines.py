@@ -27,7 +27,8 @@ def sync(stack: Stack) -> list[str]:
     if not pipeline:
         return []
     access = accounts.access(stack.integration.aws_account, stack.region)
-    found = codepipeline.executions(access, pipeline, most=MOST)
+    # The one that CodePipeline starts when a pipeline is made takes nothing, and fails.
+    found = [each for each in codepipeline.executions(access, pipeline, most=MOST) if each.version_id]
     known = dict(
         stack.deployments.filter(external_id__in=[each.id for each in found]).values_list("external_id", "aws_status")
     )

@@ -210,7 +210,9 @@ def stop(*, deployment: Deployment, actor: User, roll_back: bool = False) -> Dep
         raise Refused("The deployment is over.")
     if stack.kind == StackKind.ECS:
         reason = f"Stopped by {actor.get_username()}"
-        codepipeline.stop(access, pipelines.name(stack), deployment.external_id, reason=reason)
-    else:
-        codedeploy.stop(access, deployment.external_id, roll_back=roll_back)
+        # What waits for a person would wait on; and who asks a second time does not want to wait.
+        abandon = deployment.status == DeploymentStatus.WAITING or deployment.aws_status == "Stopping"
+        codepipeline.stop(access, pipelines.name(stack), deployment.external_id, reason=reason, abandon=abandon)
+        return _told(deployment, stack, actor, "stop", {})
+    codedeploy.stop(access, deployment.external_id, roll_back=roll_back)
     return _told(deployment, stack, actor, "stop", {"roll_back": roll_back})

@@ -81,7 +81,9 @@ def stop_deployments(work: Work) -> Outcome:
 
 def _stop_run(work: Work, execution: str) -> None:
     try:
-        codepipeline.stop(work.access, work.stack.outputs["Pipeline"], execution, reason="The stack is deleted")
+        codepipeline.stop(
+            work.access, work.stack.outputs["Pipeline"], execution, reason="The stack is deleted", abandon=True
+        )
     except RequestInvalid as error:
         # It stops already, or came to its end just now.
         if error.aws_code not in {"DuplicatedStopRequestException", "PipelineExecutionNotStoppableException"}:
@@ -91,13 +93,16 @@ def _stop_run(work: Work, execution: str) -> None:
 def _service_is_there(work: Work) -> bool:
     """Whether the service's stack, which the pipeline made, is still there; its deletion is under way then.
 
-    Raises StackBroken if it cannot be deleted.
+    Raises StackBroken if it still cannot be deleted after this operation tried.
     """
     name = work.stack.outputs.get("ServiceStackName", "")
     found = cloudformation.describe(work.access, name) if name else None
     if found is None or found.status == history.GONE:
         return False
-    if found.status == "DELETE_FAILED":
+    tried = bool(work.options.get("service_deleted"))
+    if found.status == "DELETE_FAILED" and tried:
+        if work.step_age < GRACE:  # that may be what was there before
+            return True
         raise StackBroken(
             f"The service's stack {name} could not be deleted. {found.reason}",
             remedy="Remove the cause or delete that stack in the AWS console, then press Retry.",
@@ -105,6 +110,7 @@ def _service_is_there(work: Work) -> bool:
         )
     if not in_progress(found.status):
         cloudformation.delete_stack(work.access, stack_id=found.stack_id, token=work.token("delete-service"))
+        work.options["service_deleted"] = True
     return True
 
 
