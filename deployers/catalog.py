@@ -149,6 +149,8 @@ class GitSource:
     lfs: bool = False
     networks: tuple[str, ...] = ()
     """CIDRs that webhooks come from; with none, those that people set as AllowedIps, or any."""
+    ssh_key_rotation: str = ""
+    """Which rotation the present SSH key is from; empty before the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,7 @@ def git_parameters(*, source: GitSource, packages: Packages, chosen: Mapping[str
         "SshPort": str(source.ssh_port),
         "SshUser": source.ssh_user,
         "SshKnownHosts": source.ssh_known_hosts,
+        "SSHKeyRotation": source.ssh_key_rotation,
         **_package_parameters(packages),
     } | own
 

@@ -10,8 +10,10 @@ teams.errors.SluiceError
         AccessDenied             the credentials are good, but may not do this
         NotFoundAtAws            what was asked for is not there
         AlreadyExistsAtAws       somebody made a thing of that name before
+        FunctionFailed           a function of a stack crashed or ran out of time (retryable)
         RequestInvalid           AWS takes the request for wrong: a parameter, a template, a state
     ForeignStack                 a stack of our name that is not ours
+    KeyRotationFailed            the new SSH key does not open the repository, so the old one stays
     StackBroken                  the stack is in a state that needs a person's decision
     ExternalIdIgnored            a role that anyone in the panel's account may assume
     PackagesMissing              the Lambda packages were not built
@@ -87,6 +89,21 @@ class AlreadyExistsAtAws(AwsError):
 class RequestInvalid(AwsError):
     code = "aws_request_invalid"
     status = 422
+
+
+class FunctionFailed(AwsError):
+    code = "aws_function_failed"
+    retryable = True
+
+
+class KeyRotationFailed(SluiceError):
+    """`code` says what stood in the way: key_refused, wrong_host_key, not_pasted ..."""
+
+    status = 409
+
+    def __init__(self, message: str, *, remedy: str = "", code: str = "key_rotation_failed") -> None:
+        super().__init__(message, remedy=remedy)
+        self.code = code
 
 
 class ForeignStack(SluiceError):

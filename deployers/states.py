@@ -28,7 +28,8 @@ ACTIVE = frozenset(NEXT) - TERMINAL
 
 
 class Step(StrEnum):
-    """What an operation does next. Creations and updates go through the first group, deletions through the second.
+    """What an operation does next. Creations and updates go through the first group, rotations of the SSH key through
+    the second, deletions through the third.
 
     An operation that has several stacks goes through its group once for each.
     """
@@ -45,6 +46,15 @@ class Step(StrEnum):
     WEBHOOK = "webhook"
     DEPLOY_KEY = "deploy_key"
     VERIFY = "verify"
+
+    NEW_KEY = "new_key"
+    INSTALL_KEY = "install_key"
+    PROBE_KEY = "probe_key"
+    PASTE_KEY = "paste_key"
+    PROMOTE_KEY = "promote_key"
+    LET_FINISH = "let_finish"
+    RETIRE_KEY = "retire_key"
+    UNDO_KEY = "undo_key"
 
     UNHOOK = "unhook"
     REMOVE_KEY = "remove_key"
@@ -68,6 +78,14 @@ STEP_LABELS: dict[str, str] = {
     Step.WEBHOOK: "Installing the webhook",
     Step.DEPLOY_KEY: "Installing the deploy key",
     Step.VERIFY: "Waiting for the provider's ping",
+    Step.NEW_KEY: "Making a new SSH key in the AWS account",
+    Step.INSTALL_KEY: "Adding the new key at the provider",
+    Step.PROBE_KEY: "Trying the new key",
+    Step.PASTE_KEY: "Waiting until the new key is added at the provider",
+    Step.PROMOTE_KEY: "Fetching with the new key from now on",
+    Step.LET_FINISH: "Letting fetches with the old key finish",
+    Step.RETIRE_KEY: "Removing the old key at the provider",
+    Step.UNDO_KEY: "Taking the new key back",
     Step.UNHOOK: "Removing the webhook",
     Step.REMOVE_KEY: "Removing the deploy key",
     Step.STOP_DEPLOYMENTS: "Stopping deployments",
@@ -78,6 +96,9 @@ STEP_LABELS: dict[str, str] = {
 }
 # Nothing is lost at AWS when an operation stops before one of these.
 CANCELLABLE = frozenset({"", Step.PREPARE, Step.PUBLISH, Step.CHANGE_SET, Step.REVIEW, Step.EXECUTE})
+
+# A rotation of the SSH key goes back from these, and the key from before goes on working; after them it only goes on.
+UNDOABLE = frozenset({Step.NEW_KEY, Step.INSTALL_KEY, Step.PROBE_KEY, Step.PASTE_KEY})
 
 
 class DeploymentStatus(TextChoices):

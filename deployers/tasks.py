@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from deployers.services import allowlists, catch_up, deliveries, deployments, refresh, ticks
+from deployers.services import allowlists, catch_up, deliveries, deployments, key_rotation, refresh, ticks
 from deployers.services.deployments import told
 
 
@@ -53,3 +53,9 @@ def catch_up_missed_pushes() -> None:
 def refresh_allowlists() -> None:
     """Follow the networks that providers publish."""
     allowlists.refresh_due()
+
+
+@shared_task
+def finish_revocations() -> None:
+    """Go on with the revocations of SSH keys that AWS or a provider held up."""
+    key_rotation.finish_revocations()

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from integrations.services import commit_statuses, host_keys, obstacles, providers
+from integrations.services import commit_statuses, host_keys, obstacles, providers, ssh_keys
 
 
 @shared_task
@@ -27,3 +27,9 @@ def look_for_obstacles() -> None:
 def tell_commit_statuses() -> None:
     """Show beside commits what became of them."""
     commit_statuses.tell_due()
+
+
+@shared_task
+def check_ssh_keys() -> None:
+    """Ask providers about the deploy keys that nobody asked about for a day."""
+    ssh_keys.check_due()

@@ -12,6 +12,12 @@ app.conf.beat_schedule = {
     "tick": {"task": "deployers.tasks.tick", "schedule": 1.0, "options": {"expires": 3}},
     "check-providers": {"task": "integrations.tasks.check_providers", "schedule": 600.0},
     "check-host-keys": {"task": "integrations.tasks.check_host_keys", "schedule": 600.0},
+    "check-ssh-keys": {"task": "integrations.tasks.check_ssh_keys", "schedule": 60.0, "options": {"expires": 60}},
+    "finish-revocations": {
+        "task": "deployers.tasks.finish_revocations",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "obstacles": {"task": "integrations.tasks.look_for_obstacles", "schedule": 60.0, "options": {"expires": 60}},
     "sync-deliveries": {"task": "deployers.tasks.sync_deliveries", "schedule": 5.0, "options": {"expires": 5}},
     "sync-deployments": {"task": "deployers.tasks.sync_deployments", "schedule": 2.0, "options": {"expires": 2}},

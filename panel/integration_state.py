@@ -15,6 +15,7 @@ class IntegrationState(StrEnum):
     PROVISIONING = "provisioning"
     UPDATING = "updating"
     DELETING = "deleting"
+    ROTATING = "rotating"
     WAITING = "waiting"
     READY = "ready"
     ROLLED_BACK = "rolled_back"
@@ -25,6 +26,7 @@ UNDER_WAY = {
     OperationKind.CREATE: IntegrationState.PROVISIONING,
     OperationKind.UPDATE: IntegrationState.UPDATING,
     OperationKind.DELETE: IntegrationState.DELETING,
+    OperationKind.ROTATE_KEY: IntegrationState.ROTATING,
 }
 OF_STACK = {
     StackState.FAILED: IntegrationState.FAILED,
@@ -64,7 +66,8 @@ def integration_state(
         return IntegrationState.WAITING
     if operation_kind and operation_status in ACTIVE:
         return UNDER_WAY[OperationKind(operation_kind)]
-    if operation_status == OperationStatus.FAILED:
+    # A rotation that failed left the old key in use: the integration works.
+    if operation_status == OperationStatus.FAILED and operation_kind != OperationKind.ROTATE_KEY:
         return IntegrationState.FAILED
     states = {stack.state for stack in stacks}
     return next((state for seen, state in OF_STACK.items() if seen in states), IntegrationState.NOT_PROVISIONED)

@@ -204,6 +204,8 @@ SPECTACULAR_SETTINGS = {
         "Deployer": "integrations.models.Deployer",
         "DeliveryStatus": "integrations.models.DeliveryStatus",
         "WebhookState": "integrations.models.WebhookState",
+        "RemoteState": "integrations.models.RemoteState",
+        "SSHKeyState": "integrations.models.SSHKeyState",
         "AccessMethod": "deployers.models.AccessMethod",
         "StackKind": "deployers.models.StackKind",
         "OperationKind": "deployers.models.OperationKind",
@@ -213,6 +215,17 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+OPERATION_LEASE = env.number(
+    "SLUICE_OPERATION_LEASE", 15, help="Seconds after which another worker goes on with the operation of one that died."
+)
+SSH_KEY_GRACE = env.number(
+    "SLUICE_SSH_KEY_GRACE",
+    330,
+    help="Most seconds that fetches with the old SSH key get to finish; Lambda's limit is 300.",
+)
+SSH_KEY_PACE = env.number(
+    "SLUICE_SSH_KEY_PACE", 5, help="Seconds between the rotations of two SSH keys at one provider, of many at once."
+)
 LAMBDA_PACKAGES = Path(
     env.text(
         "SLUICE_LAMBDA_PACKAGES",

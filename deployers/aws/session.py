@@ -21,6 +21,8 @@ CONFIG = Config(
     signature_version="v4",
 )
 QUICK = CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": 1}, connect_timeout=1, read_timeout=2))
+# A function may take a while, such as for a probe of a git host that does not answer.
+LAMBDA_CONFIG = CONFIG.merge(Config(retries={"mode": "standard", "max_attempts": 2}, read_timeout=60))
 S3_CONFIG = CONFIG.merge(Config(signature_version="s3v4"))
 ROLE_SESSION_NAME = "sluice"
 
@@ -58,7 +60,7 @@ def forget() -> None:
 
 @lru_cache(maxsize=512)
 def _client(access: Access, service: str, quick: bool) -> Any:
-    config = QUICK if quick else S3_CONFIG if service == "s3" else CONFIG
+    config = QUICK if quick else {"s3": S3_CONFIG, "lambda": LAMBDA_CONFIG}.get(service, CONFIG)
     with aws_faults():
         return _session(access).client(service, config=config)  # type: ignore[call-overload]
 

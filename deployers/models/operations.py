@@ -15,6 +15,7 @@ class OperationKind(models.TextChoices):
     CREATE = "create", "Create"
     UPDATE = "update", "Update"
     DELETE = "delete", "Delete"
+    ROTATE_KEY = "rotate_key", "Rotate SSH key"
 
 
 class Operation(models.Model):
@@ -29,7 +30,7 @@ class Operation(models.Model):
     target = models.CharField(max_length=128, blank=True, help_text="Name of the integration.")
     integration = models.ForeignKey(Integration, on_delete=models.SET_NULL, null=True, related_name="operations")
     stack = models.ForeignKey(Stack, on_delete=models.SET_NULL, null=True, related_name="operations")
-    kind = models.CharField(max_length=8, choices=OperationKind.choices)
+    kind = models.CharField(max_length=20, choices=OperationKind.choices)
     status = models.CharField(
         max_length=10, choices=OperationStatus.choices, default=OperationStatus.QUEUED, db_index=True
     )
@@ -41,6 +42,9 @@ class Operation(models.Model):
     problem_code = models.CharField(max_length=60, blank=True)
     problem = models.TextField(blank=True, help_text="What went wrong, in words.")
     remedy = models.TextField(blank=True, help_text="What the person can do about it.")
+    batch = models.UUIDField(
+        null=True, blank=True, db_index=True, help_text="What was asked for of several integrations at once."
+    )
     requested_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)

@@ -18,6 +18,7 @@ from deployers.states import ACTIVE
 from integrations.errors import InvalidValue
 from integrations.models import Delivery, DeliveryStatus, Integration, Method
 from integrations.services import deliveries as rows
+from integrations.services import ssh_keys
 from lambdas.common import queue, statuses
 from lambdas.common.deliveries import timestamp
 from lambdas.common.errors import InvalidName
@@ -88,6 +89,8 @@ def _store(integration: Integration, items: list[dict[str, Any]]) -> int:
         changed += 1
         if delivery.status == DeliveryStatus.STORED and delivery.artifact_version_id:
             _note_artifact(integration, delivery, item)
+            if delivery.method == Method.GIT_PULL:
+                ssh_keys.used(integration=integration, at=delivery.settled_at)
     return changed
 
 

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
@@ -21,7 +22,6 @@ from django.db.models.functions import Coalesce, Now
 from deployers.models import Operation
 from deployers.states import ACTIVE, NEXT, OperationStatus
 
-LEASE = timedelta(seconds=15)
 MAX_ATTEMPTS = 12
 
 
@@ -32,6 +32,10 @@ class Lease:
     operation_id: UUID
     owner: str
     fence: int
+
+
+def _length() -> timedelta:
+    return timedelta(seconds=settings.OPERATION_LEASE)
 
 
 def _owner() -> str:
@@ -63,7 +67,7 @@ def claim(operation_id: UUID) -> Lease | None:
             status=OperationStatus.RUNNING,
             owner=owner,
             fence=lease.fence,
-            lease_until=Now() + LEASE,
+            lease_until=Now() + _length(),
             started_at=Coalesce("started_at", Now()),
         )
     return lease
@@ -82,7 +86,7 @@ def holds(lease: Lease) -> bool:
 
 def renew(lease: Lease) -> bool:
     """Hold it for its full length from now on; False if it is lost."""
-    return bool(_held(lease).update(lease_until=Now() + LEASE))
+    return bool(_held(lease).update(lease_until=Now() + _length()))
 
 
 @contextmanager
@@ -92,7 +96,7 @@ def kept(lease: Lease) -> Iterator[None]:
 
     def keep() -> None:
         try:
-            while not done.wait(LEASE.total_seconds() / 3) and renew(lease):
+            while not done.wait(_length().total_seconds() / 3) and renew(lease):
                 pass
         finally:
             connection.close()

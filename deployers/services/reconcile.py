@@ -12,7 +12,7 @@ from deployers.errors import CredentialsExpired, StackInProgress, Throttled
 from deployers.models import Operation, OperationKind, StackKind
 from deployers.services import operations
 from deployers.services.operations import MAX_ATTEMPTS, Lease
-from deployers.services.steps import apply, cancel, connect, remove, review
+from deployers.services.steps import apply, cancel, connect, remove, review, rotate
 from deployers.services.steps.work import Again, Ask, Done, Next, Outcome, Work
 from deployers.states import OperationStatus, Step
 from teams.errors import SluiceError
@@ -32,6 +32,14 @@ STEPS: dict[Step, Callable[[Work], Outcome]] = {
     Step.WEBHOOK: connect.webhook,
     Step.DEPLOY_KEY: connect.deploy_key,
     Step.VERIFY: connect.verify,
+    Step.NEW_KEY: rotate.new_key,
+    Step.INSTALL_KEY: rotate.install_key,
+    Step.PROBE_KEY: rotate.probe_key,
+    Step.PASTE_KEY: rotate.paste_key,
+    Step.PROMOTE_KEY: rotate.promote_key,
+    Step.LET_FINISH: rotate.let_finish,
+    Step.RETIRE_KEY: rotate.retire_key,
+    Step.UNDO_KEY: rotate.undo_key,
     Step.UNHOOK: remove.unhook,
     Step.REMOVE_KEY: remove.remove_key,
     Step.STOP_DEPLOYMENTS: remove.stop_deployments,
@@ -69,6 +77,8 @@ def advance(operation: Operation) -> bool:
 
 def first_step(operation_kind: str, stack_kind: str) -> Step:
     """Where an operation begins with a stack."""
+    if operation_kind == OperationKind.ROTATE_KEY:
+        return Step.NEW_KEY
     if operation_kind != OperationKind.DELETE:
         return Step.PREPARE
     return Step.UNHOOK if stack_kind == StackKind.GIT else Step.STOP_DEPLOYMENTS

@@ -5,14 +5,14 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from deployers import catalog, requests
 from deployers.errors import NotCancellable, NothingToRetry, NotWaiting, StackBusy
 from deployers.models import Operation, OperationKind, Stack, StackKind
-from deployers.services import operations
+from deployers.services import key_rotation, operations, starting
 from deployers.services.reconcile import advance
-from deployers.states import ACTIVE, CANCELLABLE, OperationStatus, StackState, Step
+from deployers.states import ACTIVE, CANCELLABLE, UNDOABLE, OperationStatus, StackState, Step
 from integrations.models import Deployer, Integration, Method, Provider
 from teams.errors import Refused
 from teams.models import Role, User
@@ -85,14 +85,14 @@ def _apply(
     reason: str = "",
 ) -> Operation:
     with transaction.atomic():
-        _lock(integration)
+        starting.lock(integration)
         stack, *_ = [_row(integration, catalog.KINDS[kind]) for kind in kinds]
         new = stack.state in {StackState.ABSENT, StackState.REVIEW, StackState.DELETED} or stack.aws_status in {
             "ROLLBACK_COMPLETE",
             "ROLLBACK_FAILED",
             "CREATE_FAILED",
         }
-        operation = _start(
+        operation = starting.start(
             integration,
             actor,
             stack=stack,
@@ -133,14 +133,14 @@ def delete(*, integration: Integration, actor: User, bucket: str = "keep") -> Op
     if bucket not in BUCKET_CHOICES:
         raise Refused("Choose what happens to the artifacts: keep or purge.", field="bucket")
     with transaction.atomic():
-        _lock(integration)
+        starting.lock(integration)
         # What depends on the bucket goes first.
         rows = {stack.kind: stack for stack in integration.stacks.all()}
         kinds = [
             *(kind for kind in reversed(StackKind.values) if kind in rows and kind != StackKind.GIT),
             StackKind.GIT,
         ]
-        operation = _start(
+        operation = starting.start(
             integration,
             actor,
             stack=rows.get(kinds[0]),
@@ -170,8 +170,8 @@ def remove(*, stack: Stack, actor: User) -> Operation:
             remedy="Choose another way to deploy in the integration's settings first, or delete the integration.",
         )
     with transaction.atomic():
-        _lock(integration)
-        operation = _start(integration, actor, stack=stack, kind=OperationKind.DELETE, options={"only": True})
+        starting.lock(integration)
+        operation = starting.start(integration, actor, stack=stack, kind=OperationKind.DELETE, options={"only": True})
         audit.record(
             actor=actor,
             team=integration.team,
@@ -201,34 +201,6 @@ def approve(*, operation: Operation, actor: User) -> Operation:
     return operation
 
 
-def _lock(integration: Integration) -> None:
-    """One request at a time for an integration. Raises StackBusy while an operation is active."""
-    if not Integration.objects.select_for_update().filter(pk=integration.pk).exists():
-        raise Refused(f"The integration {integration} is gone.")
-    active = integration.operations.filter(status__in=sorted(ACTIVE)).first()
-    if active is not None:
-        raise _busy(active)
-
-
-def _busy(active: Operation | None) -> StackBusy:
-    what = (
-        f"{active.get_kind_display()} is {active.get_status_display().lower()}" if active else "Another one is active"
-    )
-    return StackBusy(f"One operation at a time: {what}.", remedy="Wait until it is through, or cancel it.")
-
-
-def _start(
-    integration: Integration, actor: User | None, *, stack: Stack | None, kind: OperationKind, options: dict[str, Any]
-) -> Operation:
-    try:
-        with transaction.atomic():
-            return Operation.objects.create(
-                integration=integration, stack=stack, kind=kind, options=options, requested_by=actor
-            )
-    except IntegrityError as error:
-        raise _busy(None) from error
-
-
 def retry(*, operation: Operation, actor: User) -> Operation:
     """Try again what failed or was cancelled, as a new operation.
 
@@ -243,6 +215,8 @@ def retry(*, operation: Operation, actor: User) -> Operation:
         raise NothingToRetry("The integration of this operation is gone.")
     if integration.operations.filter(created_at__gt=operation.created_at).exists():
         raise NothingToRetry("A newer operation took the place of this one.", remedy="Retry the newest one.")
+    if operation.kind == OperationKind.ROTATE_KEY:
+        return key_rotation.rotate(integration=integration, actor=actor)
     if operation.kind == OperationKind.DELETE and operation.options.get("only"):
         if operation.stack is None:
             raise NothingToRetry("The stack of this operation is gone.")
@@ -261,8 +235,10 @@ def cancel(*, operation: Operation, actor: User) -> Operation:
     if not operation.active:
         raise NotCancellable("The operation is over.")
     updating = operation.kind == OperationKind.UPDATE and operation.step == Step.WATCH
-    before = operation.kind != OperationKind.DELETE and operation.step in CANCELLABLE
+    before = operation.kind != OperationKind.DELETE and operation.step in CANCELLABLE | UNDOABLE
     if not (before or updating or operation.status == OperationStatus.QUEUED):
+        if operation.kind == OperationKind.ROTATE_KEY:
+            raise NotCancellable("The new key is in use already.", remedy="Wait until it is through.")
         raise NotCancellable(
             "CloudFormation cannot stop this half-way.",
             remedy="Wait until it is through; delete the integration if you do not want it.",

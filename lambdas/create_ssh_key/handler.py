@@ -1,77 +1,67 @@
-"""Custom resource: makes the stack's SSH key, once, and returns its public half."""
+"""Makes the stack's SSH key as a custom resource, and carries out the steps of its rotation when invoked by hand.
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+An invocation is `{"action": ...}` and what the action takes; it answers
+`{"current": {"PublicKey", "Fingerprint"} or null, "pending": ...}`, or `{"error": code, "message": ...}`:
 
-from lambdas.common import clients, custom_resource
-from lambdas.common.deliveries import timestamp
+    describe                        changes nothing
+    make_pending    rotation        a UUID; the same one makes one key
+    promote         fingerprint     the pending key becomes the current one
+    forget          fingerprint     the key is thrown away; without a current key nothing is fetched
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from lambdas.common import clients, custom_resource, log
 from lambdas.common.environment import required
-from lambdas.create_ssh_key import openssh
-
-if TYPE_CHECKING:
-    from mypy_boto3_kms import KMSClient
-    from mypy_boto3_secretsmanager import SecretsManagerClient
+from lambdas.create_ssh_key.keys import Keys, NoSuchKey
 
 PHYSICAL_ID = "sluice-ssh-key"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the template says."""
-
-    secret_arn: str
-    kms_key_id: str
-
-    @classmethod
-    def from_environment(cls) -> "Settings":
-        """Read it. Raises RuntimeError if something is missing."""
-        return cls(secret_arn=required("SSH_KEY_SECRET_ARN"), kms_key_id=required("KMS_KEY_ID"))
-
-
-def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001
+def handler(event: dict[str, Any], context: object) -> dict[str, Any] | None:  # noqa: ARG001
     """Create and Update see to it that there is a key; Delete leaves it to the secret's own deletion."""
+    if "action" in event:
+        return _act(event)
 
     def act(request: Mapping[str, Any]) -> Mapping[str, str]:
         if request["RequestType"] == "Delete":
             return {}
-        settings = Settings.from_environment()
-        return ensure_key(settings, clients.secrets_manager(), clients.kms(), token=request["RequestId"])
+        return _keys().ensure(token=request["RequestId"])
 
     custom_resource.handle(event, act, physical_id=PHYSICAL_ID)
+    return None
 
 
-def ensure_key(
-    settings: Settings, secrets: "SecretsManagerClient", kms: "KMSClient", *, token: str
-) -> Mapping[str, str]:
-    """Make a key unless there is one, and return its `PublicKey` and `Fingerprint`.
-
-    `token` makes a request that AWS repeats write one version of the secret, not two.
-    """
-    current = _current(settings, secrets)
-    if current is None:
-        pair = kms.generate_data_key_pair(KeyId=settings.kms_key_id, KeyPairSpec="ECC_NIST_EDWARDS25519")
-        key = openssh.from_der(pair["PrivateKeyPlaintext"], pair["PublicKey"])
-        current = {**asdict(key), "created_at": timestamp()}
-        try:
-            secrets.put_secret_value(
-                SecretId=settings.secret_arn,
-                ClientRequestToken=token,
-                SecretString=json.dumps({"current": current, "pending": None}),
-            )
-        except secrets.exceptions.ResourceExistsException:
-            current = _current(settings, secrets) or current
-    return {"PublicKey": current["public_key"], "Fingerprint": current["fingerprint"]}
+def _keys() -> Keys:
+    return Keys(
+        secret_arn=required("SSH_KEY_SECRET_ARN"),
+        kms_key_id=required("KMS_KEY_ID"),
+        secrets=clients.secrets_manager(),
+        kms=clients.kms(),
+    )
 
 
-def _current(settings: Settings, secrets: "SecretsManagerClient") -> dict[str, str] | None:
+_ACTIONS: dict[str, Callable[[Keys, Mapping[str, Any]], dict[str, Any]]] = {
+    "describe": lambda keys, _: keys.describe(),
+    "make_pending": lambda keys, event: keys.make_pending(rotation=str(UUID(str(event["rotation"])))),
+    "promote": lambda keys, event: keys.promote(fingerprint=str(event["fingerprint"])),
+    "forget": lambda keys, event: keys.forget(fingerprint=str(event["fingerprint"])),
+}
+
+
+def _act(event: Mapping[str, Any]) -> dict[str, Any]:
+    action = _ACTIONS.get(str(event["action"]))
+    if action is None:
+        return {"error": "unknown_action", "message": f"The action must be one of {', '.join(_ACTIONS)}"}
     try:
-        value = secrets.get_secret_value(SecretId=settings.secret_arn).get("SecretString", "")
-    except secrets.exceptions.ResourceNotFoundException:
-        return None  # the secret is there, but nothing was ever put into it
-    try:
-        document = json.loads(value or "{}")
+        answer = action(_keys(), event)
+    except NoSuchKey as error:
+        return {"error": "no_such_key", "message": str(error)}
+    except KeyError as error:
+        return {"error": "argument_missing", "message": f"The action needs {error}"}
     except ValueError:
-        return None
-    return document.get("current") or None
+        return {"error": "bad_argument", "message": "The rotation must be a UUID"}
+    log.info("ssh_key_action", action=event["action"])
+    return answer

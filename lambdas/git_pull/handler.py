@@ -1,4 +1,4 @@
-"""Reads the git pull queue."""
+"""Reads the git pull queue; invoked by hand with `{"action": "probe"}`, tries an SSH key (see `probe`)."""
 
 from functools import cache, partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from lambdas.common.worker import Context, Job, Worker, run
 from lambdas.git_pull import ssh
 from lambdas.git_pull.fetch import fetch
 from lambdas.git_pull.history import History
+from lambdas.git_pull.probe import probe
 from lambdas.git_pull.settings import Settings
 
 ROOT = Path("/tmp/sluice")  # noqa: S108 - the only place that a function may write to, and its alone
@@ -20,6 +21,8 @@ KEEP_TIME = 30_000
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """Store the commits of a batch; returns the messages to hand back."""
+    if event.get("action") == "probe":
+        return probe(event, settings=_settings(), key_secret=_key_secret(_settings()), root=ROOT)
     answer = run(_worker(), event, context)
     if context.get_remaining_time_in_millis() > KEEP_TIME:
         _history(_settings().cache_bucket).keep()  # only now, as no artifact should wait for it
@@ -50,13 +53,16 @@ def _worker() -> Worker:
 
 
 def _fetch(settings: Settings, job: Job) -> StoredArtifact:
-    # Read for each job: the key may be rotated at any time, and a read costs less than a refused fetch.
-    value = clients.secrets_manager().get_secret_value(SecretId=settings.ssh_key_secret_arn)["SecretString"]
     return fetch(
         job,
         settings=settings,
-        key=ssh.private_key(value),
+        key=ssh.private_key(_key_secret(settings)),
         root=ROOT,
         s3=clients.s3(),
         history=_history(settings.cache_bucket),
     )
+
+
+def _key_secret(settings: Settings) -> str:
+    # Read for each job: the key may be rotated at any time, and a read costs less than a refused fetch.
+    return clients.secrets_manager().get_secret_value(SecretId=settings.ssh_key_secret_arn)["SecretString"]

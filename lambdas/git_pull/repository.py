@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pygit2
 
 from lambdas.common import log
 from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
+from lambdas.git_pull.ssh import key_refused
 
 Callbacks = Callable[[], pygit2.RemoteCallbacks]
 
@@ -80,6 +82,16 @@ def fetch_commit(
         raise _failure(error) from error
 
 
+def list_refs(url: str, callbacks: Callbacks) -> int:
+    """How many refs the server shows us, as `git ls-remote` asks; nothing is fetched. Raises FetchError."""
+    with tempfile.TemporaryDirectory() as empty:
+        remote = pygit2.init_repository(empty, bare=True).remotes.create_anonymous(url)
+        try:
+            return len(remote.list_heads(callbacks=callbacks()))
+        except (pygit2.GitError, KeyError, ValueError, OSError) as error:
+            raise _failure(error) from error
+
+
 def _fetch(path: Path, url: str, ref: str, commit: str, callbacks: Callbacks) -> pygit2.Repository:
     repository = pygit2.init_repository(str(path), bare=True)
     if _has(repository, commit):
@@ -142,9 +154,7 @@ def _failure(error: Exception) -> FetchError:
     text = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
     lower = text.lower()
     if "authentication" in lower or "permission denied" in lower or "publickey" in lower:
-        return PermanentFailure(
-            "The Git server does not accept the SSH key: add PublicSSHKey to the repository as a deploy key"
-        )
+        return key_refused()
     if "not found" in lower or "does not exist" in lower or "does not appear to be" in lower:
         return PermanentFailure(f"The Git server has no such repository, or the SSH key may not read it: {text}")
     return TemporaryFailure(f"The fetch failed: {text}")

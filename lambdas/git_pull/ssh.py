@@ -13,12 +13,31 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 10_000, 60_000
 """Milliseconds."""
 
 
+class KeyRefused(PermanentFailure):
+    """The Git server does not take our key."""
+
+
+class WrongHostKey(PermanentFailure):
+    """The Git server shows a host key that is not pinned."""
+
+
 def private_key(secret_value: str) -> str:
     """The current private key in the JSON of the SSH key's secret. Raises PermanentFailure if there is none."""
     try:
         return str(json.loads(secret_value)["current"]["private_key"])
     except (ValueError, KeyError, TypeError):
-        raise PermanentFailure("The stack has no SSH key yet: update the stack so that it is made") from None
+        raise PermanentFailure(
+            "The stack has no SSH key: it was revoked, or never made. Rotate the SSH key to get a new one"
+        ) from None
+
+
+def private_key_of(secret_value: str, fingerprint: str) -> str | None:
+    """The private key of that fingerprint, current or pending; None if the secret does not hold it."""
+    try:
+        keys = json.loads(secret_value).values()
+        return next((str(key["private_key"]) for key in keys if key and key["fingerprint"] == fingerprint), None)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def trust_only(known_hosts: str, home: Path) -> None:
@@ -36,16 +55,14 @@ def trust_only(known_hosts: str, home: Path) -> None:
     pygit2.settings.server_timeout = READ_TIMEOUT
 
 
-def wrong_host_key(host: str) -> PermanentFailure:
+def wrong_host_key(host: str) -> WrongHostKey:
     """What is said of a host that shows a key which is not pinned."""
-    return PermanentFailure(f"The host key of {host} is not the one in SshKnownHosts: nothing was fetched")
+    return WrongHostKey(f"The host key of {host} is not the one in SshKnownHosts: nothing was fetched")
 
 
-def key_refused() -> PermanentFailure:
+def key_refused() -> KeyRefused:
     """What is said where our key opens nothing."""
-    return PermanentFailure(
-        "The Git server does not accept the SSH key: add PublicSSHKey to the repository as a deploy key"
-    )
+    return KeyRefused("The Git server does not accept the SSH key: add PublicSSHKey to the repository as a deploy key")
 
 
 class SshCallbacks(pygit2.RemoteCallbacks):

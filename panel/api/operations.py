@@ -39,6 +39,7 @@ class OperationSerializer(serializers.ModelSerializer[Operation]):
             "stack",
             "kind",
             "status",
+            "batch",
             "step",
             "step_label",
             "changes",
@@ -62,6 +63,7 @@ class OperationFilters(Filters):
     stack = serializers.UUIDField(required=False)
     kind = serializers.ChoiceField(choices=OperationKind.choices, required=False)
     status = serializers.ChoiceField(choices=OperationStatus.choices, required=False)
+    batch = serializers.UUIDField(required=False, help_text="Of rotations that were asked for at once.")
 
 
 @extend_schema_view(list=extend_schema(parameters=[OperationFilters]))

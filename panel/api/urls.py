@@ -14,6 +14,7 @@ from panel.api.operations import OperationViewSet
 from panel.api.providers import ProviderViewSet
 from panel.api.repositories import RepositoryViewSet
 from panel.api.schema import DocsView, SchemaView
+from panel.api.ssh_keys import SSHKeyViewSet
 from panel.api.stacks import StackViewSet
 
 router = SimpleRouter(use_regex_path=False)
@@ -21,6 +22,7 @@ router.register("providers", ProviderViewSet, basename="api-provider")
 router.register("repositories", RepositoryViewSet, basename="api-repository")
 router.register("aws-accounts", AwsAccountViewSet, basename="api-account")
 router.register("integrations", IntegrationViewSet, basename="api-integration")
+router.register("ssh-keys", SSHKeyViewSet, basename="api-ssh-key")
 router.register("stacks", StackViewSet, basename="api-stack")
 router.register("operations", OperationViewSet, basename="api-operation")
 router.register("deliveries", DeliveryViewSet, basename="api-delivery")

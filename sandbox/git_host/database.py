@@ -43,6 +43,8 @@ CREATE TABLE IF NOT EXISTS statuses (
     state TEXT, context TEXT, target_url TEXT, description TEXT, creator TEXT, created_at TEXT);
 CREATE TABLE IF NOT EXISTS archive_links (
     token TEXT PRIMARY KEY, repository_id INTEGER REFERENCES repositories ON DELETE CASCADE, expires_at REAL);
+CREATE TABLE IF NOT EXISTS faults (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, status INTEGER, method TEXT, path TEXT, retry_after INTEGER);
 CREATE TABLE IF NOT EXISTS oauth_consumers (key TEXT PRIMARY KEY, digest TEXT, user_id INTEGER REFERENCES users);
 """
 _ADDED_COLUMNS = (

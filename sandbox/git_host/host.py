@@ -20,6 +20,7 @@ from sandbox.git_host.address import Address
 from sandbox.git_host.app import application
 from sandbox.git_host.certificates import Certificates
 from sandbox.git_host.dialects import DIALECTS, Dialect
+from sandbox.git_host.faults import Faults
 from sandbox.git_host.git import ZEROS, GitFailed, GitRepository, RefUpdate, environment, parse_updates, write_hooks
 from sandbox.git_host.lfs import LfsServer
 from sandbox.git_host.pushes import Push, read_change
@@ -55,6 +56,7 @@ class GitHost:
         self.ssh_port = ssh_port
         self.certificates = Certificates(self.state_dir / "tls")
         self.store = Store(self.state_dir / "host.sqlite3")
+        self.faults = Faults(self.store)
         self._hooks = self.state_dir / "hooks"
         write_hooks(self._hooks)
         self.lfs = LfsServer(self.store, self.state_dir / "lfs", lambda: self.url)
@@ -243,7 +245,7 @@ class GitHost:
         context = Context(self.store, Address(self.url, self.ssh_port), webhooks, self.git, self.host_key)
         self._dialects = [dialect(context) for dialect in DIALECTS]
         more = [*SmartHttp(context, self._serve_http).routes(), *self.lfs.routes()]
-        app = application(self._dialects, more)
+        app = application(self._dialects, more, self.faults)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         await web.SockSite(runner, listening, ssl_context=self.certificates.server_context()).start()

@@ -13,6 +13,7 @@ LISTED = {
     "aws-accounts": {"check", "choices", "trust-policy"},
     "integrations": {
         "provision",
+        "rotate-ssh-key",
         "deliveries",
         "artifacts",
         "manual-steps",
@@ -23,6 +24,7 @@ LISTED = {
         "deployments",
         "roll-back",
     },
+    "ssh-keys": {"revoke", "repair", "check"},
     "stacks": {"events"},
     "operations": {"retry", "approve", "cancel"},
     "deliveries": {"redeliver", "ask-provider"},
@@ -30,7 +32,7 @@ LISTED = {
     "deployments": {"steps", "approve", "reject", "retry", "stop"},
 }
 # Actions of a list as a whole.
-OF_LISTS = {"deployments": {"export/"}}
+OF_LISTS = {"deployments": {"export/"}, "ssh-keys": {"rotate/"}}
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from typing import TypeVar
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from deployers.models import Operation
 from deployers.services import operations
@@ -95,8 +96,8 @@ def test_a_living_holder_keeps_its_lease() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lease_is_renewed_while_a_step_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "LEASE", timedelta(seconds=0.3))
+def test_a_lease_is_renewed_while_a_step_takes_long(settings: Settings) -> None:
+    settings.OPERATION_LEASE = 0.3
     operation = make_operation()
     lease = claimed(operation)
     with operations.kept(lease):

@@ -202,14 +202,18 @@ class HostedRepository:
         bare.git("fetch", "-q", "--update-head-ok", *options, str(self.work.path), "+refs/*:refs/*")
         return self.work.head()
 
+    def add_deploy_key(self, key: OpenSshKey) -> None:
+        row = self.host.store.repository(*self.full_name.split("/"))
+        assert row is not None
+        self.host.store.add_deploy_key(row, title="sluice", key=key.public_key, read_only=True, added_by="octocat")
+
 
 @pytest.fixture
 def hosted(git_host: GitHost, repository: GitRepository) -> HostedRepository:
     full_name = f"acme/site-{next(_numbers)}"
-    row = git_host.create_repository(full_name)
-    key = ssh_key()
-    git_host.store.add_deploy_key(row, title="sluice", key=key.public_key, read_only=True, added_by="octocat")
-    made = HostedRepository(git_host, repository, full_name, key, git_host.create_token())
+    git_host.create_repository(full_name)
+    made = HostedRepository(git_host, repository, full_name, ssh_key(), git_host.create_token())
+    made.add_deploy_key(made.key)
     made.publish()
     return made
 

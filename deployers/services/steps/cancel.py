@@ -3,14 +3,16 @@
 from deployers import requests
 from deployers.aws import cloudformation
 from deployers.services import history
-from deployers.services.steps.work import Again, Done, Outcome, Work
-from deployers.states import CANCELLABLE, OperationStatus, Step
+from deployers.services.steps.work import Again, Done, Next, Outcome, Work
+from deployers.states import CANCELLABLE, UNDOABLE, OperationStatus, Step
 
 
 def instead_of(step: Step, work: Work) -> Outcome | None:
     """What to do in place of a step, as a person asked to stop; None if the step has to go on."""
     if step in CANCELLABLE:
         return _before_execution(step, work)
+    if step in UNDOABLE:
+        return Next(Step.UNDO_KEY)
     if step is Step.WATCH:
         return _roll_back(work)
     return None

@@ -8,7 +8,7 @@ from deployers import catalog
 from deployers.models import StackKind
 from deployers.services import outputs
 from deployers.services.steps.work import Work
-from integrations.services import clients
+from integrations.services import clients, ssh_keys
 from lambdas.common.keys import artifact_key
 from lambdas.common.refs import BRANCH_PREFIX, Ref
 
@@ -97,6 +97,7 @@ def _git_parameters(work: Work) -> dict[str, str]:
         submodules=integration.submodules,
         lfs=integration.lfs,
         networks=tuple(networks),
+        ssh_key_rotation=ssh_keys.rotation_of(integration=integration),
     )
     chosen = integration.parameters.get(work.kind.kind, {})
     return catalog.git_parameters(source=source, packages=_packages(work), chosen=chosen)

@@ -305,5 +305,5 @@ def test_names_that_are_not_utf8_keep_their_bytes(
 
 @pytest.mark.parametrize("value", ["", "{}", '{"current": null}', '{"current": {}}', "no json"])
 def test_a_stack_without_a_key_says_so(value: str) -> None:
-    with pytest.raises(PermanentFailure, match="no SSH key yet"):
+    with pytest.raises(PermanentFailure, match="has no SSH key"):
         private_key(value)

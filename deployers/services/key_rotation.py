@@ -1,0 +1,181 @@
+"""What people and the clock ask of SSH keys: rotate one or many, revoke one that leaked, repair one that was lost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils import timezone
+
+from deployers.errors import AwsError
+from deployers.models import Operation, OperationKind, StackKind
+from deployers.services import stack_keys, starting
+from deployers.states import ACTIVE, UNDOABLE, StackState
+from integrations.errors import ProviderError
+from integrations.models import Integration, Method, RemoteState, SSHKey, SSHKeyState
+from integrations.services import ssh_keys
+from teams.errors import Refused, SluiceError
+from teams.models import Role, User
+from teams.services import audit, roles
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Several rotations that were asked for at once. `refused` are those that could not begin, and why."""
+
+    id: UUID
+    operations: list[Operation] = field(default_factory=list)
+    refused: list[tuple[Integration, SluiceError]] = field(default_factory=list)
+
+
+def rotate(
+    *,
+    integration: Integration,
+    actor: User | None,
+    not_before: datetime | None = None,
+    batch: UUID | None = None,
+    reason: str = "",
+) -> Operation:
+    """Give the integration's stack a new SSH key. `actor` None is the schedule.
+
+    Raises Forbidden, Refused when there is no stack that could, and StackBusy.
+    """
+    if actor is not None:
+        roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    stack_keys.require_functions(integration)
+    stack = integration.stacks.get(kind=StackKind.GIT)
+    if stack.state not in {StackState.READY, StackState.ROLLED_BACK}:
+        raise Refused(f"The stack {stack.name} is not ready.", remedy="Bring it in order first, then rotate the key.")
+    with transaction.atomic():
+        starting.lock(integration)
+        operation = starting.start(
+            integration,
+            actor,
+            stack=stack,
+            kind=OperationKind.ROTATE_KEY,
+            options={},
+            not_before=not_before,
+            batch=batch,
+        )
+        audit.record(
+            actor=actor,
+            team=integration.team,
+            action="ssh_key.rotate",
+            target=integration,
+            changes={"operation": str(operation.pk)} | ({"reason": reason} if reason else {}),
+        )
+    return operation
+
+
+def rotate_many(*, integrations: Sequence[Integration], actor: User | None, reason: str = "") -> Batch:
+    """Rotate the keys of several integrations, paced so that no provider is asked for all of them at once.
+
+    What stands in the way of one holds up no other. Raises Forbidden if the actor may not rotate one of them.
+    """
+    if actor is not None:
+        for team in {each.team for each in integrations}:
+            roles.require(Role.OPERATOR, user=actor, team=team)
+    batch, now = Batch(uuid4()), timezone.now()
+    turns: dict[UUID, int] = {}
+    for integration in integrations:
+        provider = integration.repository.provider_id
+        later = timedelta(seconds=turns.get(provider, 0) * settings.SSH_KEY_PACE)
+        try:
+            operation = rotate(
+                integration=integration, actor=actor, not_before=now + later, batch=batch.id, reason=reason
+            )
+        except SluiceError as error:
+            batch.refused.append((integration, error))
+            continue
+        turns[provider] = turns.get(provider, 0) + 1
+        batch.operations.append(operation)
+    return batch
+
+
+def older_than(*, days: int, integrations: QuerySet[Integration]) -> list[Integration]:
+    """Those of `integrations` whose SSH key was made that many days ago or earlier, the oldest key first."""
+    made_before = timezone.now() - timedelta(days=days)
+    old = SSHKey.objects.filter(integration=OuterRef("pk"), state=SSHKeyState.CURRENT, created_at__lte=made_before)
+    rows = integrations.annotate(key_made=Subquery(old.values("created_at")[:1])).filter(key_made__isnull=False)
+    return list(rows.select_related("team", "repository__provider").order_by("key_made"))
+
+
+def revoke(*, key: SSHKey, actor: User) -> SSHKey:
+    """Make a key worthless at once, as it leaked: in the stack, which then fetches nothing, and at the provider.
+
+    What fails is tried again by the clock until it is through; `problem` says why it is not yet. Fetches fail until the
+    key is rotated. Raises Forbidden.
+    """
+    integration = key.integration
+    roles.require(Role.ADMIN, user=actor, team=integration.team)
+    with transaction.atomic():
+        key = SSHKey.objects.select_for_update().get(pk=key.pk)
+        if key.state != SSHKeyState.REVOKED:
+            before, key.state, key.revoked_at = key.state, SSHKeyState.REVOKED, timezone.now()
+            key.save(update_fields=["state", "revoked_at"])
+            audit.record(
+                actor=actor,
+                team=integration.team,
+                action="ssh_key.revoke",
+                target=integration,
+                changes={"fingerprint": key.fingerprint, "state": [before, key.state]},
+            )
+            if before == SSHKeyState.PENDING:
+                integration.operations.filter(
+                    kind=OperationKind.ROTATE_KEY, status__in=sorted(ACTIVE), step__in=sorted(UNDOABLE)
+                ).update(cancel_requested=True)
+    finish_revocation(key=key)
+    return key
+
+
+def finish_revocation(*, key: SSHKey) -> None:
+    """Carry out what of a revocation is left to do. Never raises what AWS or the provider says: it is noted."""
+    integration, problems = key.integration, []
+    if key.in_stack:
+        try:
+            stack_keys.forget(integration, fingerprint=key.fingerprint)
+            SSHKey.objects.filter(pk=key.pk).update(in_stack=False)
+            key.in_stack = False
+        except (AwsError, Refused) as error:
+            problems.append(f"The stack still holds it. {error}")
+    if key.remote_state != RemoteState.MISSING:
+        try:
+            ssh_keys.remove(key=key)
+        except ProviderError as error:
+            problems.append(f"The provider may still have it; remove it there. {error}")
+    key.problem, key.checked_at = " ".join(problems), timezone.now()
+    key.save(update_fields=["problem", "checked_at"])
+
+
+def finish_revocations() -> int:
+    """Go on with the revocations that are not through, each once a minute. Returns how many."""
+    unfinished = (
+        SSHKey.objects.filter(state=SSHKeyState.REVOKED)
+        .exclude(in_stack=False, remote_state=RemoteState.MISSING)
+        .exclude(checked_at__gt=timezone.now() - timedelta(minutes=1))
+        .select_related("integration__aws_account", "integration__repository__provider")
+    )[:20]
+    for key in unfinished:
+        finish_revocation(key=key)
+    return len(unfinished)
+
+
+def repair(*, key: SSHKey, actor: User) -> RemoteState:
+    """Add a current key at its provider again, as it was lost there. Raises Forbidden, Refused and ProviderError."""
+    integration = key.integration
+    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    if key.state != SSHKeyState.CURRENT or integration.method != Method.GIT_PULL:
+        raise Refused("Only the key that the stack fetches with belongs to the provider.")
+    before = key.remote_state
+    state = ssh_keys.install(key=key)
+    audit.record(
+        actor=actor,
+        team=integration.team,
+        action="ssh_key.repair",
+        target=integration,
+        changes={"fingerprint": key.fingerprint, "at_provider": [before, state]},
+    )
+    return state

@@ -1,0 +1,23 @@
+"""Providers, repositories, integrations, deliveries and SSH keys."""
+
+from integrations.models.deliveries import Delivery, DeliveryStatus, DeployStatus
+from integrations.models.integrations import Deployer, Integration, KnownHead, Method, WebhookState, all_branches
+from integrations.models.providers import Provider, Repository
+from integrations.models.ssh_keys import RemoteState, SSHKey, SSHKeyState
+
+__all__ = [
+    "Delivery",
+    "DeliveryStatus",
+    "DeployStatus",
+    "Deployer",
+    "Integration",
+    "KnownHead",
+    "Method",
+    "Provider",
+    "RemoteState",
+    "Repository",
+    "SSHKey",
+    "SSHKeyState",
+    "WebhookState",
+    "all_branches",
+]

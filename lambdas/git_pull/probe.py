@@ -1,0 +1,63 @@
+"""Tries an SSH key as `git ls-remote` would: the same host keys, the same user, nothing fetched.
+
+Takes `{"action": "probe", "repository": "owner/name", "fingerprint": "SHA256:..."}`, of the current or the pending key.
+Answers `{"ok": true, "refs": 3}` or `{"ok": false, "error": code, "message": words for people}`, where the code is
+
+    unknown_key     the secret holds no such key
+    key_refused     the server does not take the key, or shows it no such repository
+    wrong_host_key  the server is not the one whose host keys are pinned
+    unreachable     the server did not answer; another try may help
+    argument_missing
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lambdas.common import log
+from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
+from lambdas.git_pull import ssh
+from lambdas.git_pull.repository import list_refs
+from lambdas.git_pull.settings import Settings
+
+DEADLINE = 20.0
+"""Seconds."""
+
+
+def probe(event: Mapping[str, Any], *, settings: Settings, key_secret: str, root: Path) -> dict[str, Any]:
+    """Whether the key of that fingerprint opens the repository; `key_secret` is the value of the SSH key's secret."""
+    repository, fingerprint = str(event.get("repository", "")), str(event.get("fingerprint", ""))
+    if not repository or not fingerprint:
+        return _no("argument_missing", "A probe needs repository and fingerprint")
+    key = ssh.private_key_of(key_secret, fingerprint)
+    if key is None:
+        return _no("unknown_key", f"The stack's secret holds no key with the fingerprint {fingerprint}")
+    try:
+        ssh.trust_only(settings.ssh_known_hosts, root / "home")
+        refs = list_refs(settings.url(repository), lambda: _callbacks(key))
+    except FetchError as error:
+        log.info("ssh_key_probe", repository=repository, fingerprint=fingerprint, error=_code(error))
+        return _no(_code(error), str(error))
+    log.info("ssh_key_probe", repository=repository, fingerprint=fingerprint, refs=refs)
+    return {"ok": True, "refs": refs}
+
+
+def _callbacks(key: str) -> ssh.SshCallbacks:
+    deadline = time.monotonic() + DEADLINE
+
+    def check_time() -> None:
+        if time.monotonic() > deadline:
+            raise TemporaryFailure("The Git server did not answer in time")
+
+    return ssh.SshCallbacks(key=key, check_time=check_time)
+
+
+def _code(error: FetchError) -> str:
+    if isinstance(error, ssh.WrongHostKey):
+        return "wrong_host_key"
+    return "key_refused" if isinstance(error, PermanentFailure) else "unreachable"
+
+
+def _no(code: str, message: str) -> dict[str, Any]:
+    return {"ok": False, "error": code, "message": message}

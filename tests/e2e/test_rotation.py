@@ -1,0 +1,166 @@
+"""The SSH key rotated while pushes come in: no fetch fails, whatever dies or refuses meanwhile."""
+
+import json
+import os
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_crashes import kill
+from tests.e2e.world import FINISHED, Clone, World, until
+
+pytestmark = pytest.mark.sandbox
+
+# The calls that a rotation makes to the provider, in their order.
+CALLS = [("POST", "/keys"), ("DELETE", "/keys/")]
+
+
+@contextmanager
+def pushes(world: World, integration: dict[str, Any], clone: Clone) -> Iterator[None]:
+    """A push every second; afterwards each of them has to be stored."""
+    commits: list[str] = []
+    done = threading.Event()
+
+    def push() -> None:
+        while not done.is_set():
+            commits.append(clone.commit(f"Push {len(commits)}", data=str(len(commits))))
+            clone.push(f"HEAD:refs/heads/p{len(commits)}")
+            done.wait(1)
+
+    pusher = threading.Thread(target=push)
+    pusher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        pusher.join()
+    for commit in commits:
+        [delivery] = until(lambda commit=commit: stored(world, integration, commit), f"commit {commit}", seconds=120)
+        assert not [each["error"] for each in delivery["attempts"] if each["error"]], delivery["attempts"]
+
+
+def stored(world: World, integration: dict[str, Any], commit: str) -> list[dict[str, Any]]:
+    return [one for one in world.deliveries(integration, f"?commit={commit}") if one["status"] == "stored"]
+
+
+def fingerprints(world: World, integration: dict[str, Any]) -> dict[str, str]:
+    """Fingerprint to state, of all keys that the panel knows of the integration."""
+    rows = world.get(f"/ssh-keys/?integration={integration['id']}")["results"]
+    return {row["fingerprint"]: row["state"] for row in rows}
+
+
+def current(world: World, integration: dict[str, Any]) -> str:
+    return next(key for key, state in fingerprints(world, integration).items() if state == "current")
+
+
+def at_host(world: World, repository: str) -> list[str]:
+    return [key.fingerprint for key in world.sandbox.git.deploy_keys(repository)]
+
+
+def rotate(world: World, integration: dict[str, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = world.post(f"/integrations/{integration['id']}/rotate-ssh-key/")
+    return operation
+
+
+@pytest.fixture(scope="module")
+def mirrored(world: World) -> tuple[str, Clone, dict[str, Any]]:
+    """A repository that is pulled, with its clone and integration."""
+    repository = world.make_repository()
+    clone = world.clone(repository)
+    return repository, clone, world.provisioned(repository, method="git_pull", refs=["**"])
+
+
+def test_no_fetch_fails_while_the_key_is_rotated_and_the_old_one_opens_nothing_afterwards(
+    world: World, mirrored: tuple[str, Clone, dict[str, Any]]
+):
+    repository, clone, integration = mirrored
+    old, old_private = current(world, integration), private_key(world, integration)
+    assert opens(world, repository, old_private)
+    with pushes(world, integration, clone):
+        ended = world.finished(rotate(world, integration))
+    assert (ended["status"], ended["problem"]) == ("succeeded", "")
+    new = current(world, integration)
+    assert new != old
+    assert at_host(world, repository) == [new]
+    assert fingerprints(world, integration)[old] == "retired"
+    assert not opens(world, repository, old_private)
+    assert opens(world, repository, private_key(world, integration))
+
+
+def private_key(world: World, integration: dict[str, Any]) -> str:
+    """The key that the stack fetches with, as only its own account may read it."""
+    [stack] = world.get(f"/stacks/?integration={integration['id']}")["results"]
+    arn = world.get(f"/stacks/{stack['id']}/")["outputs"]["SSHKeySecretArn"]
+    value = json.loads(world.aws("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+    return str(value["current"]["private_key"])
+
+
+def opens(world: World, repository: str, private: str) -> bool:
+    """Whether git may read the repository with this key and no other."""
+    git = world.sandbox.git
+    with tempfile.TemporaryDirectory() as folder:
+        key, hosts = Path(folder, "key"), Path(folder, "known_hosts")
+        key.write_text(private)
+        key.chmod(0o600)
+        hosts.write_text(git.known_hosts_line + "\n")
+        ssh = f"ssh -F none -i {key} -o IdentitiesOnly=yes -o IdentityAgent=none -o UserKnownHostsFile={hosts}"
+        done = subprocess.run(
+            ["git", "ls-remote", git.ssh_url(repository)],
+            env={"PATH": os.environ["PATH"], "HOME": folder, "GIT_SSH_COMMAND": f"{ssh} -o BatchMode=yes"},
+            capture_output=True,
+            check=False,
+        )
+    assert done.returncode == 0 or b"denied" in done.stderr.lower() or b"not found" in done.stderr.lower(), done.stderr
+    return done.returncode == 0
+
+
+def test_no_fetch_fails_when_the_worker_is_killed_at_every_step(
+    world: World, mirrored: tuple[str, Clone, dict[str, Any]]
+):
+    repository, clone, integration = mirrored
+    old = current(world, integration)
+    seen: set[str] = set()
+    with pushes(world, integration, clone):
+        operation = rotate(world, integration)
+
+        def look() -> bool:
+            now = world.get(f"/operations/{operation['id']}/")
+            if now["status"] in FINISHED:
+                return True
+            if now["step"] and now["step"] not in seen:
+                seen.add(now["step"])
+                kill(world, "worker")
+            return False
+
+        until(look, "the rotation to end", seconds=240)
+    assert world.finished(operation)["status"] == "succeeded"
+    assert len(seen) > 1
+    assert at_host(world, repository) == [current(world, integration)] != [old]
+
+
+@pytest.mark.parametrize("status", [500, 403, 429])
+def test_no_fetch_fails_when_the_provider_has_a_bad_moment_at_every_call(
+    world: World, mirrored: tuple[str, Clone, dict[str, Any]], status: int
+):
+    repository, clone, integration = mirrored
+    old = current(world, integration)
+    for method, path in CALLS:
+        world.sandbox.git.faults.add(status, method, f"/{repository}{path}", retry_after=1 if status == 429 else None)
+    with pushes(world, integration, clone):
+        ended = world.finished(rotate(world, integration))
+    assert world.sandbox.git.faults.clear() == 0
+    new = current(world, integration)
+    assert ended["status"] == "succeeded"
+    assert new != old
+    assert new in at_host(world, repository)
+    if status == 403:
+        # What the provider forbids is told, and the check tries it again.
+        assert old in ended["problem"]
+    else:
+        assert at_host(world, repository) == [new]
