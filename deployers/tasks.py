@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from deployers.services import allowlists, catch_up, deliveries, deployments, key_rotation, refresh, ticks
+from deployers.services import allowlists, catch_up, deliveries, deployments, key_rotation, key_schedule, refresh, ticks
 from deployers.services.deployments import told
 
 
@@ -59,3 +59,9 @@ def refresh_allowlists() -> None:
 def finish_revocations() -> None:
     """Go on with the revocations of SSH keys that AWS or a provider held up."""
     key_rotation.finish_revocations()
+
+
+@shared_task
+def rotate_due_ssh_keys() -> None:
+    """Begin the rotations of SSH keys whose time has come."""
+    key_schedule.rotate_due()

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,17 @@ class Environment:
     def items(self, name: str, default: str = "", *, help: str) -> list[str]:  # noqa: A002
         """A comma separated list; blanks are dropped."""
         return [item.strip() for item in self.text(name, default, help=help).split(",") if item.strip()]
+
+    def hours(self, name: str, *, help: str) -> tuple[time, time] | None:  # noqa: A002
+        """A span of the day, `01:00-05:00`, which may go past midnight; None if it is empty."""
+        value = self.text(name, "", help=help).strip()
+        if not value:
+            return None
+        try:
+            begin, end = (time.fromisoformat(part.strip()) for part in value.split("-"))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name} must be two times such as 01:00-05:00") from error
+        return begin, end
 
     def database(self, name: str, *, help: str) -> dict[str, Any]:  # noqa: A002
         """A `postgresql://user:password@host:port/name` URL as an entry of DATABASES."""

@@ -1,9 +1,12 @@
 import base64
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from integrations.errors import InvalidValue, PermissionMissing, ProviderRateLimited
-from integrations.models import Integration, RemoteState, SSHKeyState
+from integrations.models import Integration, Method, RemoteState, SSHKeyState
 from integrations.providers.base import fingerprint
 from integrations.services import ssh_keys
 from tests.factories import FINGERPRINT, PUBLIC_KEY, make_ssh_key
@@ -91,3 +94,71 @@ def test_one_that_may_still_be_there_is_not_forgotten(integration: Integration, 
         ssh_keys.remove(key=key)
     key.refresh_from_db()
     assert key.remote_state == RemoteState.PRESENT
+
+
+def test_a_key_that_a_rotation_replaced_is_not_brought_back_by_old_outputs(integration: Integration):
+    old = make_ssh_key(integration=integration)
+    new = ssh_keys.record_pending(
+        integration=integration, public_key=ANOTHER_KEY, fingerprint=fingerprint(ANOTHER_KEY), rotation=uuid4()
+    )
+    ssh_keys.promote(key=new)
+    ssh_keys.promote(key=new)
+
+    ssh_keys.record_current(integration=integration, public_key=PUBLIC_KEY, fingerprint=FINGERPRINT)
+
+    old.refresh_from_db()
+    assert (old.state, old.in_stack) == (SSHKeyState.RETIRED, False)
+    assert integration.ssh_keys.get(state=SSHKeyState.CURRENT) == new
+    assert ssh_keys.rotation_of(integration=integration) == str(new.rotation)
+
+
+def test_a_key_that_the_provider_lost_is_told(integration: Integration, github: FakeGitHub):
+    key = make_ssh_key(integration=integration)
+    ssh_keys.install(key=key)
+    github.keys.clear()
+
+    assert ssh_keys.check(key=key) == RemoteState.MISSING
+    assert "does not have this key" in key.problem
+    assert ssh_keys.install(key=key) == ssh_keys.check(key=key) == RemoteState.PRESENT
+    assert key.problem == ""
+
+
+def test_one_that_a_person_has_to_add_is_found_once_it_is_there(integration: Integration, github: FakeGitHub):
+    key = make_ssh_key(integration=integration, remote_state=RemoteState.MANUAL, problem="Add it by hand")
+
+    assert ssh_keys.check(key=key) == RemoteState.MANUAL
+    assert key.problem == "Add it by hand"
+    github.keys["7"] = PUBLIC_KEY
+    assert ssh_keys.check(key=key) == RemoteState.PRESENT
+
+
+def test_the_daily_check_asks_once_and_removes_what_could_not_be_removed(integration: Integration, github: FakeGitHub):
+    integration.method = Method.GIT_PULL
+    integration.save()
+    old = make_ssh_key(
+        integration=integration, state=SSHKeyState.RETIRED, retired_at=timezone.now() - timedelta(hours=2)
+    )
+    github.keys["7"] = PUBLIC_KEY
+    fresh = make_ssh_key(integration=integration, public_key=ANOTHER_KEY, fingerprint=fingerprint(ANOTHER_KEY))
+
+    assert (ssh_keys.check_due(), ssh_keys.check_due()) == (1, 0)
+
+    old.refresh_from_db()
+    fresh.refresh_from_db()
+    assert old.remote_state == RemoteState.MISSING
+    assert github.keys == {}
+    assert fresh.checked_at is None  # made just now: it may be on its way
+
+
+def test_a_push_counts_for_the_key_that_was_current_then(integration: Integration):
+    now = timezone.now()
+    key = make_ssh_key(integration=integration, current_since=now)
+
+    ssh_keys.used(integration=integration, at=now - timedelta(seconds=1))
+    key.refresh_from_db()
+    assert key.last_used_at is None
+
+    ssh_keys.used(integration=integration, at=now + timedelta(seconds=1))
+    ssh_keys.used(integration=integration, at=now)
+    key.refresh_from_db()
+    assert key.last_used_at == now + timedelta(seconds=1)
