@@ -122,6 +122,16 @@ def check(*, key: SSHKey) -> RemoteState:
     return _store(key, RemoteState.MISSING, problem="The provider does not have this key: fetches fail.")
 
 
+def note_added(*, key: SSHKey) -> None:
+    """Note that a person added the key, as it opens the repository, whether the provider tells of it or not."""
+    try:
+        found = check(key=key)
+    except ProviderError:
+        found = RemoteState.UNKNOWN
+    if found != RemoteState.PRESENT:
+        _store(key, RemoteState.PRESENT)
+
+
 def check_due() -> int:
     """Check the keys that should be at a provider and that nobody asked about for a day. Returns how many.
 

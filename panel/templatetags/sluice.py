@@ -15,10 +15,10 @@ from django.utils.safestring import SafeString, mark_safe
 
 from deployers.models import Operation
 from deployers.states import STEP_LABELS
-from integrations.models import Integration
+from integrations.models import Integration, SSHKey
 from integrations.providers.registry import client_class
 from panel.integration_state import state_of
-from panel.web.statuses import status_of
+from panel.web.statuses import SSH_KEY, Status, status_of
 
 register = template.Library()
 
@@ -52,6 +52,12 @@ def status(thing: object, element_id: str = "") -> dict[str, Any]:
 def state(integration: Integration) -> str:
     """Where an integration stands, as `panel.integration_state` names it."""
     return state_of(integration)
+
+
+@register.filter
+def key_state(key: SSHKey | str) -> Status:
+    """Where an SSH key stands in its life; its own status is where it stands at the provider."""
+    return SSH_KEY[key if isinstance(key, str) else key.state]
 
 
 @register.inclusion_tag("components/time.html")

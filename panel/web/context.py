@@ -57,8 +57,11 @@ GROUPS = (
             ("Operations", "operation-list", "list-check"),
         ),
     ),
-    ("Admin", (("API tokens", "token-list", "api"),)),
+    ("Admin", (("SSH keys", "ssh-key-list", "key"), ("API tokens", "token-list", "api"))),
 )
+
+
+FOR_ADMINS = {"ssh-key-list"}
 
 
 def _links(noun: str, entries: tuple[tuple[str, str, str], ...], counts: dict[str, dict[str, Any]]) -> Iterator[Link]:
@@ -116,6 +119,10 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     match = request.resolver_match
     noun = (match.url_name or "").split("-")[0] if match else ""
     counts = _counts(user, team)
-    context["navigation"] = [(label, list(_links(noun, entries, counts))) for label, entries in GROUPS]
+    hidden = frozenset() if role.includes(Role.ADMIN) else FOR_ADMINS
+    context["navigation"] = [
+        (label, list(_links(noun, tuple(entry for entry in entries if entry[1] not in hidden), counts)))
+        for label, entries in GROUPS
+    ]
     context["memberships"] = request.memberships  # type: ignore[attr-defined]
     return context

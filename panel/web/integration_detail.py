@@ -4,8 +4,10 @@ from typing import Any
 
 from deployers.models import StackKind
 from deployers.services import deliveries as delivery_services
+from deployers.services import key_schedule
 from integrations.models import Delivery, Integration, Method, RemoteState, SSHKey, SSHKeyState, WebhookState
 from integrations.services import obstacles, ssh_keys
+from integrations.services.webhooks import ManualSteps
 from panel.web.delivery_list import UNREAD
 from panel.web.statuses import WEBHOOK
 
@@ -21,9 +23,8 @@ def newest_delivery(integration: Integration) -> Delivery | None:
 
 def side(integration: Integration, newest: Delivery | None) -> dict[str, Any]:
     """The cards beside the progress: webhook, SSH key, missed pushes, details."""
-    key: SSHKey | None = None
-    if integration.method == Method.GIT_PULL:
-        key = integration.ssh_keys.filter(state=SSHKeyState.CURRENT).first()
+    keys = _keys(integration) if integration.method == Method.GIT_PULL else {}
+    key, new_key = keys.get(SSHKeyState.CURRENT), keys.get(SSHKeyState.PENDING)
     git = next((stack for stack in integration.stacks.all() if stack.kind == StackKind.GIT), None)
     by_hand = key is not None and key.remote_state in {RemoteState.MANUAL, RemoteState.MISSING}
     state = WebhookState(integration.webhook_state)
@@ -34,8 +35,27 @@ def side(integration: Integration, newest: Delivery | None) -> dict[str, Any]:
         "webhook_by_hand": state in {WebhookState.MANUAL, WebhookState.ABSENT},
         "key": key,
         "key_steps": ssh_keys.instructions(key=key) if key and by_hand else None,
+        "new_key": new_key,
+        "new_key_steps": _steps_for(new_key),
+        "revoked_key": keys.get(SSHKeyState.REVOKED),
         "outputs": git.outputs if git else {},
         "git_stack": git,
         "newest_delivery": newest,
         "obstacles": obstacles.standing(integration),
     }
+
+
+def _keys(integration: Integration) -> dict[str, SSHKey]:
+    """State to the newest key in it."""
+    rows = key_schedule.with_next_rotation(integration.ssh_keys.exclude(state=SSHKeyState.RETIRED))
+    found = {key.state: key for key in rows.order_by("created_at")}
+    for key in found.values():
+        key.integration = integration
+    return found
+
+
+def _steps_for(new_key: SSHKey | None) -> ManualSteps | None:
+    """What a person does for a rotation that waits for it."""
+    if new_key is None or new_key.remote_state != RemoteState.MANUAL:
+        return None
+    return ssh_keys.instructions(key=new_key)

@@ -17,6 +17,7 @@ from integrations.models import (
     Provider,
     RemoteState,
     SSHKey,
+    SSHKeyState,
     WebhookState,
 )
 from panel.integration_state import IntegrationState, state_of
@@ -95,6 +96,13 @@ REMOTE_KEY: dict[RemoteState, Status] = {
     RemoteState.PRESENT: Status("Installed", "ok"),
     RemoteState.MISSING: Status("Missing", "bad"),
     RemoteState.MANUAL: Status("Add by hand", "warn"),
+}
+SSH_KEY: dict[str, Status] = {
+    SSHKeyState.PENDING: Status("Pending", "run"),
+    SSHKeyState.CURRENT: Status("Current", "ok"),
+    SSHKeyState.RETIRED: Status("Retired", "mute"),
+    SSHKeyState.REVOKED: Status("Revoked", "bad"),
+    "late": Status("Overdue", "warn"),
 }
 INTEGRATION: dict[IntegrationState, Status] = {
     IntegrationState.NOT_PROVISIONED: Status("Not provisioned", "mute"),

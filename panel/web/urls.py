@@ -16,6 +16,7 @@ from panel.web import (
     search,
     session,
     setup,
+    ssh_keys,
     stacks,
     tokens,
 )
@@ -61,6 +62,7 @@ urlpatterns: list[URLPattern] = [
     path("integrations/<uuid:pk>/catch-up/", recovery.catch_up, name="integration-catch-up"),
     path("integrations/<uuid:pk>/dead-letters/", recovery.dead_letters, name="integration-dead-letters"),
     path("integrations/<uuid:pk>/redrive/", recovery.redrive, name="integration-redrive"),
+    path("integrations/<uuid:pk>/rotate-key/", ssh_keys.rotate, name="integration-rotate-key"),
     path("integrations/<uuid:pk>/delete/", setup.delete, name="integration-delete"),
     path("artifacts/<uuid:pk>/download/", integrations.download, name="artifact-download"),
     path("artifacts/<uuid:pk>/redeploy/", deployments.redeploy, name="artifact-redeploy"),
@@ -83,6 +85,12 @@ urlpatterns: list[URLPattern] = [
     path("operations/<uuid:pk>/retry/", operations.retry, name="operation-retry"),
     path("operations/<uuid:pk>/approve/", operations.approve, name="operation-approve"),
     path("operations/<uuid:pk>/cancel/", operations.cancel, name="operation-cancel"),
+    path("ssh-keys/", ssh_keys.index, name="ssh-key-list"),
+    path("ssh-keys/rotate/", ssh_keys.rotate_many, name="ssh-key-rotate-many"),
+    path("ssh-keys/rotations/<uuid:pk>/", ssh_keys.batch, name="ssh-key-batch"),
+    path("ssh-keys/<uuid:pk>/check/", ssh_keys.check, name="ssh-key-check"),
+    path("ssh-keys/<uuid:pk>/repair/", ssh_keys.repair, name="ssh-key-repair"),
+    path("ssh-keys/<uuid:pk>/revoke/", ssh_keys.revoke, name="ssh-key-revoke"),
     path("tokens/", tokens.index, name="token-list"),
     path("tokens/<uuid:pk>/revoke/", tokens.revoke, name="token-revoke"),
 ]

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from deployers.models import Artifact, AwsAccount, Deployment, Operation, Stack
 from deployers.states import OperationStatus
-from integrations.models import Delivery, Integration, Method, Provider, Repository
+from integrations.models import Delivery, Integration, Method, Provider, Repository, SSHKey
 from teams.models import Team
 from tests import factories
 
@@ -30,6 +30,7 @@ class Scene:
     delivery: Delivery
     artifact: Artifact
     deployment: Deployment
+    key: SSHKey
 
     def about(self) -> dict[str, str]:
         """URL name to address of each page that shows one object, or asks for something about it."""
@@ -42,6 +43,7 @@ class Scene:
                 ("detail", "deployments", "deliveries", "artifacts", "dead-letters", "edit", "delete"),
             ),
             "artifact": (self.artifact, ("redeploy",)),
+            "ssh-key": (self.key, ("revoke",)),
             "deployment": (self.deployment, ("detail",)),
             "stack": (self.stack, ("detail", "events")),
             "operation": (self.operation, ("detail",)),
@@ -64,6 +66,9 @@ class Scene:
             "integration-webhook": reverse("integration-webhook", args=[self.integration.pk]),
             "integration-catch-up": reverse("integration-catch-up", args=[self.integration.pk]),
             "integration-redrive": reverse("integration-redrive", args=[self.integration.pk]),
+            "integration-rotate-key": reverse("integration-rotate-key", args=[self.integration.pk]),
+            "ssh-key-check": reverse("ssh-key-check", args=[self.key.pk]),
+            "ssh-key-repair": reverse("ssh-key-repair", args=[self.key.pk]),
             "delivery-ask": reverse("delivery-ask", args=[self.delivery.pk]),
             "delivery-redeliver": reverse("delivery-redeliver", args=[self.delivery.pk]),
             "operation-retry": reverse("operation-retry", args=[self.operation.pk]),
@@ -85,8 +90,12 @@ LISTS = (
     "stack-list",
     "operation-list",
     "token-list",
+    "ssh-key-list",
     "search",
 )
+
+
+FOR_ADMINS = {"ssh-key-list"}
 
 
 def make_scene(team: Team, *, method: Method = Method.GIT_PULL, name: str = "shop") -> Scene:
@@ -100,7 +109,7 @@ def make_scene(team: Team, *, method: Method = Method.GIT_PULL, name: str = "sho
     )
     stack = factories.make_stack(integration=integration, outputs=OUTPUTS, resources_done=46, resources_total=46)
     factories.make_stack_event(stack=stack)
-    factories.make_ssh_key(integration=integration)
+    key = factories.make_ssh_key(integration=integration)
     operation = factories.make_operation(
         stack=stack,
         status=OperationStatus.SUCCEEDED,
@@ -110,4 +119,4 @@ def make_scene(team: Team, *, method: Method = Method.GIT_PULL, name: str = "sho
     delivery = factories.make_delivery(integration=integration)
     artifact = factories.make_artifact(delivery=delivery)
     deployment = factories.make_deployment(artifact=artifact)
-    return Scene(provider, repository, account, integration, stack, operation, delivery, artifact, deployment)
+    return Scene(provider, repository, account, integration, stack, operation, delivery, artifact, deployment, key)

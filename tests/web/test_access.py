@@ -9,7 +9,7 @@ from integrations.models import Integration, Provider
 from teams.models import Membership, Role, Team, User
 from tests.factories import make_team
 from tests.web.conftest import client_of
-from tests.web.scene import LISTS, make_scene
+from tests.web.scene import FOR_ADMINS, LISTS, make_scene
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -21,9 +21,10 @@ def test_a_visitor_is_sent_to_sign_in_and_back(name: str, db: None) -> None:
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_lists_open_for_a_viewer(name: str, viewer: Client, team: Team) -> None:
+def test_lists_open_for_a_viewer_but_those_for_admins(name: str, viewer: Client, team: Team) -> None:
     make_scene(team)
-    assert viewer.get(reverse(name)).status_code == 200
+    assert viewer.get(reverse(name)).status_code == (403 if name in FOR_ADMINS else 200)
+    assert (reverse(name) in viewer.get(reverse("overview")).content.decode()) is (name not in FOR_ADMINS)
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -98,7 +98,7 @@ def paste_key(work: Work) -> Outcome:
     """Wait until a person has added the new key, which shows when it opens the repository; or the provider lets us."""
     key = _mine(work)
     if _probe(work).ok:
-        ssh_keys.check(key=key)
+        ssh_keys.note_added(key=key)
         return Next(Step.PROMOTE_KEY)
     age = work.step_age
     if age > PASTE_DEADLINE:

@@ -63,6 +63,10 @@
   });
 
   document.addEventListener("change", (event) => {
+    const all = event.target.closest("[data-check-all]");
+    if (all) {
+      for (const box of all.form.elements) if (box.name === all.dataset.checkAll) box.checked = all.checked;
+    }
     if (event.target.closest("[data-submit-on-change]")) event.target.form.requestSubmit();
   });
 

@@ -1,0 +1,127 @@
+"""The page of SSH keys: what it lists, and what may be asked on it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from deployers.models import Operation, OperationKind
+from integrations.models import Integration, Method, SSHKey
+from teams.models import Team
+from tests import factories
+
+LIST = "/ssh-keys/"
+OUTPUTS = {"CreateSSHKeyFunction": "create", "GitPullFunction": "pull", "OutputBucketName": "b"}
+
+
+def key_of(team: Team, name: str, *, days: int = 0, **fields: Any) -> SSHKey:
+    integration = factories.make_integration(team=team, name=name, method=Method.GIT_PULL)
+    factories.make_stack(integration=integration, outputs=OUTPUTS)
+    fields.setdefault("fingerprint", f"SHA256:{name}")
+    key = factories.make_ssh_key(integration=integration, **fields)
+    SSHKey.objects.filter(pk=key.pk).update(created_at=timezone.now() - timedelta(days=days))
+    return key
+
+
+def shown(client: Client, query: str = "") -> list[str]:
+    answer = client.get(f"{LIST}{query}")
+    return [key.integration.name for key in answer.context["page"].rows]
+
+
+def test_it_is_sorted_filtered_and_searched(signed_in: Client, team: Team, settings: Settings) -> None:
+    settings.SSH_KEY_ROTATE_DAYS = 300
+    key_of(team, "api", days=10, remote_state="missing")
+    key_of(team, "shop", days=400, remote_state="present", last_used_at=timezone.now())
+    key_of(team, "gone", days=500, state="retired", in_stack=False, remote_state="missing")
+
+    assert shown(signed_in) == ["api", "shop"]
+    assert shown(signed_in, "?state=all") == ["api", "gone", "shop"]
+    assert shown(signed_in, "?state=retired") == ["gone"]
+    assert shown(signed_in, "?sort=oldest") == ["shop", "api"]
+    assert shown(signed_in, "?sort=unused") == ["api", "shop"]
+    assert shown(signed_in, "?sort=next") == ["shop", "api"]
+    assert shown(signed_in, "?at_provider=missing") == ["api"]
+    assert shown(signed_in, "?age=365") == shown(signed_in, "?age=late") == ["shop"]
+    assert shown(signed_in, "?q=sho") == shown(signed_in, "?q=SHA256:shop") == ["shop"]
+    assert shown(signed_in, "?sort=none&state=none&at_provider=none&age=none") == ["api", "shop"]
+    assert "Overdue" in signed_in.get(LIST).content.decode()
+
+
+def test_a_selection_is_rotated_and_followed(signed_in: Client, team: Team) -> None:
+    chosen, other = key_of(team, "api"), key_of(team, "shop")
+
+    answer = signed_in.post(reverse("ssh-key-rotate-many"), {"key": [str(chosen.pk), "nonsense"]})
+
+    operation = Operation.objects.get()
+    assert (operation.kind, operation.integration) == (OperationKind.ROTATE_KEY, chosen.integration)
+    assert answer["Location"] == reverse("ssh-key-batch", args=[operation.batch])
+    page = signed_in.get(answer["Location"]).content.decode()
+    assert "0 rotated, 0 not, 1 to go" in page
+    assert other.integration.name not in page
+    assert operation.target in signed_in.get(LIST).content.decode()
+
+
+def test_all_that_are_old_are_rotated(signed_in: Client, team: Team) -> None:
+    old = key_of(team, "api", days=91)
+    key_of(team, "shop", days=89)
+
+    signed_in.post(reverse("ssh-key-rotate-many"), {"older": "1", "days": "90"})
+
+    assert Operation.objects.get().integration == old.integration
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({}, "Select the current keys"),
+        ({"older": "1", "days": "-1"}, "greater than or equal to 0"),
+        ({"older": "1", "days": "90"}, "No SSH key is older than 90 days"),
+    ],
+)
+def test_nothing_to_rotate_is_said(signed_in: Client, team: Team, sent: dict[str, str], words: str) -> None:
+    key_of(team, "api")
+    assert words in signed_in.post(reverse("ssh-key-rotate-many"), sent, follow=True).content.decode()
+    assert not Operation.objects.exists()
+
+
+def test_only_admins_rotate_many_and_revoke(operator: Client, team: Team) -> None:
+    key = key_of(team, "api")
+    assert operator.post(reverse("ssh-key-rotate-many"), {"key": [str(key.pk)]}).status_code == 403
+    assert operator.post(reverse("ssh-key-revoke", args=[key.pk]), {"confirm": "api"}).status_code == 403
+    assert not Operation.objects.exists()
+
+
+def test_a_batch_of_another_team_is_not_there(signed_in: Client, strange: Client, team: Team) -> None:
+    key = key_of(team, "api")
+    answer = signed_in.post(reverse("ssh-key-rotate-many"), {"key": [str(key.pk)]})
+    assert strange.get(answer["Location"]).status_code == 404
+
+
+def test_the_integration_shows_what_to_paste_while_its_rotation_waits(signed_in: Client, team: Team) -> None:
+    key = key_of(team, "api", remote_state="present")
+    new = factories.make_ssh_key(
+        integration=key.integration,
+        state="pending",
+        fingerprint="SHA256:new",
+        remote_state="manual",
+        problem="No leave.",
+    )
+    page = signed_in.get(reverse("integration-detail", args=[key.integration.pk])).content.decode()
+    assert "The rotation goes on by itself" in page
+    assert new.problem in page
+    assert 'id="rotate-key"' not in page
+
+
+def test_revoking_tells_what_it_holds_up(signed_in: Client, team: Team) -> None:
+    key = key_of(team, "api")
+    Integration.objects.filter(pk=key.integration.pk).update(deployers=["codedeploy"], deploy_ref="main")
+    factories.make_delivery(integration=key.integration, status="fetching")
+
+    page = signed_in.get(reverse("ssh-key-revoke", args=[key.pk])).content.decode()
+
+    assert "1 push that is being fetched now" in page
+    assert "gets no deployment of main" in page
