@@ -3,15 +3,19 @@
 What services and workers keep consistent is shown and not edited here. No form or list holds a secret.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
-from django.db.models import Model
-from django.http import HttpRequest
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from deployers.models import Artifact, AwsAccount, Deployment, DeploymentStep, Operation, Stack, StackEvent
-from integrations.models import Delivery, Integration, KnownHead, Provider, Repository, SSHKey
+from deployers.nudge import on_commit_nudge
+from deployers.services import key_rotation
+from integrations.models import Delivery, Integration, KnownHead, Provider, Repository, SSHKey, SSHKeyState
+from teams.errors import SluiceError
 from teams.models import ApiToken, AuditEntry, Membership, Team, User
 
 # Django's classes take no type arguments at run time, its stubs ask for them.
@@ -119,8 +123,39 @@ class KnownHeadAdmin(ReadOnly):
 
 @admin.register(SSHKey)
 class SSHKeyAdmin(ReadOnly):
-    list_display = ["fingerprint", "integration", "state", "remote_state", "created_at"]
+    list_display = ["fingerprint", "integration", "state", "remote_state", "created_at", "last_used_at"]
+    list_filter = ["state", "remote_state"]
     list_select_related = ["integration"]
+    search_fields = ["fingerprint", "integration__name"]
+    actions = ["rotate", "revoke"]
+    change_list_template = "admin/ssh_keys.html"
+
+    @admin.action(description="Rotate the selected keys")
+    def rotate(self, request: HttpRequest, queryset: QuerySet[SSHKey]) -> None:
+        integrations = Integration.objects.filter(ssh_keys__in=queryset.filter(state=SSHKeyState.CURRENT))
+        for integration in integrations.select_related("team", "repository__provider").distinct():
+            try:
+                operation = key_rotation.rotate(integration=integration, actor=cast("User", request.user))
+            except SluiceError as error:
+                self.message_user(request, f"{integration}: {error}", messages.ERROR)
+                continue
+            on_commit_nudge(operation.pk)
+            self.message_user(request, f"Rotating the key of {integration}.")
+
+    @admin.action(description="Revoke the selected keys: their integrations fetch nothing until they are rotated")
+    def revoke(self, request: HttpRequest, queryset: QuerySet[SSHKey]) -> HttpResponse | None:
+        live = queryset.filter(state__in=[SSHKeyState.CURRENT, SSHKeyState.PENDING]).select_related("integration__team")
+        if "revoke" not in request.POST:
+            context = {**self.admin_site.each_context(request), "keys": live, "title": "Revoke SSH keys"}
+            return render(request, "admin/revoke_ssh_keys.html", context)
+        for key in live:
+            try:
+                key_rotation.revoke(key=key, actor=cast("User", request.user))
+            except SluiceError as error:
+                self.message_user(request, f"{key.integration}: {error}", messages.ERROR)
+                continue
+            self.message_user(request, f"The key of {key.integration} is revoked.")
+        return None
 
 
 @admin.register(Delivery)

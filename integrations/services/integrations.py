@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from django.db import IntegrityError, transaction
 
@@ -21,6 +21,8 @@ LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 _.:/=+@-]{0,58}[A-Za-z0-9])?")
 REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
 
 MAX_PATHS = 1024  # characters; they travel in a Lambda's environment, which holds 4 KB in all
+
+MAX_ROTATE_EVERY = 3650  # days
 
 Parameters = Mapping[str, Mapping[str, Any]]
 
@@ -46,6 +48,7 @@ def create(
     application: str,
     environment: str,
     deployers: Sequence[str] = (),
+    rotate_every: int | None = None,
     parameters: Parameters | None = None,
 ) -> Integration:
     """Add an integration; nothing exists at AWS or at the provider until it is provisioned.
@@ -53,7 +56,8 @@ def create(
     The provider is asked what will stand in the way then (see `obstacles`).
 
     `aws_account` is a deployers.AwsAccount. `deploy_ref` is a branch; blank with deployers means the default branch.
-    `restrict_source_ips` asks the provider for its networks, unless they are known.
+    `restrict_source_ips` asks the provider for its networks, unless they are known. `rotate_every` are days after which
+    the SSH key is rotated: 0 is never, None is as the panel is set.
     Raises Forbidden, InvalidValue with the field to look at, and ProviderError.
     """
     roles.require(Role.OPERATOR, user=actor, team=team)
@@ -86,6 +90,7 @@ def create(
         application=application,
         environment=environment,
         deployers=deployers,
+        rotate_every=rotate_every,
         parameters=parameters or {},
     )
     # Some providers sign with keys of their own format, where they are recent enough: they are asked.
@@ -119,9 +124,10 @@ def update(
     application: str | None = None,
     environment: str | None = None,
     deployers: Sequence[str] | None = None,
+    rotate_every: int | Literal["keep"] | None = "keep",
     parameters: Parameters | None = None,
 ) -> Integration:
-    """Change what is given; None leaves a field. It takes effect with the next provisioning.
+    """Change what is given; None leaves a field, and "keep" `rotate_every`. It takes effect with the next provisioning.
 
     Repository, account and region stay: another one of them is another integration. Raises as `create` does.
     """
@@ -141,10 +147,12 @@ def update(
         "application": application,
         "environment": environment,
         "deployers": deployers,
+        "rotate_every": integration.rotate_every if rotate_every == "keep" else rotate_every,
         "parameters": parameters,
     }
     before = {field: getattr(integration, field) for field in given}
-    _assign(integration, **{field: before[field] if value is None else value for field, value in given.items()})
+    kept = {field: before[field] for field, value in given.items() if value is None and field != "rotate_every"}
+    _assign(integration, **(given | kept))
     # Values of parameters may be secrets, so the log only says that they changed.
     changes = {
         field: "changed" if field == "parameters" else [old, getattr(integration, field)]
@@ -187,6 +195,7 @@ def _assign(
     application: str,
     environment: str,
     deployers: Sequence[str],
+    rotate_every: int | None,
     parameters: Parameters,
 ) -> None:
     """Validate and set the fields that a person may change. Raises InvalidValue."""
@@ -210,6 +219,7 @@ def _assign(
     integration.deploy_ref = _deploy_ref(integration, deploy_ref.strip(), patterns)
     integration.application = _label(application, "application")
     integration.environment = _label(environment, "environment")
+    integration.rotate_every = _days(rotate_every)
     integration.parameters = _parameters(parameters)
     if integration.method == Method.GIT_PULL and not integration.repository.provider.ssh_known_hosts:
         raise InvalidValue(
@@ -251,6 +261,12 @@ def _paths(globs: Sequence[str], field: str) -> list[str]:
     if len(",".join(found)) > MAX_PATHS:
         raise InvalidValue(f"All patterns together have more than {MAX_PATHS} characters.", field=field)
     return found
+
+
+def _days(value: int | None) -> int | None:
+    if value is not None and not 0 <= value <= MAX_ROTATE_EVERY:
+        raise InvalidValue(f"Use 0 to {MAX_ROTATE_EVERY} days; 0 is never.", field="rotate_every")
+    return value
 
 
 def _with_git_pull(wanted: bool, method: str, field: str, what: str) -> bool:

@@ -11,6 +11,7 @@ from deployers.services import targets
 from integrations.models import Deployer, Integration, Method, RemoteState, Repository, SSHKey, SSHKeyState
 from integrations.providers.base import Purpose
 from integrations.services import obstacles
+from integrations.services.integrations import MAX_ROTATE_EVERY
 from integrations.services.webhooks import ManualSteps
 from panel.api.shapes import Filters, OfTeam, Strict
 from panel.integration_state import IntegrationState, state_of
@@ -97,6 +98,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "application",
             "environment",
             "deployers",
+            "rotate_every",
             "parameters",
             "status",
             "webhook_url",
@@ -182,6 +184,12 @@ class IntegrationUpdateSerializer(Strict):
     application = serializers.CharField(max_length=60)
     environment = serializers.CharField(max_length=60)
     deployers = serializers.ListField(child=serializers.ChoiceField(choices=Deployer.choices))
+    rotate_every = serializers.IntegerField(
+        min_value=0,
+        max_value=MAX_ROTATE_EVERY,
+        allow_null=True,
+        help_text="Days after which its SSH key is rotated; 0: never; null: as the panel is set.",
+    )
     parameters = serializers.DictField(
         child=serializers.DictField(child=serializers.CharField(max_length=4096, allow_blank=True)),
         help_text="Stack kind to template parameters.",
@@ -214,6 +222,7 @@ class IntegrationCreateSerializer(IntegrationUpdateSerializer):
     restrict_source_ips = serializers.BooleanField(default=False)
     deploy_ref = serializers.CharField(max_length=255, allow_blank=True, default="")
     deployers = serializers.ListField(child=serializers.ChoiceField(choices=Deployer.choices), default=list)
+    rotate_every = serializers.IntegerField(min_value=0, max_value=MAX_ROTATE_EVERY, allow_null=True, default=None)
     parameters = serializers.DictField(
         child=serializers.DictField(child=serializers.CharField(max_length=4096, allow_blank=True)), default=dict
     )

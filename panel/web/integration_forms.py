@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from deployers.models import AwsAccount
 from integrations.models import Deployer, Integration, Method, Repository
+from integrations.services.integrations import MAX_ROTATE_EVERY
 from panel.web.deployer_forms import FORMS, DeployerForm, offered
 from panel.web.regions import RegionField
 
@@ -31,6 +32,7 @@ CHANGEABLE = (
     "submodules",
     "lfs",
     "commit_statuses",
+    "rotate_every",
     "restrict_source_ips",
     "application",
     "environment",
@@ -116,6 +118,13 @@ class IntegrationForm(forms.Form):
         help_text="Each commit shows whether its artifact is stored, with a link to the delivery. "
         "The token must be able to write statuses.",
     )
+    rotate_every = forms.IntegerField(
+        label="Rotate the SSH key every so many days",
+        required=False,
+        min_value=0,
+        max_value=MAX_ROTATE_EVERY,
+        help_text="0: only by hand. Empty: as the panel is set.",
+    )
     restrict_source_ips = forms.BooleanField(
         label="Take webhooks only from the provider's published addresses",
         required=False,
@@ -146,7 +155,7 @@ class IntegrationForm(forms.Form):
     NAMES = ("name", "application", "environment")
     FILTERS = ("paths", "ignored_paths", "skip_ci")
     GIT_PULL = ("submodules", "lfs")
-    AT_PROVIDER = ("commit_statuses", "restrict_source_ips")
+    AT_PROVIDER = ("commit_statuses", "restrict_source_ips", "rotate_every")
     DEPLOY = ("deployers", "deploy_ref")
     REST = ("parameters",)
     ADVANCED = (*FILTERS, *GIT_PULL, *AT_PROVIDER, *REST)

@@ -1,6 +1,6 @@
 """The first page: what is there, what needs a person, what came last."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Count, Q
 from django.http import HttpResponse
@@ -9,13 +9,36 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from deployers.models import AwsAccount, Deployment, Operation
+from deployers.services import key_schedule
 from deployers.states import ACTIVE, DeploymentStatus, OperationStatus
-from integrations.models import Delivery, DeliveryStatus, Integration, Provider, Repository
+from integrations.models import (
+    Delivery,
+    DeliveryStatus,
+    Integration,
+    Method,
+    Provider,
+    RemoteState,
+    Repository,
+    SSHKey,
+    SSHKeyState,
+)
 from panel.web import queries
 from panel.web.access import PageRequest, page
+from teams.models import Role
 
 FIGURES = timedelta(days=1)
 FAILURES = timedelta(days=7)
+
+
+def _keys(request: PageRequest, now: datetime) -> dict[str, int]:
+    """How many SSH keys need somebody, or soon do something by themselves."""
+    rows = key_schedule.with_next_rotation(SSHKey.objects.visible_to(request.user).of(request.team))
+    found: dict[str, int] = rows.filter(state=SSHKeyState.CURRENT).aggregate(
+        late=Count("pk", filter=Q(rotates_at__lte=now)),
+        soon=Count("pk", filter=Q(rotates_at__gt=now, rotates_at__lte=now + key_schedule.WARN_BEFORE)),
+        lost=Count("pk", filter=Q(remote_state=RemoteState.MISSING, integration__method=Method.GIT_PULL)),
+    )
+    return found
 
 
 @require_safe
@@ -43,6 +66,8 @@ def overview(request: PageRequest) -> HttpResponse:
         "running": operations.filter(status__in=ACTIVE)[:5],
         "failed": operations.filter(status=OperationStatus.FAILED, finished_at__gte=now - FAILURES)[:5],
     }
+    if request.role.includes(Role.ADMIN):
+        context["keys"] = _keys(request, now)
     if not integrations:
         context["first_steps"] = {
             "provider": Provider.objects.visible_to(user).of(team).exists(),

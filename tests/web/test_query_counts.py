@@ -11,7 +11,7 @@ from tests.web.scene import make_scene
 # Session, user, memberships and the counts of the sidebar.
 FRAME = 4
 LIST_QUERIES = {
-    "overview": FRAME + 7,
+    "overview": FRAME + 8,
     "provider-list": FRAME + 2,
     "repository-list": FRAME + 2,
     "account-list": FRAME + 2,
@@ -21,6 +21,7 @@ LIST_QUERIES = {
     "stack-list": FRAME + 2,
     "operation-list": FRAME + 1,
     "token-list": FRAME + 1,
+    "ssh-key-list": FRAME + 3,
 }
 DETAIL_QUERIES = {
     "provider-detail": FRAME + 3,

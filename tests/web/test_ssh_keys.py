@@ -11,8 +11,9 @@ from pytest_django.fixtures import Settings
 
 from deployers.models import Operation, OperationKind
 from integrations.models import Integration, Method, SSHKey
-from teams.models import Team
+from teams.models import Membership, Role, Team, User
 from tests import factories
+from tests.web.conftest import client_of
 
 LIST = "/ssh-keys/"
 OUTPUTS = {"CreateSSHKeyFunction": "create", "GitPullFunction": "pull", "OutputBucketName": "b"}
@@ -126,3 +127,58 @@ def test_revoking_tells_what_it_holds_up(signed_in: Client, team: Team) -> None:
 
     assert "1 push that is being fetched now" in page
     assert "gets no deployment of main" in page
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    """May open Django's admin, and is a member of no team yet."""
+    return User.objects.create_superuser("root")
+
+
+def test_the_admin_rotates_and_revokes_through_the_same_services(root: User, team: Team) -> None:
+    key, client, url = key_of(team, "api"), client_of(root), reverse("admin:integrations_sshkey_changelist")
+    asked = {"action": "rotate", "_selected_action": [str(key.pk)]}
+
+    assert "This needs the role" in client.post(url, asked, follow=True).content.decode()
+    assert not Operation.objects.exists()
+
+    Membership.objects.create(team=team, user=root, role=Role.ADMIN)
+    assert "Rotating the key of api" in client.post(url, asked, follow=True).content.decode()
+    assert Operation.objects.get().kind == OperationKind.ROTATE_KEY
+    assert reverse("ssh-key-list") in client.get(url).content.decode()
+
+    sure = client.post(url, asked | {"action": "revoke"}).content.decode()
+    assert key.fingerprint in sure
+    key.refresh_from_db()
+    assert key.state == "current"
+
+
+@pytest.mark.parametrize(("sent", "kept"), [("", None), ("0", 0), ("45", 45)])
+def test_an_integration_has_its_own_schedule(signed_in: Client, team: Team, sent: str, kept: int | None) -> None:
+    integration = key_of(team, "api").integration
+    Integration.objects.filter(pk=integration.pk).update(rotate_every=7)
+    url = reverse("integration-edit", args=[integration.pk])
+    form = signed_in.get(url).context["form"]
+    filled = {"method": "zip_download", "refs": "**", "application": "shop", "environment": "test", "skip_ci": "on"}
+    assert form["rotate_every"].value() == 7
+
+    answer = signed_in.post(url, filled | {"rotate_every": sent, "parameters": "{}"})
+
+    assert answer.status_code == 302
+    integration.refresh_from_db()
+    assert integration.rotate_every == kept
+
+
+def test_the_overview_tells_admins_of_keys_that_need_somebody(
+    signed_in: Client, operator: Client, team: Team, settings: Settings
+) -> None:
+    settings.SSH_KEY_ROTATE_DAYS = 90
+    key_of(team, "late", days=91)
+    key_of(team, "soon", days=85)
+    key_of(team, "lost", days=1, remote_state="missing")
+
+    page = signed_in.get("/").content.decode()
+
+    for words in ("missing at the provider", "past its rotation", "rotated within a week"):
+        assert words in page
+        assert words not in operator.get("/").content.decode()
