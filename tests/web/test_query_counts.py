@@ -21,7 +21,7 @@ LIST_QUERIES = {
     "stack-list": FRAME + 2,
     "operation-list": FRAME + 1,
     "token-list": FRAME + 1,
-    "ssh-key-list": FRAME + 3,
+    "ssh-key-list": FRAME + 4,
 }
 DETAIL_QUERIES = {
     "provider-detail": FRAME + 3,
