@@ -22,8 +22,9 @@ def stack_name(integration_name: str, suffix: str) -> str:
     return f"sluice-{middle[: MAX_STACK_NAME - len(suffix) - 8]}-{suffix}"
 
 
-def change_set_name(operation_id: UUID) -> str:
-    return f"sluice-{operation_id.hex}"
+def change_set_name(operation_id: UUID, part: int = 1) -> str:
+    """Name of the change set of an operation; one that updates its stack twice has two parts."""
+    return f"sluice-{operation_id.hex}" + ("" if part == 1 else f"-{part}")
 
 
 def token(operation_id: UUID, step: str) -> str:

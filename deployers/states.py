@@ -29,7 +29,7 @@ ACTIVE = frozenset(NEXT) - TERMINAL
 
 class Step(StrEnum):
     """What an operation does next. Creations and updates go through the first group, rotations of the SSH key through
-    the second, deletions through the third.
+    the second, deletions through the last. A rotation of the webhook secret makes its own steps around two updates.
 
     An operation that has several stacks goes through its group once for each.
     """
@@ -55,6 +55,11 @@ class Step(StrEnum):
     LET_FINISH = "let_finish"
     RETIRE_KEY = "retire_key"
     UNDO_KEY = "undo_key"
+
+    NEW_SECRET = "new_secret"  # noqa: S105 - a step, no secret
+    SPREAD_SECRET = "spread_secret"  # noqa: S105 - a step, no secret
+    PROVE_SECRET = "prove_secret"  # noqa: S105 - a step, no secret
+    DROP_SECRET = "drop_secret"  # noqa: S105 - a step, no secret
 
     UNHOOK = "unhook"
     REMOVE_KEY = "remove_key"
@@ -86,6 +91,10 @@ STEP_LABELS: dict[str, str] = {
     Step.LET_FINISH: "Letting fetches with the old key finish",
     Step.RETIRE_KEY: "Removing the old key at the provider",
     Step.UNDO_KEY: "Taking the new key back",
+    Step.NEW_SECRET: "Making a new webhook secret",
+    Step.SPREAD_SECRET: "Letting the functions learn of the new secret",
+    Step.PROVE_SECRET: "Waiting for a webhook that is signed with the new secret",
+    Step.DROP_SECRET: "Giving up the old secret",
     Step.UNHOOK: "Removing the webhook",
     Step.REMOVE_KEY: "Removing the deploy key",
     Step.STOP_DEPLOYMENTS: "Stopping deployments",
@@ -95,7 +104,7 @@ STEP_LABELS: dict[str, str] = {
     Step.FORGET: "Forgetting the integration",
 }
 # Nothing is lost at AWS when an operation stops before one of these.
-CANCELLABLE = frozenset({"", Step.PREPARE, Step.PUBLISH, Step.CHANGE_SET, Step.REVIEW, Step.EXECUTE})
+CANCELLABLE = frozenset({"", Step.NEW_SECRET, Step.PREPARE, Step.PUBLISH, Step.CHANGE_SET, Step.REVIEW, Step.EXECUTE})
 
 # A rotation of the SSH key goes back from these, and the key from before goes on working; after them it only goes on.
 UNDOABLE = frozenset({Step.NEW_KEY, Step.INSTALL_KEY, Step.PROBE_KEY, Step.PASTE_KEY})

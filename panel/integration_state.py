@@ -27,6 +27,7 @@ UNDER_WAY = {
     OperationKind.UPDATE: IntegrationState.UPDATING,
     OperationKind.DELETE: IntegrationState.DELETING,
     OperationKind.ROTATE_KEY: IntegrationState.ROTATING,
+    OperationKind.ROTATE_SECRET: IntegrationState.ROTATING,
 }
 OF_STACK = {
     StackState.FAILED: IntegrationState.FAILED,

@@ -16,6 +16,7 @@ class OperationKind(models.TextChoices):
     UPDATE = "update", "Update"
     DELETE = "delete", "Delete"
     ROTATE_KEY = "rotate_key", "Rotate SSH key"
+    ROTATE_SECRET = "rotate_secret", "Rotate webhook secret"
 
 
 class Operation(models.Model):

@@ -12,7 +12,7 @@ from deployers.errors import CredentialsExpired, StackInProgress, Throttled
 from deployers.models import Operation, OperationKind, StackKind
 from deployers.services import operations
 from deployers.services.operations import MAX_ATTEMPTS, Lease
-from deployers.services.steps import apply, cancel, connect, remove, review, rotate
+from deployers.services.steps import apply, cancel, connect, remove, review, rotate, rotate_secret
 from deployers.services.steps.work import Again, Ask, Done, Next, Outcome, Work
 from deployers.states import OperationStatus, Step
 from teams.errors import SluiceError
@@ -40,6 +40,10 @@ STEPS: dict[Step, Callable[[Work], Outcome]] = {
     Step.LET_FINISH: rotate.let_finish,
     Step.RETIRE_KEY: rotate.retire_key,
     Step.UNDO_KEY: rotate.undo_key,
+    Step.NEW_SECRET: rotate_secret.new_secret,
+    Step.SPREAD_SECRET: rotate_secret.spread_secret,
+    Step.PROVE_SECRET: rotate_secret.prove_secret,
+    Step.DROP_SECRET: rotate_secret.drop_secret,
     Step.UNHOOK: remove.unhook,
     Step.REMOVE_KEY: remove.remove_key,
     Step.STOP_DEPLOYMENTS: remove.stop_deployments,
@@ -79,6 +83,8 @@ def first_step(operation_kind: str, stack_kind: str) -> Step:
     """Where an operation begins with a stack."""
     if operation_kind == OperationKind.ROTATE_KEY:
         return Step.NEW_KEY
+    if operation_kind == OperationKind.ROTATE_SECRET:
+        return Step.NEW_SECRET
     if operation_kind != OperationKind.DELETE:
         return Step.PREPARE
     return Step.UNHOOK if stack_kind == StackKind.GIT else Step.STOP_DEPLOYMENTS
@@ -180,6 +186,7 @@ def _failed(work: Work, lease: Lease, error: SluiceError) -> bool:
         operations.release(lease, after=_pause(operation.attempts, error), attempts=attempts, **changes)
         logger.info("operation %s waits at %s: %s", operation.pk, operation.step, error.code)
         return False
+    rotate_secret.take_back(work)
     operations.finish(lease, OperationStatus.FAILED, **changes)
     logger.warning("operation %s failed at %s: %s", operation.pk, operation.step, error.code)
     return False

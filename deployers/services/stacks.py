@@ -10,7 +10,7 @@ from django.db import transaction
 from deployers import catalog, requests
 from deployers.errors import NotCancellable, NothingToRetry, NotWaiting, StackBusy
 from deployers.models import Operation, OperationKind, Stack, StackKind
-from deployers.services import key_rotation, operations, starting
+from deployers.services import key_rotation, operations, secret_rotation, starting
 from deployers.services.reconcile import advance
 from deployers.states import ACTIVE, CANCELLABLE, UNDOABLE, OperationStatus, StackState, Step
 from integrations.models import Deployer, Integration, Method, Provider
@@ -215,6 +215,8 @@ def retry(*, operation: Operation, actor: User) -> Operation:
         raise NothingToRetry("The integration of this operation is gone.")
     if integration.operations.filter(created_at__gt=operation.created_at).exists():
         raise NothingToRetry("A newer operation took the place of this one.", remedy="Retry the newest one.")
+    if operation.kind == OperationKind.ROTATE_SECRET:
+        return secret_rotation.rotate(integration=integration, actor=actor)
     if operation.kind == OperationKind.ROTATE_KEY:
         return key_rotation.rotate(integration=integration, actor=actor)
     if operation.kind == OperationKind.DELETE and operation.options.get("only"):

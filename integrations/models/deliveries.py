@@ -57,6 +57,7 @@ class Delivery(models.Model):
     method = models.CharField(max_length=12, choices=Method.choices, blank=True)
     status = models.CharField(max_length=10, choices=DeliveryStatus.choices)
     reason = models.TextField(blank=True)
+    secret_id = models.CharField(max_length=16, blank=True, help_text="Which webhook secret signed it.")
     source_ip = models.GenericIPAddressField(null=True, blank=True)
     attempts = models.JSONField(default=list)
     request_headers = models.JSONField(default=dict)

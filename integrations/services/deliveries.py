@@ -32,6 +32,7 @@ TEXTS = (
     "artifact_key",
     "artifact_version_id",
     "deploy_reason",
+    "secret_id",
 )
 ANSWERED_ANEW = frozenset({DeliveryStatus.FAILED, DeliveryStatus.IGNORED, DeliveryStatus.REJECTED})
 """What a receiver decides about once more when the provider sends it again."""
@@ -49,7 +50,7 @@ def upsert_from_item(*, integration: Integration, item: Mapping[str, Any]) -> De
     except (KeyError, ValueError, TypeError) as error:
         raise InvalidValue(f"An item of the deliveries table cannot be read: {type(error).__name__}.") from error
     delivery = _store(integration, delivery_id, fields)
-    if delivery.status != DeliveryStatus.REJECTED:
+    if delivery.status != DeliveryStatus.REJECTED and delivery.secret_id in {"", webhooks.secret_id_of(integration)}:
         webhooks.mark_verified(integration=integration)
     return delivery
 

@@ -1,12 +1,15 @@
 """The webhook of an integration at its provider: installed, tried and removed by us, or by hand with our words."""
 
 from dataclasses import dataclass
+from typing import Literal
 
+from django.db import transaction
 from django.utils import timezone
 
 from integrations.errors import ProviderError
 from integrations.models import Integration, WebhookState
 from integrations.services import clients
+from lambdas.common.signatures import secret_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,39 @@ def remove(*, integration: Integration) -> None:
         repository = integration.repository
         clients.client(repository.provider).remove_webhook(repository.full_name, integration.webhook_remote_id)
     _store(integration, WebhookState.ABSENT)
+
+
+def make_secret(*, integration: Integration) -> bool:
+    """Give the integration a new webhook secret; the one before stays valid beside it. May run twice.
+
+    False if there are two already: an earlier rotation goes on, as its new secret may be in use. Raises ProviderError
+    where the provider must be asked of what form it is.
+    """
+    made = clients.client(integration.repository.provider).new_webhook_secret()
+    with transaction.atomic():
+        row = Integration.objects.select_for_update().get(pk=integration.pk)
+        new = not row.webhook_secret_previous
+        if new:
+            row.webhook_secret, row.webhook_secret_previous = made, row.webhook_secret
+            row.save(update_fields=["webhook_secret", "webhook_secret_previous", "updated_at"])
+    integration.refresh_from_db(fields=["webhook_secret", "webhook_secret_previous"])
+    return new
+
+
+def drop_secret(*, integration: Integration, keep: Literal["new", "previous"] = "new") -> None:
+    """End the time of two secrets. May run twice."""
+    with transaction.atomic():
+        row = Integration.objects.select_for_update().get(pk=integration.pk)
+        if row.webhook_secret_previous:
+            row.webhook_secret = row.webhook_secret if keep == "new" else row.webhook_secret_previous
+            row.webhook_secret_previous = ""
+            row.save(update_fields=["webhook_secret", "webhook_secret_previous", "updated_at"])
+    integration.refresh_from_db(fields=["webhook_secret", "webhook_secret_previous"])
+
+
+def secret_id_of(integration: Integration) -> str:
+    """How deliveries that are signed with the present secret name it."""
+    return secret_id(integration.webhook_secret)
 
 
 def mark_verified(*, integration: Integration) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 import re
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from lambdas.common.provider_secret import SecretReader
 from lambdas.common.providers import PROVIDERS
 from lambdas.common.providers.webhooks import PushEvent, WebhookFormat, WebhookRequest
 from lambdas.common.refs import Ref, RefKind
+from lambdas.common.signatures import secret_id
 from lambdas.common.statuses import DeliveryStatus
 from lambdas.webhook_receiver.request import Request
 from lambdas.webhook_receiver.settings import Network, Settings
@@ -68,7 +70,7 @@ def receive(receiver: Receiver, request: Request) -> Answer:
         return Answer(404, "", "rejected", f"There is no webhook at /{request.path[:50]}")
     try:
         _check_source(receiver.settings, request)
-        _verify(receiver, request)
+        request = replace(request, secret_id=_verify(receiver, request))
         webhook = receiver.format.parse(request.headers, request.body)
     except WebhookError as error:
         return _reject(receiver, request, error)
@@ -102,19 +104,29 @@ def _is_within(networks: tuple[Network, ...], source_ip: str) -> bool:
     return any(address in network for network in networks)
 
 
-def _verify(receiver: Receiver, request: Request) -> None:
+def _verify(receiver: Receiver, request: Request) -> str:
+    """The id of the secret that the request is signed with. Raises BadSignature."""
     check = receiver.format.verify
-    secret = receiver.secrets.get()
+    secrets = receiver.secrets.get().webhook_secrets
     try:
-        check(request.headers, request.body, secret.webhook_secrets)
+        check(request.headers, request.body, secrets)
     except BadSignature:
         newer = receiver.secrets.get_newer()
-        if newer is not None:
-            check(request.headers, request.body, newer.webhook_secrets)
-            return
-        if not secret.webhook_secrets:
+        if newer is None and not secrets:
             raise BadSignature("This stack has no webhook secret (ApiSecret), so it accepts nothing") from None
-        raise
+        if newer is None:
+            raise
+        secrets = newer.webhook_secrets
+        check(request.headers, request.body, secrets)
+    return next(secret_id(secret) for secret in secrets if _signs(check, request, secret))
+
+
+def _signs(check: Callable[[Mapping[str, str], bytes, Sequence[str]], None], request: Request, secret: str) -> bool:
+    try:
+        check(request.headers, request.body, (secret,))
+    except BadSignature:
+        return False
+    return True
 
 
 def _why_nothing(webhook: WebhookRequest) -> str:
@@ -264,6 +276,7 @@ def _item(receiver: Receiver, request: Request, webhook: WebhookRequest, change:
         "repository": webhook.repository,
         "sender": webhook.sender,
         "method": METHODS[request.path],
+        "secret_id": request.secret_id,
         "received_at": now,
         "updated_at": now,
         "expires_at": _expiry(receiver.settings.retention_days),

@@ -25,6 +25,8 @@ class Request:
     source_ip: str
     headers: Mapping[str, str]
     body: bytes
+    secret_id: str = ""
+    """Of the secret that signed it, once that is verified (lambdas.common.signatures)."""
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "Request":

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from deployers.nudge import on_commit_freshen, on_commit_nudge, on_commit_sync
-from deployers.services import catch_up, dead_letters, key_rotation, stacks
+from deployers.services import catch_up, dead_letters, key_rotation, secret_rotation, stacks
 from deployers.services import deployments as deployment_services
 from integrations.models import Integration, SSHKey, SSHKeyState
 from integrations.services import integrations, obstacles, ssh_keys, webhooks
@@ -96,6 +96,14 @@ class IntegrationViewSet(Noun[Integration]):
     def rotate_ssh_key(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Give it a new SSH key; the old one is in use until the new one was tried."""
         operation = key_rotation.rotate(integration=self.get_object(), actor=self.actor)
+        on_commit_nudge(operation.pk)
+        return self._started(operation)
+
+    @extend_schema(request=None, responses={202: OperationSerializer})
+    @action(detail=True, methods=["post"], url_path="rotate-webhook-secret")
+    def rotate_webhook_secret(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Give it a new webhook secret; the old one is taken until a webhook came that the new one signs."""
+        operation = secret_rotation.rotate(integration=self.get_object(), actor=self.actor)
         on_commit_nudge(operation.pk)
         return self._started(operation)
 

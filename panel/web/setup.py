@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import HttpResponseClientRedirect
 
 from deployers.nudge import on_commit_nudge
-from deployers.services import stacks
+from deployers.services import secret_rotation, stacks
 from integrations.models import Integration, WebhookState
 from integrations.services import obstacles, webhooks
 from panel.web import integration_detail, progress, queries
@@ -88,6 +88,16 @@ def webhook(request: PageRequest, pk: UUID) -> HttpResponseBase:
                 messages.success(request, "The provider sends a ping. It appears under deliveries in a moment.")
             else:
                 messages.warning(request, "This webhook cannot be pinged from here. Push a commit to try it.")
+    return redirect("integration-detail", integration.pk)
+
+
+@require_POST
+@page
+def rotate_secret(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    integration = _find(request, pk)
+    with errors_as_messages(request):
+        operation = secret_rotation.rotate(integration=integration, actor=request.user)
+        on_commit_nudge(operation.pk)
     return redirect("integration-detail", integration.pk)
 
 

@@ -109,7 +109,7 @@ INTEGRATION: dict[IntegrationState, Status] = {
     IntegrationState.PROVISIONING: Status("Setting up", "run"),
     IntegrationState.UPDATING: Status("Updating", "run"),
     IntegrationState.DELETING: Status("Deleting", "run"),
-    IntegrationState.ROTATING: Status("Rotating key", "run"),
+    IntegrationState.ROTATING: Status("Rotating", "run"),
     IntegrationState.WAITING: Status("Waiting for a person", "warn"),
     IntegrationState.READY: Status("Ready", "ok"),
     IntegrationState.ROLLED_BACK: Status("Rolled back", "warn"),

@@ -58,6 +58,7 @@ urlpatterns: list[URLPattern] = [
     path("integrations/<uuid:pk>/provision/", setup.provision, name="integration-provision"),
     path("integrations/<uuid:pk>/set-up/", setup.live, name="integration-setup"),
     path("integrations/<uuid:pk>/webhook/", setup.webhook, name="integration-webhook"),
+    path("integrations/<uuid:pk>/rotate-secret/", setup.rotate_secret, name="integration-rotate-secret"),
     path("integrations/<uuid:pk>/obstacles/", setup.look_again, name="integration-obstacles"),
     path("integrations/<uuid:pk>/catch-up/", recovery.catch_up, name="integration-catch-up"),
     path("integrations/<uuid:pk>/dead-letters/", recovery.dead_letters, name="integration-dead-letters"),

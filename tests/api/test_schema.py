@@ -14,6 +14,7 @@ LISTED = {
     "integrations": {
         "provision",
         "rotate-ssh-key",
+        "rotate-webhook-secret",
         "deliveries",
         "artifacts",
         "manual-steps",

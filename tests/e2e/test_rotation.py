@@ -164,3 +164,28 @@ def test_no_fetch_fails_when_the_provider_has_a_bad_moment_at_every_call(
         assert old in ended["problem"]
     else:
         assert at_host(world, repository) == [new]
+
+
+def known_secrets(world: World, integration: dict[str, Any]) -> dict[str, str]:
+    """What the stack takes webhooks with."""
+    [stack] = world.get(f"/stacks/?integration={integration['id']}")["results"]
+    arn = world.get(f"/stacks/{stack['id']}/")["outputs"]["ProviderSecretArn"]
+    found: dict[str, str] = json.loads(world.aws("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+    return found
+
+
+def test_no_push_is_rejected_while_the_webhook_secret_is_rotated_and_the_old_one_signs_nothing_afterwards(
+    world: World, mirrored: tuple[str, Clone, dict[str, Any]]
+):
+    repository, clone, integration = mirrored
+    old = world.webhook_secret(repository)
+    with pushes(world, integration, clone):
+        ended = world.finished(world.post(f"/integrations/{integration['id']}/rotate-webhook-secret/"))
+    assert (ended["status"], ended["problem"]) == ("succeeded", "")
+    new = world.webhook_secret(repository)
+    assert new != old
+    known = known_secrets(world, integration)
+    assert (known["webhook_secret"], known["webhook_secret_previous"]) == (new, "")
+    assert [one["reason"] for one in world.deliveries(integration, "?status=rejected")] == []
+    headers = {"X-GitHub-Event": "ping", "X-GitHub-Delivery": "forged-by-the-old-secret"}
+    until(lambda: world.webhook(integration, b"{}", headers, secret=old).status_code == 401, "the old secret's end")

@@ -66,6 +66,7 @@ class Scene:
             "integration-webhook": reverse("integration-webhook", args=[self.integration.pk]),
             "integration-catch-up": reverse("integration-catch-up", args=[self.integration.pk]),
             "integration-redrive": reverse("integration-redrive", args=[self.integration.pk]),
+            "integration-rotate-secret": reverse("integration-rotate-secret", args=[self.integration.pk]),
             "integration-rotate-key": reverse("integration-rotate-key", args=[self.integration.pk]),
             "ssh-key-check": reverse("ssh-key-check", args=[self.key.pk]),
             "ssh-key-repair": reverse("ssh-key-repair", args=[self.key.pk]),

@@ -172,7 +172,7 @@ def _create_change_set(work: Work) -> Outcome:
     # REVIEW_IN_PROGRESS is a stack that was never executed: it has no previous values.
     create = stack.aws_status in {"", "REVIEW_IN_PROGRESS"}
     unchanged = set() if create or digest != stack.parameters_digest else set(secret)
-    name = requests.change_set_name(operation.pk)
+    name = work.change_set_name
     request = requests.change_set(
         stack=stack.name if create else stack.stack_id,
         name=name,

@@ -1,8 +1,8 @@
 """Stopping an operation where that is safe."""
 
-from deployers import requests
 from deployers.aws import cloudformation
 from deployers.services import history
+from deployers.services.steps import rotate_secret
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work
 from deployers.states import CANCELLABLE, UNDOABLE, OperationStatus, Step
 
@@ -23,7 +23,7 @@ def _before_execution(step: Step, work: Work) -> Outcome | None:
         stack = work.stack
         found = cloudformation.describe_change_set(
             work.access,
-            name_or_id=work.operation.change_set_id or requests.change_set_name(work.operation.pk),
+            name_or_id=work.operation.change_set_id or work.change_set_name,
             stack=stack.name,
         )
         if found is not None and found.executed:
@@ -35,6 +35,7 @@ def _before_execution(step: Step, work: Work) -> Outcome | None:
         if snapshot is not None and snapshot.status == "REVIEW_IN_PROGRESS":
             cloudformation.delete_stack(work.access, stack_id=snapshot.stack_id, token=work.token("cancel"))
             history.start_anew(stack)
+    rotate_secret.take_back(work)
     return Done(OperationStatus.CANCELLED, problem="Cancelled before anything was changed.")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from deployers.errors import AwsError, StackBroken
-from deployers.models import StackKind
+from deployers.models import OperationKind, StackKind
 from deployers.services import deliveries
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work, set_stack
 from deployers.states import Step
@@ -40,6 +40,9 @@ def outputs(work: Work) -> Outcome:
         )
     if work.stack.kind != StackKind.GIT:
         return Done()
+    if work.operation.kind == OperationKind.ROTATE_SECRET:
+        work.options["applied"] = True
+        return Next(Step.SPREAD_SECRET) if work.part == 1 else Done()
     return Next(Step.WEBHOOK)
 
 
@@ -53,6 +56,8 @@ def webhook(work: Work) -> Outcome:
             code="outputs_missing",
         )
     _try(work, lambda: webhooks.install(integration=work.integration, url=url))
+    if work.operation.kind == OperationKind.ROTATE_SECRET:
+        return Next(Step.PROVE_SECRET)
     return Next(Step.DEPLOY_KEY)
 
 

@@ -92,9 +92,19 @@ class Work:
     def kind(self) -> catalog.StackType:
         return catalog.KINDS[self.stack.kind]
 
+    @property
+    def part(self) -> int:
+        """Which update of the stack this is, for an operation that makes several of one stack."""
+        return int(self.options.get("part", 1))
+
+    @property
+    def change_set_name(self) -> str:
+        return requests.change_set_name(self.operation.pk, self.part)
+
     def token(self, step: str) -> str:
         """The client request token for a write of this operation."""
         kind = self.operation.stack.kind if self.operation.stack else StackKind.GIT
+        step = step if self.part == 1 else f"{step}-{self.part}"
         return requests.token(self.operation.pk, step if kind == StackKind.GIT else f"{kind}-{step}")
 
     @property

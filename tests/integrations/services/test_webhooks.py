@@ -111,3 +111,24 @@ def test_a_late_delivery_does_not_bring_a_removed_one_back(integration: Integrat
     webhooks.remove(integration=integration)
     webhooks.mark_verified(integration=stale)
     assert (stored().webhook_state, stored().webhook_remote_id) == (WebhookState.ABSENT, "")
+
+
+def test_a_new_secret_leaves_the_one_before_valid_until_it_is_dropped(integration: Integration):
+    before = integration.webhook_secret
+    assert webhooks.make_secret(integration=integration)
+    new = integration.webhook_secret
+    assert (integration.webhook_secret_previous, new != before) == (before, True)
+
+    assert not webhooks.make_secret(integration=integration)  # again: the step may run twice
+    assert integration.webhook_secret == new
+
+    webhooks.drop_secret(integration=integration)
+    webhooks.drop_secret(integration=integration)
+    assert (integration.webhook_secret, integration.webhook_secret_previous) == (new, "")
+
+
+def test_a_new_secret_is_taken_back(integration: Integration):
+    before = integration.webhook_secret
+    webhooks.make_secret(integration=integration)
+    webhooks.drop_secret(integration=integration, keep="previous")
+    assert (integration.webhook_secret, integration.webhook_secret_previous) == (before, "")

@@ -7,6 +7,7 @@ import boto3
 import pytest
 
 from lambdas.common.deliveries import head_id
+from lambdas.common.signatures import secret_id
 from lambdas.common.statuses import DeliveryStatus
 from lambdas.webhook_receiver import handler as receiver_handler
 from tests.lambdas import github_payloads as github
@@ -166,11 +167,17 @@ def test_without_a_secret_nothing_is_accepted(post: Post, stack: Stack) -> None:
     assert (code, answer["reason"]) == (401, "This stack has no webhook secret (ApiSecret), so it accepts nothing")
 
 
-def test_during_a_rotation_both_secrets_are_valid(post: Post, stack: Stack) -> None:
+def test_during_a_rotation_both_secrets_are_valid_and_each_delivery_tells_which_signed_it(
+    post: Post, stack: Stack
+) -> None:
     stack.set_secret(webhook_secret="new", webhook_secret_previous=SECRET)
 
     assert post(github.push(), secret="new")[0] == 202
     assert post(github.push(), delivery=OTHER, secret=SECRET)[0] == 202
+
+    signed_with = {item["id"]: item["secret_id"] for item in stack.all_items()}
+    assert signed_with.pop(OTHER) == secret_id(SECRET)
+    assert list(signed_with.values()) == [secret_id("new")]
 
 
 def test_a_rotated_secret_is_read_again_when_a_signature_fails(
