@@ -50,7 +50,8 @@ def upsert_from_item(*, integration: Integration, item: Mapping[str, Any]) -> De
     except (KeyError, ValueError, TypeError) as error:
         raise InvalidValue(f"An item of the deliveries table cannot be read: {type(error).__name__}.") from error
     delivery = _store(integration, delivery_id, fields)
-    if delivery.status != DeliveryStatus.REJECTED and delivery.secret_id in {"", webhooks.secret_id_of(integration)}:
+    proves = not delivery.secret_id or delivery.secret_id == webhooks.secret_id_of(integration)
+    if delivery.status != DeliveryStatus.REJECTED and proves:
         webhooks.mark_verified(integration=integration)
     return delivery
 
