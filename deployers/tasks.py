@@ -2,7 +2,17 @@
 
 from celery import shared_task
 
-from deployers.services import allowlists, catch_up, deliveries, deployments, key_rotation, key_schedule, refresh, ticks
+from deployers.services import (
+    allowlists,
+    catch_up,
+    credentials,
+    deliveries,
+    deployments,
+    key_rotation,
+    key_schedule,
+    refresh,
+    ticks,
+)
 from deployers.services.deployments import told
 
 
@@ -65,3 +75,9 @@ def finish_revocations() -> None:
 def rotate_due_ssh_keys() -> None:
     """Begin the rotations of SSH keys whose time has come."""
     key_schedule.rotate_due()
+
+
+@shared_task
+def follow_credentials() -> None:
+    """Bring new credentials of providers into the stacks that use them."""
+    credentials.follow_due()

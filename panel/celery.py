@@ -13,6 +13,7 @@ app.conf.beat_schedule = {
     "check-providers": {"task": "integrations.tasks.check_providers", "schedule": 600.0},
     "check-host-keys": {"task": "integrations.tasks.check_host_keys", "schedule": 600.0},
     "check-ssh-keys": {"task": "integrations.tasks.check_ssh_keys", "schedule": 60.0, "options": {"expires": 60}},
+    "credentials": {"task": "deployers.tasks.follow_credentials", "schedule": 5.0, "options": {"expires": 5}},
     "rotate-ssh-keys": {"task": "deployers.tasks.rotate_due_ssh_keys", "schedule": 60.0, "options": {"expires": 60}},
     "finish-revocations": {
         "task": "deployers.tasks.finish_revocations",

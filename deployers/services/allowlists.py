@@ -10,10 +10,8 @@ from datetime import timedelta
 from django.db.models import F, Q
 from django.utils import timezone
 
-from deployers.errors import StackBusy
-from deployers.models import OperationKind, Stack, StackKind
-from deployers.services import stacks
-from deployers.states import OperationStatus, StackState
+from deployers.models import Stack, StackKind
+from deployers.services import following
 from integrations.errors import InvalidValue, ProviderError
 from integrations.models import Provider
 from integrations.services import pauses, providers
@@ -21,6 +19,7 @@ from integrations.services import pauses, providers
 logger = logging.getLogger(__name__)
 
 EVERY = timedelta(hours=1)
+REASON = "The provider publishes other networks for its webhooks."
 
 
 def refresh_due(*, seconds: float = 45.0) -> int:
@@ -37,7 +36,7 @@ def refresh_due(*, seconds: float = 45.0) -> int:
             break
         if not pauses.paused(provider):
             _read(provider)
-    return sum(_update(stack) for stack in _outdated())
+    return sum(following.update(stack, reason=REASON) for stack in _outdated())
 
 
 def _read(provider: Provider) -> None:
@@ -57,22 +56,4 @@ def _outdated() -> list[Stack]:
         .exclude(integration__applied_networks=F("integration__repository__provider__webhook_networks"))
         .select_related("integration__team")
     )
-    return [stack for stack in found if stack.state == StackState.READY and _may_update(stack)]
-
-
-def _may_update(stack: Stack) -> bool:
-    """Whether the newest operation ended well: one that failed waits for a person, and is not repeated for ever."""
-    newest = stack.integration.operations.order_by("-created_at").first()
-    return newest is None or (
-        newest.status in {OperationStatus.SUCCEEDED, OperationStatus.CANCELLED} and newest.kind != OperationKind.DELETE
-    )
-
-
-def _update(stack: Stack) -> bool:
-    try:
-        stacks.follow_up(
-            integration=stack.integration, reason="The provider publishes other networks for its webhooks."
-        )
-    except StackBusy:
-        return False  # somebody was faster; the next round sees whether that was enough
-    return True
+    return [stack for stack in found if following.may_update(stack)]

@@ -76,6 +76,12 @@ class Integration(TeamOwned):
         editable=False,
         help_text="The provider's networks that the stack knows.",
     )
+    credentials_applied_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When those that the stack knows were set.",
+    )
     heads_checked_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When the provider's refs were last compared; null: never yet."
     )

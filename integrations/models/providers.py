@@ -19,6 +19,7 @@ class Provider(TeamOwned):
         blank=True, help_text="Where a self-hosted provider lives; empty for the public service."
     )
     credentials_json = EncryptedTextField(blank=True, editable=False)
+    credentials_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     ca_bundle = models.TextField(blank=True, help_text="PEM certificates to trust besides the public ones.")
     ssh_port = models.PositiveIntegerField(default=22)
     ssh_known_hosts = models.TextField(blank=True, help_text="Pinned host keys, one known_hosts line each.")

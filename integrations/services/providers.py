@@ -64,7 +64,8 @@ def update(
 ) -> Provider:
     """Change what is given; None leaves a field, and a blank credential keeps the stored one.
 
-    The result is checked at the provider before it is saved. Raises as `create` does.
+    The result is checked at the provider before it is saved; new credentials are then brought into the stacks that use
+    them. Raises as `create` does.
     """
     roles.require(Role.ADMIN, user=actor, team=provider.team)
     given: dict[str, str | int | None] = {
@@ -91,6 +92,7 @@ def update(
         entered = {field: value.strip() for field, value in entered.items()}
         merged = client_class(provider.kind).changed_credentials(provider.credentials, entered)
         provider.credentials = _cleaned(provider.kind, merged)
+        provider.credentials_changed_at = timezone.now()
         changes["credentials"] = "changed"
     if {"base_url", "ssh_port", "ssh_known_hosts"} & set(changes):
         provider.ssh_scanned_keys = provider.ssh_problem = ""

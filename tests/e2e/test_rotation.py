@@ -189,3 +189,22 @@ def test_no_push_is_rejected_while_the_webhook_secret_is_rotated_and_the_old_one
     assert [one["reason"] for one in world.deliveries(integration, "?status=rejected")] == []
     headers = {"X-GitHub-Event": "ping", "X-GitHub-Delivery": "forged-by-the-old-secret"}
     until(lambda: world.webhook(integration, b"{}", headers, secret=old).status_code == 401, "the old secret's end")
+
+
+def test_new_credentials_of_a_provider_reach_its_stacks(world: World):
+    git, user = world.sandbox.git, world.env["git_user"]
+    repository = world.make_repository()
+    clone = world.clone(repository)
+    old = git.create_token(user)
+    provider = world.add_provider(name=f"Provider {old[-6:]}", credentials={"token": old})
+    integration = world.provisioned(repository, provider=provider)
+    refused = world.call("PATCH", f"/providers/{provider['id']}/", {"credentials": {"token": "ghp_wrong"}})
+    assert (refused.status_code // 100, refused.json()["errors"][0]["field"]) == (4, "credentials.token"), refused.text
+
+    new = git.create_token(user)
+    assert world.call("PATCH", f"/providers/{provider['id']}/", {"credentials": {"token": new}}).status_code == 200
+
+    until(lambda: known_secrets(world, integration)["git_token"] == new, "the stack to know it")
+    commit = clone.commit("Fetched with the new token", data="1")
+    clone.push()
+    assert world.ended(integration, commit=commit)["status"] == "stored"

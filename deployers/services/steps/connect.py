@@ -30,7 +30,9 @@ def outputs(work: Work) -> Outcome:
     if digest := work.options.get("digest"):
         set_stack(work.stack, parameters_digest=digest)
     if "networks" in work.options:
-        Integration.objects.filter(pk=work.integration.pk).update(applied_networks=work.options["networks"])
+        Integration.objects.filter(pk=work.integration.pk).update(
+            applied_networks=work.options["networks"], credentials_applied_at=work.options.get("credentials_at")
+        )
     public_key = snapshot.outputs.get("PublicSSHKey", "")
     if public_key:
         ssh_keys.record_current(

@@ -76,6 +76,8 @@ def _git_parameters(work: Work) -> dict[str, str]:
     ssh_host, ssh_port = client.ssh_address()
     networks = provider.webhook_networks if integration.restrict_source_ips else []
     work.options["networks"] = networks
+    changed_at = provider.credentials_changed_at
+    work.options["credentials_at"] = changed_at.isoformat() if changed_at else None
     source = catalog.GitSource(
         provider_kind=provider.kind,
         api_url=client.api_url,
