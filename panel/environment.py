@@ -1,5 +1,6 @@
 """Reads settings from the environment: typed, each also from a file (`<NAME>_FILE`), each documented."""
 
+import base64
 import os
 from dataclasses import dataclass, field
 from datetime import time
@@ -63,6 +64,18 @@ class Environment:
         except ValueError as error:
             raise ImproperlyConfigured(f"{name} must be two times such as 01:00-05:00") from error
         return begin, end
+
+    def keys(self, name: str, *, help: str) -> list[bytes]:  # noqa: A002
+        """A comma separated list of keys, each 32 bytes in base64; at least one."""
+        try:
+            keys = [base64.b64decode(item, validate=True) for item in self.items(name, help=help)]
+        except ValueError:  # the error would show a part of the key
+            keys = []
+        if not keys or any(len(key) != 32 for key in keys):
+            raise ImproperlyConfigured(
+                f"{name} must be 32 random bytes in base64: `openssl rand -base64 32` makes them"
+            )
+        return keys
 
     def database(self, name: str, *, help: str) -> dict[str, Any]:  # noqa: A002
         """A `postgresql://user:password@host:port/name` URL as an entry of DATABASES."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import bootstrap_wrapper
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 
 from panel.environment import Environment
 
@@ -22,12 +21,10 @@ if os.environ.get("CHECK") == "1":
 
 DEBUG = env.flag("DEBUG", False, help="Show tracebacks in the browser. Never in production.")
 SECRET_KEY = env.text("SECRET_KEY", help="Signs sessions and tokens: 50 or more random characters.")
-ENCRYPTION_KEYS = env.items(
+ENCRYPTION_KEYS = env.keys(
     "SLUICE_ENCRYPTION_KEYS",
     help="Keys that encrypt secrets in the database, newest first, comma separated; each 32 random bytes in base64.",
 )
-if not ENCRYPTION_KEYS:
-    raise ImproperlyConfigured("Set SLUICE_ENCRYPTION_KEYS: make one with `openssl rand -base64 32`.")
 
 PANEL_URL = env.text(
     "PANEL_URL", "http://127.0.0.1:8000", help="Where people reach the panel; used in links sent elsewhere."

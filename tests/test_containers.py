@@ -1,5 +1,6 @@
 """What can be said about Dockerfile and docker-compose.yml without a container engine."""
 
+import base64
 import re
 import runpy
 import shlex
@@ -127,5 +128,5 @@ def test_made_secrets_are_usable_and_kept(tmp_path, monkeypatch):
     database = environ.Env.db_url_config(made["database_url"])
     assert (database["HOST"], database["PASSWORD"]) == ("postgres", made["database_password"])
     assert len(made["secret_key"]) >= 50
-    monkeypatch.setattr("django.conf.settings.ENCRYPTION_KEYS", [made["encryption_keys"]])
+    monkeypatch.setattr("django.conf.settings.ENCRYPTION_KEYS", [base64.b64decode(made["encryption_keys"])])
     assert encryption.decrypt(encryption.encrypt("secret", bound_to="row"), bound_to="row") == "secret"

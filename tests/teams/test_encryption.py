@@ -1,4 +1,7 @@
+from io import StringIO
+
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from integrations.models import Provider
@@ -41,7 +44,7 @@ def test_secrets_of_two_rows_swapped_do_not_decrypt(provider: Provider, team: Te
 
 def test_older_key_still_decrypts_and_newest_encrypts(provider: Provider, settings):
     old = settings.ENCRYPTION_KEYS
-    settings.ENCRYPTION_KEYS = ["QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", *old]
+    settings.ENCRYPTION_KEYS = [b"A" * 32, *old]
     before = stored(provider)
     fresh = Provider.objects.get(pk=provider.pk)
     fresh.credentials = fresh.credentials
@@ -50,6 +53,26 @@ def test_older_key_still_decrypts_and_newest_encrypts(provider: Provider, settin
     settings.ENCRYPTION_KEYS = old
     with pytest.raises(DecryptionFailed, match="SLUICE_ENCRYPTION_KEYS"):
         _ = Provider.objects.get(pk=provider.pk).credentials
+
+
+def test_saving_a_row_that_was_read_before_the_rotation_does_not_bring_the_older_key_back(provider: Provider, settings):
+    old = settings.ENCRYPTION_KEYS
+    stale = Provider.objects.get(pk=provider.pk)
+    settings.ENCRYPTION_KEYS = [b"A" * 32, *old]
+    call_command("rotate_encryption_key", stdout=StringIO())
+    stale.login = "ada"
+    stale.save()
+    settings.ENCRYPTION_KEYS = [b"A" * 32]
+    assert Provider.objects.get(pk=provider.pk).credentials == {"token": "ghp_canary"}
+
+
+def test_row_whose_secret_cannot_be_read_is_saved_with_it_as_it_is(provider: Provider, settings):
+    before = stored(provider)
+    settings.ENCRYPTION_KEYS = [b"A" * 32]
+    unreadable = Provider.objects.get(pk=provider.pk)
+    unreadable.login = "ada"
+    unreadable.save()
+    assert stored(provider) == before
 
 
 def test_queryset_update_of_a_secret_is_refused(provider: Provider):
