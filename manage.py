@@ -8,4 +8,7 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from teams.services.origin import Origin, acting
+
+    with acting(Origin("command")):
+        execute_from_command_line(sys.argv)

@@ -15,6 +15,7 @@ from deployers.models import Artifact, AwsAccount, Deployment, DeploymentStep, O
 from deployers.nudge import on_commit_nudge
 from deployers.services import key_rotation
 from integrations.models import Delivery, Integration, KnownHead, Provider, Repository, SSHKey, SSHKeyState
+from panel.admin_audit import Audited, password_changed
 from teams.errors import SluiceError
 from teams.models import ApiToken, AuditEntry, Membership, Team, User
 
@@ -56,7 +57,7 @@ class MembershipInline(Inline):
 
 
 @admin.register(Team)
-class TeamAdmin(Rows):
+class TeamAdmin(Audited):
     list_display = ["name", "slug", "created_at"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
@@ -64,12 +65,17 @@ class TeamAdmin(Rows):
 
 
 @admin.register(User)
-class SluiceUserAdmin(Users):
+class SluiceUserAdmin(Audited, Users):
     list_display = ["username", "email", "is_active", "is_staff", "last_login"]
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        answer = super().user_change_password(request, id, form_url)
+        password_changed(request, id, answer)
+        return answer
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ReadOnly):
+class ApiTokenAdmin(Audited, ReadOnly):
     secret = ("digest",)
     list_display = ["name", "prefix", "user", "team", "last_used_at", "expires_at"]
     list_select_related = ["user", "team"]
@@ -81,8 +87,8 @@ class ApiTokenAdmin(ReadOnly):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly):
-    list_display = ["created_at", "actor_name", "action", "object_type", "object_name", "team"]
-    list_filter = ["action"]
+    list_display = ["created_at", "actor_name", "action", "object_type", "object_name", "team", "source", "ip"]
+    list_filter = ["source", "action"]
     list_select_related = ["team"]
     search_fields = ["actor_name", "object_name", "object_id"]
     date_hierarchy = "created_at"

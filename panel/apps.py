@@ -3,3 +3,6 @@ from django.apps import AppConfig
 
 class PanelConfig(AppConfig):
     name = "panel"
+
+    def ready(self) -> None:
+        from panel import sign_in_log  # noqa: F401 - connects its receivers

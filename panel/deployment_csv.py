@@ -47,7 +47,7 @@ def _lines(rows: QuerySet[Deployment]) -> Iterator[str]:
     writer.writerow(COLUMNS)
     found = rows.select_related("integration", "requested_by").order_by("-created_at", "-pk")[:MOST]
     for row in found.iterator(chunk_size=1000):
-        writer.writerow([_cell(each) for each in _values(row)])
+        writer.writerow([cell(each) for each in _values(row)])
         if buffer.tell() > 32_768:
             yield buffer.getvalue()
             buffer.seek(0)
@@ -76,7 +76,8 @@ def _values(row: Deployment) -> tuple[object, ...]:
     )
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
+    """A value as a cell holds it, which no spreadsheet takes for a formula."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, str) and value.startswith(_FORMULA):

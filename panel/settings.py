@@ -79,6 +79,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "panel.origins.OriginMiddleware",
 ]
 ROOT_URLCONF = "panel.urls"
 WSGI_APPLICATION = "panel.wsgi.application"
@@ -202,6 +203,7 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStatus": "integrations.models.DeliveryStatus",
         "WebhookState": "integrations.models.WebhookState",
         "RemoteState": "integrations.models.RemoteState",
+        "Source": "teams.models.Source",
         "SSHKeyState": "integrations.models.SSHKeyState",
         "AccessMethod": "deployers.models.AccessMethod",
         "StackKind": "deployers.models.StackKind",
@@ -212,6 +214,14 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+CONFIRMATION_MINUTES = env.number(
+    "SLUICE_CONFIRMATION_MINUTES",
+    15,
+    help="Minutes after which a password is asked for again to rotate, revoke or delete.",
+)
+AUDIT_RETENTION_DAYS = env.number(
+    "SLUICE_AUDIT_RETENTION_DAYS", 400, help="Days that entries of the audit log are kept; 0: for ever."
+)
 OPERATION_LEASE = env.number(
     "SLUICE_OPERATION_LEASE", 15, help="Seconds after which another worker goes on with the operation of one that died."
 )

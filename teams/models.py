@@ -5,6 +5,7 @@ from typing import Any, Self, TypeVar
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
+from django.utils import timezone
 
 
 class User(AbstractUser):
@@ -105,10 +106,20 @@ class ApiToken(models.Model):
         return f"{self.name} ({self.prefix}...)"
 
 
-class AuditEntry(models.Model):
-    """Who did what to which object. Rows are only ever added."""
+class Source(models.TextChoices):
+    """Where an act came from."""
 
-    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+", null=True)
+    PAGE = "page", "Page"
+    API = "api", "API"
+    ADMIN = "admin", "Administration"
+    COMMAND = "command", "Command"
+    SYSTEM = "system", "System"
+
+
+class AuditEntry(models.Model):
+    """Who did what to which object. Rows are only ever added: the database refuses the rest (see the migrations)."""
+
+    team = models.ForeignKey(Team, on_delete=models.SET_NULL, related_name="+", null=True)
     actor = models.ForeignKey(User, on_delete=models.SET_NULL, related_name="+", null=True)
     actor_name = models.CharField(max_length=150, help_text="Kept when the user is gone; `system` for its own acts.")
     action = models.CharField(max_length=60, help_text="noun.verb, such as `integration.provision`.")
@@ -116,11 +127,20 @@ class AuditEntry(models.Model):
     object_id = models.CharField(max_length=64)
     object_name = models.CharField(max_length=200)
     changes = models.JSONField(default=dict, help_text="Field to [before, after]; a secret is only ever `changed`.")
-    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    source = models.CharField(max_length=8, choices=Source.choices, default=Source.SYSTEM)
+    ip = models.GenericIPAddressField(null=True, blank=True, help_text="The client's address.")
+    token = models.CharField(max_length=80, blank=True, help_text="Name of the API token.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+
+    objects = TeamQuerySet["AuditEntry"].as_manager()
 
     class Meta:
         ordering = ["-created_at", "-pk"]
         verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["team", "-created_at", "-id"], name="audit_by_team"),
+            models.Index(fields=["object_type", "object_id", "-created_at"], name="audit_by_object"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor_name} {self.action} {self.object_name}"

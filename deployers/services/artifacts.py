@@ -3,12 +3,27 @@
 from deployers.aws import s3
 from deployers.models import Artifact
 from deployers.services import accounts
+from teams.models import Role, User
+from teams.services import audit, roles
 
 DOWNLOAD_SECONDS = 300
 
 
-def download_url(*, artifact: Artifact) -> str:
-    """An address that downloads exactly this version for five minutes. Whoever has it may download."""
+def download_url(*, artifact: Artifact, actor: User) -> str:
+    """An address that downloads exactly this version for five minutes; whoever has it may. Raises Forbidden."""
+    roles.require(Role.VIEWER, user=actor, team=artifact.integration.team)
+    url = _url(artifact)
+    audit.record(
+        actor=actor,
+        team=artifact.integration.team,
+        action="artifact.download",
+        target=artifact.integration,
+        changes={"key": artifact.key, "commit": artifact.commit},
+    )
+    return url
+
+
+def _url(artifact: Artifact) -> str:
     integration = artifact.integration
     commit = artifact.commit[:12]
     name = artifact.key.rsplit("/", 1)[-1].removesuffix(".zip")

@@ -64,6 +64,6 @@ class ArtifactViewSet(Noun[Artifact]):
     @action(detail=True, methods=["get"])
     def download(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Where to download exactly this version of the zip."""
-        response = Response({"url": artifacts.download_url(artifact=self.get_object())})
+        response = Response({"url": artifacts.download_url(artifact=self.get_object(), actor=self.actor)})
         response["Cache-Control"] = "no-store"
         return response

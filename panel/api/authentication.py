@@ -6,7 +6,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from teams.models import ApiToken, User
-from teams.services import tokens
+from teams.services import origin, tokens
 
 
 class BearerToken(BaseAuthentication):
@@ -19,6 +19,7 @@ class BearerToken(BaseAuthentication):
         token = tokens.authenticate(plain.strip())
         if token is None:
             raise AuthenticationFailed("The token is unknown, has expired, or its user has left the team.")
+        origin.with_token(token.name)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002

@@ -37,7 +37,7 @@ from panel.api.operations import OperationSerializer
 from panel.api.shapes import Filters, read_body, read_query
 from panel.integration_state import with_newest_operation
 from teams.models import Role
-from teams.services import roles
+from teams.services import audit, roles
 
 
 @extend_schema_view(list=extend_schema(parameters=[IntegrationFilters]))
@@ -126,6 +126,8 @@ class IntegrationViewSet(Noun[Integration]):
             "webhook": webhooks.instructions(integration=integration, url=url) if url else None,
             "ssh_key": ssh_keys.instructions(key=key) if key else None,
         }
+        if steps["webhook"]:
+            audit.record(actor=self.actor, team=self.team, action="webhook_secret.show", target=integration)
         shape = {name: step and manual_step(step) for name, step in steps.items()}
         return Response(ManualStepsSerializer(shape).data, headers={"Cache-Control": "no-store"})
 

@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from panel.api import problems
 from panel.api.artifacts import ArtifactViewSet
+from panel.api.audit import AuditEntryViewSet
 from panel.api.aws_accounts import AwsAccountViewSet
 from panel.api.deliveries import DeliveryViewSet
 from panel.api.deployments import DeploymentViewSet
@@ -27,6 +28,7 @@ router.register("stacks", StackViewSet, basename="api-stack")
 router.register("operations", OperationViewSet, basename="api-operation")
 router.register("deliveries", DeliveryViewSet, basename="api-delivery")
 router.register("deployments", DeploymentViewSet, basename="api-deployment")
+router.register("audit-entries", AuditEntryViewSet, basename="api-audit-entry")
 router.register("artifacts", ArtifactViewSet, basename="api-artifact")
 
 urlpatterns = [

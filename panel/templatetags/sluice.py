@@ -209,6 +209,21 @@ def event_tone(aws_status: str) -> str:
 
 
 @register.filter
+def before_and_after(change: object) -> str:
+    """A value of an audit entry: `[before, after]`, or something that is told as it is."""
+    if isinstance(change, list) and len(change) == 2:
+        before, after = (_words(each) for each in change)
+        return f"{before} → {after}"
+    return _words(change)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "nothing"
+    return "nothing" if value in (None, "") else str(value)
+
+
+@register.filter
 def moment(text: str | datetime) -> datetime | None:
     """An ISO 8601 time with its zone, as the Lambdas write them, or a time; None for anything else."""
     if isinstance(text, datetime):

@@ -19,6 +19,7 @@ from panel.web import paging, queries
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_as_messages, errors_on
+from panel.web.reauthentication import confirmed
 from panel.web.regions import RegionField
 from teams.models import Role
 from teams.services import roles
@@ -144,6 +145,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
+@confirmed
 def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
     account = find(request, AwsAccount.objects.visible_to(request.user), pk=pk)
     roles.require(Role.ADMIN, user=request.user, team=request.team)

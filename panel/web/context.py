@@ -57,11 +57,18 @@ GROUPS = (
             ("Operations", "operation-list", "list-check"),
         ),
     ),
-    ("Admin", (("SSH keys", "ssh-key-list", "key"), ("API tokens", "token-list", "api"))),
+    (
+        "Admin",
+        (
+            ("SSH keys", "ssh-key-list", "key"),
+            ("Audit log", "audit-list", "history"),
+            ("API tokens", "token-list", "api"),
+        ),
+    ),
 )
 
 
-FOR_ADMINS = {"ssh-key-list"}
+FOR_ADMINS = {"ssh-key-list", "audit-list"}
 
 
 def _links(noun: str, entries: tuple[tuple[str, str, str], ...], counts: dict[str, dict[str, Any]]) -> Iterator[Link]:

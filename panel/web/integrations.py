@@ -132,10 +132,10 @@ def artifacts(request: PageRequest, pk: UUID) -> HttpResponseBase:
 @page
 def download(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Send the browser to a short-lived address of exactly this version in the bucket."""
-    rows = Artifact.objects.visible_to(request.user).select_related("integration__aws_account")
+    rows = Artifact.objects.visible_to(request.user).select_related("integration__aws_account", "integration__team")
     artifact = find(request, rows, pk=pk)
     with errors_as_messages(request):
-        return redirect(artifact_services.download_url(artifact=artifact))
+        return redirect(artifact_services.download_url(artifact=artifact, actor=request.user))
     return redirect("integration-artifacts", artifact.integration_id)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
@@ -49,7 +50,7 @@ def numbered(request: HttpRequest, rows: QuerySet[M], *, size: int = PAGE_SIZE) 
 
 def from_cursor(request: HttpRequest, rows: QuerySet[M], *, field: str) -> QuerySet[M]:
     """The rows after `?before=<time>_<id>`; all without one."""
-    cursor = _cursor(request.GET.get("before", ""))
+    cursor = _cursor(request.GET.get("before", ""), rows.model)
     if not cursor:
         return rows
     moment, key = cursor
@@ -63,7 +64,7 @@ def by_time(
 
     `searched_to` is where a search stopped looking: the last page that it filled leads on from there.
     """
-    cursor = _cursor(request.GET.get("before", ""))
+    cursor = _cursor(request.GET.get("before", ""), rows.model)
     found = list(from_cursor(request, rows, field=field).order_by(f"-{field}", "-pk")[: size + 1])
     shown = found[:size]
     older, label = "", "Older"
@@ -81,10 +82,12 @@ def by_time(
     )
 
 
-def _cursor(text: str) -> tuple[datetime, UUID] | None:
+def _cursor(text: str, model: type[Model]) -> tuple[datetime, object] | None:
     moment, _, key = text.partition("_")
     try:
         parsed = datetime.fromisoformat(moment)
-        return (parsed, UUID(key)) if parsed.tzinfo else None
-    except ValueError:
+        pk = model._meta.pk.to_python(key)
+        model._meta.pk.run_validators(pk)
+    except (ValueError, ValidationError):
         return None
+    return (parsed, pk) if parsed.tzinfo else None

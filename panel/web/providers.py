@@ -22,6 +22,7 @@ from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_as_messages, errors_on
 from panel.web.provider_forms import ProviderForm, credentials_page, way_of
+from panel.web.reauthentication import confirmed
 from panel.web.statuses import of_host_keys
 from teams.models import Role
 from teams.services import roles
@@ -169,6 +170,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
+@confirmed
 def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
     provider = find(request, Provider.objects.visible_to(request.user), pk=pk)
     roles.require(Role.ADMIN, user=request.user, team=request.team)

@@ -17,6 +17,7 @@ from panel.web import paging, parameters, queries
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_on
+from panel.web.reauthentication import confirmed
 from teams.errors import SluiceError
 from teams.models import Role
 from teams.services import roles
@@ -89,6 +90,7 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
+@confirmed
 def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
     repository = find(request, Repository.objects.visible_to(request.user), pk=pk)
     roles.require(Role.ADMIN, user=request.user, team=request.team)

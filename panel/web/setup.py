@@ -16,12 +16,13 @@ from deployers.nudge import on_commit_nudge
 from deployers.services import secret_rotation, stacks
 from integrations.models import Integration, WebhookState
 from integrations.services import obstacles, webhooks
-from panel.web import integration_detail, progress, queries
+from panel.web import integration_detail, progress, queries, reauthentication
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_as_messages
+from panel.web.reauthentication import confirmed
 from teams.models import Role
-from teams.services import roles
+from teams.services import audit, roles
 
 
 def _find(request: PageRequest, pk: UUID) -> Integration:
@@ -73,7 +74,10 @@ def webhook(request: PageRequest, pk: UUID) -> HttpResponseBase:
         messages.error(request, "There is no webhook URL yet. Provision the integration first.")
     elif action == "show":
         roles.require(Role.ADMIN, user=request.user, team=request.team)
+        if (asked := reauthentication.ask(request)) is not None:
+            return asked
         manual = webhooks.instructions(integration=integration, url=url)
+        audit.record(actor=request.user, team=request.team, action="webhook_secret.show", target=integration)
         template = "integrations/manual_fragment.html" if request.htmx else "integrations/manual.html"
         return render(request, template, {"integration": integration, "manual": manual})
     elif action == "install":
@@ -93,6 +97,7 @@ def webhook(request: PageRequest, pk: UUID) -> HttpResponseBase:
 
 @require_POST
 @page
+@confirmed
 def rotate_secret(request: PageRequest, pk: UUID) -> HttpResponseBase:
     integration = _find(request, pk)
     with errors_as_messages(request):
@@ -126,6 +131,7 @@ class DeleteForm(ConfirmForm):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
+@confirmed
 def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
     integration = _find(request, pk)
     roles.require(Role.ADMIN, user=request.user, team=request.team)

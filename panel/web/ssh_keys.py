@@ -23,6 +23,7 @@ from panel.web import live, paging, parameters
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_as_messages
+from panel.web.reauthentication import confirmed
 from teams.models import Role
 from teams.services import roles
 
@@ -95,6 +96,7 @@ def index(request: PageRequest) -> HttpResponseBase:
 
 @require_POST
 @page
+@confirmed
 def rotate_many(request: PageRequest) -> HttpResponseBase:
     """Rotate the keys that were selected, or all that are old enough."""
     roles.require(Role.ADMIN, user=request.user, team=request.team)
@@ -163,6 +165,7 @@ def _find(request: PageRequest, pk: UUID) -> SSHKey:
 
 @require_POST
 @page
+@confirmed
 def rotate(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Rotate the key of one integration (the id is the integration's)."""
     integration = find(
@@ -203,6 +206,7 @@ def repair(request: PageRequest, pk: UUID) -> HttpResponseBase:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
+@confirmed
 def revoke(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Make a key that leaked worthless, after the name of its integration was typed."""
     key = _find(request, pk)

@@ -14,6 +14,7 @@ from deployers.services import stacks as stack_services
 from panel.web import paging
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
+from panel.web.reauthentication import confirmed
 from teams.models import Role
 from teams.services import roles
 
@@ -54,6 +55,7 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
+@confirmed
 def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
     stack = _find(request, pk)
     roles.require(Role.ADMIN, user=request.user, team=request.team)

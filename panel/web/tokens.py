@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from panel.web.access import PageRequest, page
 from panel.web.confirm import ConfirmForm, confirm
+from panel.web.reauthentication import confirmed
 from teams.models import ApiToken
 from teams.services import audit, tokens
 
@@ -52,6 +53,7 @@ def index(request: PageRequest) -> HttpResponseBase:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
+@confirmed
 def revoke(request: PageRequest, pk: UUID) -> HttpResponseBase:
     token = get_object_or_404(_mine(request), pk=pk)
 

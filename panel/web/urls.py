@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from panel.web import (
     accounts,
+    audit,
     deliveries,
     deployments,
     health,
@@ -11,6 +12,7 @@ from panel.web import (
     operations,
     overview,
     providers,
+    reauthentication,
     recovery,
     repositories,
     search,
@@ -27,6 +29,7 @@ urlpatterns: list[URLPattern] = [
     path("search/", search.search, name="search"),
     path("sign-in/", session.SignIn.as_view(), name="sign-in"),
     path("sign-out/", session.SignOut.as_view(), name="sign-out"),
+    path("confirm-password/", reauthentication.confirm_password, name="confirm-password"),
     path("team/", session.switch_team, name="team-switch"),
     path("admin/login/", session.admin_sign_in),
     path("providers/", providers.index, name="provider-list"),
@@ -86,6 +89,7 @@ urlpatterns: list[URLPattern] = [
     path("operations/<uuid:pk>/retry/", operations.retry, name="operation-retry"),
     path("operations/<uuid:pk>/approve/", operations.approve, name="operation-approve"),
     path("operations/<uuid:pk>/cancel/", operations.cancel, name="operation-cancel"),
+    path("audit/", audit.index, name="audit-list"),
     path("ssh-keys/", ssh_keys.index, name="ssh-key-list"),
     path("ssh-keys/rotate/", ssh_keys.rotate_many, name="ssh-key-rotate-many"),
     path("ssh-keys/rotations/<uuid:pk>/", ssh_keys.batch, name="ssh-key-batch"),

@@ -25,6 +25,7 @@ LISTED = {
         "deployments",
         "roll-back",
     },
+    "audit-entries": set(),
     "ssh-keys": {"revoke", "repair", "check"},
     "stacks": {"events"},
     "operations": {"retry", "approve", "cancel"},

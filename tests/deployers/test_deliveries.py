@@ -278,7 +278,7 @@ def test_a_download_address_is_of_exactly_one_version_and_short_lived(moto: None
         size=1,
         created_at=timezone.now(),
     )
-    url = artifacts.download_url(artifact=artifact)
+    url = artifacts.download_url(artifact=artifact, actor=make_user(team=artifact.integration.team))
     assert "versionId=v7" in url
     assert f"X-Amz-Expires={artifacts.DOWNLOAD_SECONDS}" in url
     assert "sh-p-4f3c2e1d0b9a.zip" in url

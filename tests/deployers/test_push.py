@@ -18,6 +18,7 @@ from sandbox.aws import Aws
 from sandbox.git_host import GitHost
 from teams.models import Team, User
 from tests.deployers.journeys import connect_host, integrate, work_off
+from tests.factories import make_user
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.django_db(transaction=True)]
 
@@ -62,7 +63,9 @@ def test_a_push_becomes_an_artifact_that_can_be_downloaded(
         time.sleep(0.1)
     artifact = Artifact.objects.get(integration=integration)
     assert (artifact.commit, artifact.ref_name, artifact.message) == (commit, "main", "Say hello")
-    with urllib.request.urlopen(artifacts.download_url(artifact=artifact)) as answer:
+    with urllib.request.urlopen(
+        artifacts.download_url(artifact=artifact, actor=make_user(team=artifact.integration.team))
+    ) as answer:
         archive = zipfile.ZipFile(io.BytesIO(answer.read()))
     assert archive.namelist() == ["app.py"]
     assert artifact.delivery is not None

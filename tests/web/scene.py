@@ -92,11 +92,12 @@ LISTS = (
     "operation-list",
     "token-list",
     "ssh-key-list",
+    "audit-list",
     "search",
 )
 
 
-FOR_ADMINS = {"ssh-key-list"}
+FOR_ADMINS = {"ssh-key-list", "audit-list"}
 
 
 def make_scene(team: Team, *, method: Method = Method.GIT_PULL, name: str = "shop") -> Scene:

@@ -1,0 +1,69 @@
+"""`/audit-entries/`: who did what to which object, from where. For the team's admins."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers
+
+from panel import audit_search
+from panel.api.base import Noun
+from panel.api.shapes import Filters, read_query
+from teams.models import AuditEntry, Role, Source
+from teams.services import roles
+
+
+class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
+    class Meta:
+        model = AuditEntry
+        fields = [
+            "id",
+            "created_at",
+            "actor_name",
+            "action",
+            "object_type",
+            "object_id",
+            "object_name",
+            "source",
+            "ip",
+            "token",
+            "changes",
+        ]
+        read_only_fields = fields
+
+
+class AuditFilters(Filters):
+    actor_name = serializers.CharField(max_length=150, required=False)
+    action = serializers.CharField(max_length=60, required=False, help_text="Or how it begins: `integration.`")
+    object_id = serializers.CharField(max_length=64, required=False)
+    source = serializers.ChoiceField(choices=Source.choices, required=False)  # type: ignore[assignment] # DRF's own `source`
+    since = serializers.DateTimeField(required=False, help_text="Then or later.")
+    until = serializers.DateTimeField(required=False, help_text="Before then.")
+
+
+_LOOKUPS = {
+    "actor_name": "actor_name",
+    "action": "action__startswith",
+    "object_id": "object_id",
+    "source": "source",
+    "since": "created_at__gte",
+    "until": "created_at__lt",
+}
+
+
+@extend_schema_view(list=extend_schema(parameters=[AuditFilters]))
+class AuditEntryViewSet(Noun[AuditEntry]):
+    queryset = AuditEntry.objects.all()
+    serializer_class = AuditEntrySerializer
+    filters = AuditFilters
+    lookup_value_converter = "int"
+
+    def get_queryset(self) -> QuerySet[AuditEntry]:
+        if getattr(self, "swagger_fake_view", False):
+            return AuditEntry.objects.none()
+        roles.require(Role.ADMIN, user=self.actor, team=self.team)
+        return audit_search.of_team(self.team, self.actor)
+
+    def narrowed(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        query = read_query(self.filters, self.request)
+        return queryset.filter(**{_LOOKUPS[name]: value for name, value in query.items() if name in _LOOKUPS})
