@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 
 
 class CodeDeployApi:
@@ -63,8 +63,14 @@ class CodeDeployApi:
         return 200, {"status": "Pending"}
 
 
+class AwsApi(Protocol):
+    """Answers an action with a status and a body."""
+
+    def answer(self, action: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]: ...
+
+
 @contextmanager
-def serving(api: CodeDeployApi) -> Iterator[str]:
+def serving(api: AwsApi) -> Iterator[str]:
     """The address at which it answers."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -103,6 +103,25 @@ def test_a_push_is_deployed_on_fargate(world: World, repository: str, clone: Clo
     assert running_tag(world, outputs) == commit
 
 
+def test_a_failed_build_is_retried_once_its_cause_is_gone(world: World, repository: str, clone: Clone) -> None:
+    integration, outputs = provisioned(world, repository)
+    ecr = world.aws("ecr")
+    ecr.delete_repository(repositoryName=outputs["ECR"], force=True)
+    commit = clone.commit("Build this", Dockerfile="FROM scratch\nCOPY README.md /\n")
+    clone.push()
+    failed = deployment(world, integration, commit)
+    assert (failed["status"], failed["problem"].split(":")[0]) == ("failed", "Build failed")
+
+    ecr.create_repository(repositoryName=outputs["ECR"])
+    world.post(f"/deployments/{failed['id']}/retry/")
+
+    def look() -> bool:
+        return bool(world.get(f"/deployments/{failed['id']}/")["status"] == "deployed")
+
+    until(look, "the same run to go on")
+    assert running_tag(world, outputs) == commit
+
+
 def test_all_three_stacks_are_made_updated_and_deleted_in_one_go(world: World, repository: str) -> None:
     chosen = network(world)
     ecs = {name: value for name, value in chosen.items() if name != "HealthCheckPort"}

@@ -7,13 +7,15 @@ from deployers.aws.codepipeline import Action, Execution
 from deployers.aws.session import Access
 from deployers.models import Deployment, DeploymentStep, Stack, Trigger
 from deployers.services import accounts, outputs
+from deployers.services.deployments import service_events
+from deployers.services.deployments.service_events import Explanation
 from deployers.states import DeploymentStatus, deployment_status
 from integrations.models import Deployer
 from lambdas.common.keys import artifact_key
 from lambdas.common.refs import BRANCH_PREFIX, Ref
 
 MOST = 50
-_APPROVAL, _BUILD = "Manual", "CodeBuild"
+_APPROVAL, _BUILD, _DEPLOY = "Manual", "CodeBuild", "CloudFormation"
 
 
 def name(stack: Stack) -> str:
@@ -42,9 +44,12 @@ def sync(stack: Stack) -> list[str]:
 
 def _store(stack: Stack, access: Access, execution: Execution, actions: list[Action]) -> None:
     failed = [each for each in actions if each.status == "Failed"]
-    log = ""
+    log, explained = "", Explanation()
     if failed and failed[0].provider == _BUILD and failed[0].external_id:
         log = codepipeline.build_log(access, failed[0].external_id)
+    if failed and failed[0].provider == _DEPLOY:
+        explained = service_events.explain(stack, access, since=failed[0].started_at)
+        log = explained.log
     status = _status(execution, actions)
     with transaction.atomic():
         row, _ = Deployment.objects.select_for_update().get_or_create(
@@ -62,7 +67,7 @@ def _store(stack: Stack, access: Access, execution: Execution, actions: list[Act
         row.status, row.aws_status = status, execution.status
         row.started_at = execution.started_at
         row.finished_at = execution.updated_at if status.finished else None
-        row.problem, row.remedy = _problem(failed) if status == DeploymentStatus.FAILED else ("", "")
+        row.problem, row.remedy = _problem(failed, explained) if status == DeploymentStatus.FAILED else ("", "")
         row.save()
         _store_steps(row, actions, failed[0] if failed else None, log)
 
@@ -82,14 +87,15 @@ def _status(execution: Execution, actions: list[Action]) -> DeploymentStatus:
     return deployment_status(execution.status)
 
 
-def _problem(failed: list[Action]) -> tuple[str, str]:
+def _problem(failed: list[Action], explained: Explanation) -> tuple[str, str]:
     if not failed:
         return "The pipeline failed.", "Look at it in the AWS console."
     first = failed[0]
     if first.provider == _APPROVAL:
         return f"It was rejected. {first.summary}".strip(), "Push a commit that can be approved."
-    remedy = "Remove the cause, then press Retry; or push a commit that mends it."
-    return f"{first.stage} failed: {first.error or first.summary or 'no reason given'}", remedy
+    remedy = explained.remedy or "Remove the cause, then press Retry; or push a commit that mends it."
+    why = explained.problem or first.error or first.summary or "no reason given"
+    return f"{first.stage} failed: {why}", remedy
 
 
 def _store_steps(row: Deployment, actions: list[Action], failed: Action | None, log: str) -> None:
