@@ -53,3 +53,9 @@ def test_every_registered_kind_says_which_credentials_it_takes() -> None:
 def test_every_registered_kind_has_a_column() -> None:
     header = next(line for line in PAGE.splitlines() if line.startswith("| |"))
     assert re.findall(r"`(\w+)`", header) == list(PROVIDERS)
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "buildspec.yml"])
+def test_the_samples_that_pages_offer_are_those_of_the_how_to(name: str) -> None:
+    sample = (ROOT / "deployers" / "samples" / "ecs" / name).read_text()
+    assert f"\n{sample}```" in (ROOT / "docs" / "howto" / "deploy-with-ecs.md").read_text()

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from deployers.models import Artifact, AwsAccount, Deployment
 from deployers.nudge import on_commit_freshen, on_commit_nudge
 from deployers.services import artifacts as artifact_services
-from deployers.services import stacks
+from deployers.services import samples, stacks
 from integrations.models import Integration, Repository
 from integrations.services import integrations
 from panel.web import charts, delivery_list, deployments, integration_detail, paging, parameters, progress, queries
@@ -101,6 +101,7 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
             "tag": progress.tag(operation, existing),
             "rows": latest,
             "rows_tag": delivery_list.tag(latest),
+            "samples": samples.samples(integration),
         },
     )
 

@@ -52,3 +52,17 @@ def test_refusals_are_problems_that_say_what_to_do_and_viewers_start_nothing(api
     viewer = client_of(make_user(team=team, role=Role.VIEWER), team)
     for url in (artifact, f"/api/v1/deployments/{deployment.pk}/stop/"):
         assert viewer.post(url).status_code == 403
+
+
+def test_a_run_of_a_pipeline_is_answered_and_retried_by_who_may(api, team):
+    deployment = make_deployment(artifact=make_artifact(), deployer="ecs", status="waiting", finished_at=None)
+    viewer = client_of(make_user(team=team, role=Role.VIEWER), team)
+    for action in ("approve", "reject", "retry"):
+        url = f"/api/v1/deployments/{deployment.pk}/{action}/"
+        assert viewer.post(url, {}, format="json").status_code == 403
+        refused = api.post(url, {}, format="json")  # its stack is gone
+        assert (refused.status_code, refused.json()["code"]) == (409, "refused"), action
+    assert (
+        api.post(f"/api/v1/deployments/{deployment.pk}/reject/", {"comment": 7, "x": 1}, format="json").status_code
+        == 400
+    )

@@ -22,8 +22,8 @@ CALLS = [("POST", "/keys"), ("DELETE", "/keys/")]
 
 
 @contextmanager
-def pushes(world: World, integration: dict[str, Any], clone: Clone) -> Iterator[None]:
-    """A push every second; afterwards each of them has to be stored."""
+def pushes(world: World, integration: dict[str, Any], clone: Clone, *, every: float = 1) -> Iterator[None]:
+    """A push every second, or so many; afterwards each of them has to be stored."""
     commits: list[str] = []
     done = threading.Event()
 
@@ -31,7 +31,7 @@ def pushes(world: World, integration: dict[str, Any], clone: Clone) -> Iterator[
         while not done.is_set():
             commits.append(clone.commit(f"Push {len(commits)}", data=str(len(commits))))
             clone.push(f"HEAD:refs/heads/p{len(commits)}")
-            done.wait(1)
+            done.wait(every)
 
     pusher = threading.Thread(target=push)
     pusher.start()
@@ -179,7 +179,7 @@ def test_no_push_is_rejected_while_the_webhook_secret_is_rotated_and_the_old_one
 ):
     repository, clone, integration = mirrored
     old = world.webhook_secret(repository)
-    with pushes(world, integration, clone):
+    with pushes(world, integration, clone, every=2):
         ended = world.finished(world.post(f"/integrations/{integration['id']}/rotate-webhook-secret/"))
     assert (ended["status"], ended["problem"]) == ("succeeded", "")
     new = world.webhook_secret(repository)

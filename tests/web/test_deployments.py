@@ -153,3 +153,30 @@ def test_artifacts_show_how_they_were_last_deployed(signed_in: Client, scene: Sc
     page = signed_in.get(url).content.decode()
     assert reverse("deployment-detail", args=[new.pk]) in page
     assert reverse("deployment-detail", args=[old.pk]) not in page
+
+
+def test_an_integration_with_ecs_offers_files_to_begin_with(signed_in: Client, team: Team) -> None:
+    plain = factories.make_integration(team=team)
+    ecs = factories.make_integration(team=team, deployers=["ecs"], deploy_ref="main")
+    page = signed_in.get(reverse("integration-detail", args=[ecs.pk])).content.decode()
+    assert 'id="sample-dockerfile"' in page
+    assert "docker build" in page
+    assert 'id="samples"' not in signed_in.get(reverse("integration-detail", args=[plain.pk])).content.decode()
+
+
+def test_a_run_that_waits_is_answered_by_who_may(signed_in: Client, viewer: Client, team: Team) -> None:
+    artifact = factories.make_artifact(delivery=factories.make_delivery())
+    waiting = factories.make_deployment(artifact=artifact, status="waiting", deployer="ecs", finished_at=None)
+    url = reverse("deployment-answer", args=[waiting.pk])
+    assert "Approve" in signed_in.get(url).content.decode()
+    assert viewer.get(url).status_code == 403
+    assert viewer.post(url, {"answer": "approve"}).status_code == 403
+
+
+def test_only_a_failed_run_offers_a_retry_of_its_stage(signed_in: Client, viewer: Client, team: Team) -> None:
+    artifact = factories.make_artifact(delivery=factories.make_delivery())
+    failed = factories.make_deployment(artifact=artifact, status="failed", deployer="ecs")
+    detail, retry = (reverse(f"deployment-{name}", args=[failed.pk]) for name in ("detail", "retry"))
+    assert retry in signed_in.get(detail).content.decode()
+    assert retry not in viewer.get(detail).content.decode()
+    assert viewer.post(retry).status_code == 403
