@@ -2,6 +2,7 @@
 
 import base64
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
@@ -81,7 +82,10 @@ class Environment:
         """A `postgresql://user:password@host:port/name` URL as an entry of DATABASES."""
         import environ
 
-        config: dict[str, Any] = environ.Env.db_url_config(self.text(name, help=help))
-        if config.get("ENGINE") != "django.db.backends.postgresql":
-            raise ImproperlyConfigured(f"{name} must be a postgresql:// URL")
+        url, config = self.text(name, help=help), dict[str, Any]()
+        if url.startswith(("postgresql://", "postgres://")):  # what else it is given, it shows in a warning
+            with suppress(ValueError):  # which may show a part of the password
+                config = environ.Env.db_url_config(url)
+        if not config:
+            raise ImproperlyConfigured(f"{name} must be a postgresql:// URL, its parts percent-encoded")
         return config

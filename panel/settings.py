@@ -262,6 +262,7 @@ PRIVATE_NETWORKS = [
     )
 ]
 
+DEFAULT_EXCEPTION_REPORTER_FILTER = "panel.error_reports.WithoutValues"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

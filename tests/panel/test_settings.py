@@ -34,3 +34,12 @@ def test_malformed_encryption_keys_stop_the_start_and_are_not_shown(monkeypatch,
 def test_encryption_keys_keep_their_order(monkeypatch):
     monkeypatch.setenv("SLUICE_ENCRYPTION_KEYS", f"{GOOD_KEY}, {OLDER_KEY},")
     assert Environment().keys("SLUICE_ENCRYPTION_KEYS", help="Keys") == [b"A" * 32, b"B" * 32]
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:canary/x@h/n", "mysql://u:canary@h/n", "canary"])
+def test_address_of_a_database_that_does_not_parse_is_not_shown(monkeypatch, recwarn, url: str):
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL must be") as failure:
+        Environment().database("DATABASE_URL", help="PostgreSQL")
+    assert "canary" not in f"{failure.value} {[each.message for each in recwarn]}"
+    assert failure.value.__cause__ is failure.value.__context__ is None

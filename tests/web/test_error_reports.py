@@ -1,0 +1,83 @@
+"""Reports of unexpected errors, as Django mails them and as services that collect errors ask for them."""
+
+import sys
+from typing import Any
+
+import pytest
+from django.conf import settings as configured
+from django.core.signals import got_request_exception
+from django.db import connection
+from django.http import HttpRequest
+from django.test import Client
+from django.urls import reverse
+from django.views.debug import ExceptionReporter
+
+from integrations.models import Provider
+from teams.models import Team, User
+from teams.services import tokens
+from tests.e2e.canary import forms
+from tests.factories import make_provider
+
+ENTERED = "ghp_entered-canary"
+
+
+@pytest.fixture
+def reports() -> Any:
+    """Each unexpected error as text and as HTML."""
+    made: list[str] = []
+
+    def report(sender: Any, request: HttpRequest, **_: Any) -> None:
+        reporter = ExceptionReporter(request, *sys.exc_info(), is_email=True)
+        made.extend([reporter.get_traceback_text(), reporter.get_traceback_html()])
+
+    got_request_exception.connect(report, weak=False)
+    yield made
+    got_request_exception.disconnect(report)
+
+
+@pytest.fixture
+def unreadable(team: Team) -> Provider:
+    """A provider that has got the credentials of another row."""
+    broken, other = make_provider(team=team, credentials={"token": "ghp_one-canary"}), make_provider(team=team)
+    with connection.cursor() as cursor:
+        table = "integrations_provider"
+        cursor.execute(f"SELECT credentials_json FROM {table} WHERE id = %s", [other.pk])
+        cursor.execute(f"UPDATE {table} SET credentials_json = %s WHERE id = %s", [cursor.fetchone()[0], broken.pk])
+    return broken
+
+
+@pytest.mark.parametrize("way", ["page", "api"])
+def test_report_says_where_it_happened_and_holds_no_secret(
+    way: str, team: Team, admin: User, unreadable: Provider, reports: list[str], settings
+):
+    settings.REDIS_URL = settings.CELERY_BROKER_URL = "redis://:broker-canary@127.0.0.1/0"
+    client = Client(raise_request_exception=False)
+    client.force_login(admin)
+    _, token = tokens.create(user=admin, team=team, name="ci")
+    if way == "page":
+        url = reverse("provider-edit", args=[unreadable.pk])
+        answer = client.post(url, {"name": "x", "token": ENTERED})
+    else:
+        answer = client.patch(
+            f"/api/v1/providers/{unreadable.pk}/",
+            {"credentials": {"token": ENTERED}},
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+    assert answer.status_code == 500
+    assert len(reports) == 2
+    database = configured.DATABASES["default"]
+    secrets = {
+        ENTERED,
+        "ghp_one-canary",
+        "broker-canary",
+        token,
+        client.cookies["sessionid"].value,
+        configured.SECRET_KEY,
+        database["PASSWORD"],
+    }
+    for report in (*reports, answer.content.decode()):
+        assert not [secret for secret in secrets for form in forms(secret) if form in report]
+        assert all(key.hex() not in report and repr(key)[2:-1] not in report for key in configured.ENCRYPTION_KEYS)
+    assert all("DecryptionFailed" in report and "decrypt" in report for report in reports)
