@@ -16,6 +16,7 @@ from deployers.nudge import on_commit_nudge
 from deployers.services import key_rotation
 from integrations.models import Delivery, Integration, KnownHead, Provider, Repository, SSHKey, SSHKeyState
 from panel.admin_audit import Audited, password_changed
+from panel.web.reauthentication import ask
 from teams.errors import SluiceError
 from teams.models import ApiToken, AuditEntry, Membership, Team, User
 
@@ -137,7 +138,9 @@ class SSHKeyAdmin(ReadOnly):
     change_list_template = "admin/ssh_keys.html"
 
     @admin.action(description="Rotate the selected keys")
-    def rotate(self, request: HttpRequest, queryset: QuerySet[SSHKey]) -> None:
+    def rotate(self, request: HttpRequest, queryset: QuerySet[SSHKey]) -> HttpResponse | None:
+        if (asked := ask(request)) is not None:
+            return asked
         integrations = Integration.objects.filter(ssh_keys__in=queryset.filter(state=SSHKeyState.CURRENT))
         for integration in integrations.select_related("team", "repository__provider").distinct():
             try:
@@ -147,9 +150,12 @@ class SSHKeyAdmin(ReadOnly):
                 continue
             on_commit_nudge(operation.pk)
             self.message_user(request, f"Rotating the key of {integration}.")
+        return None
 
     @admin.action(description="Revoke the selected keys: their integrations fetch nothing until they are rotated")
     def revoke(self, request: HttpRequest, queryset: QuerySet[SSHKey]) -> HttpResponse | None:
+        if (asked := ask(request)) is not None:
+            return asked
         live = queryset.filter(state__in=[SSHKeyState.CURRENT, SSHKeyState.PENDING]).select_related("integration__team")
         if "revoke" not in request.POST:
             context = {**self.admin_site.each_context(request), "keys": live, "title": "Revoke SSH keys"}

@@ -5,12 +5,12 @@ Signing in counts. Who has no password here, as another system signs them in, is
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, cast
 from urllib.parse import urlsplit
 
 from django import forms
 from django.conf import settings
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
@@ -38,8 +38,9 @@ def confirmed(
     return wrapper
 
 
-def ask(request: PageRequest) -> HttpResponse | None:
-    """Where to give the password, or None if that is not needed."""
+def ask(anyone: HttpRequest) -> HttpResponse | None:
+    """Where somebody who is signed in gives the password, or None if that is not needed."""
+    request = cast("PageRequest", anyone)
     if 0 <= confirmation.age(request) < settings.CONFIRMATION_MINUTES * 60 or not request.user.has_usable_password():
         return None
     url = f"{reverse('confirm-password')}?{urlencode({'next': _page_of(request)})}"

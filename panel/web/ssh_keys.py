@@ -98,7 +98,7 @@ def index(request: PageRequest) -> HttpResponseBase:
 @page
 @confirmed
 def rotate_many(request: PageRequest) -> HttpResponseBase:
-    """Rotate the keys that were selected, or all that are old enough."""
+    """Rotate the keys that were selected, the one of a row, or all that are old enough."""
     roles.require(Role.ADMIN, user=request.user, team=request.team)
     mine = Integration.objects.visible_to(request.user).of(request.team)
     if "older" in request.POST:
@@ -109,7 +109,8 @@ def rotate_many(request: PageRequest) -> HttpResponseBase:
         found = key_rotation.older_than(days=form.cleaned_data["days"], integrations=mine)
         nothing = f"No SSH key is older than {form.cleaned_data['days']} days."
     else:
-        wanted = mine.filter(ssh_keys__in=_ids(request.POST.getlist("key")), ssh_keys__state=SSHKeyState.CURRENT)
+        chosen = _ids(request.POST.getlist("only") or request.POST.getlist("key"))
+        wanted = mine.filter(ssh_keys__in=chosen, ssh_keys__state=SSHKeyState.CURRENT)
         found = list(wanted.select_related("team", "repository__provider").distinct().order_by("name"))
         nothing = "Select the current keys to rotate first."
     if not found:

@@ -208,3 +208,30 @@ def test_new_credentials_of_a_provider_reach_its_stacks(world: World):
     commit = clone.commit("Fetched with the new token", data="1")
     clone.push()
     assert world.ended(integration, commit=commit)["status"] == "stored"
+
+
+def test_where_nobody_may_change_the_webhook_the_new_secret_waits_to_be_pasted(world: World):
+    permissions = {"metadata": "read", "contents": "read"}
+    token = world.sandbox.git.create_token(world.env["git_user"], permissions=permissions)
+    provider = world.add_provider(name=f"Reader {token[-6:]}", credentials={"token": token})
+    repository = world.make_repository()
+    world.clone(repository)
+    integration = world.provisioned(repository, provider=provider)
+    path, ping = f"/integrations/{integration['id']}", {"X-GitHub-Event": "ping"}
+
+    def secret() -> str:
+        fields = world.get(f"{path}/manual-steps/")["webhook"]["fill_in"]
+        return str({each["name"]: each["value"] for each in fields}["Secret"])
+
+    old = secret()
+    assert world.webhook(integration, b"{}", ping | {"X-GitHub-Delivery": "first"}, secret=old).status_code == 200
+    operation = world.post(f"{path}/rotate-webhook-secret/")
+    until(lambda: world.get(f"/operations/{operation['id']}/")["step"] == "prove_secret", "the wait for a person")
+    new = secret()
+    assert new != old
+    # Until it is pasted, the provider goes on with the old one.
+    assert world.webhook(integration, b"{}", ping | {"X-GitHub-Delivery": "second"}, secret=old).status_code == 200
+    assert world.get(f"/operations/{operation['id']}/")["status"] == "running"
+    assert world.webhook(integration, b"{}", ping | {"X-GitHub-Delivery": "third"}, secret=new).status_code == 200
+    assert world.finished(operation)["status"] == "succeeded"
+    assert known_secrets(world, integration)["webhook_secret_previous"] == ""

@@ -28,7 +28,7 @@ def until(look: Callable[[], T], what: str, *, seconds: float = 60) -> T:
     while time.monotonic() < deadline:
         if found := look():
             return found
-        time.sleep(0.1)
+        time.sleep(0.2)
     raise AssertionError(f"{what}: not within {seconds} s")
 
 

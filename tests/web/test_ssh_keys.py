@@ -67,6 +67,12 @@ def test_a_selection_is_rotated_and_followed(signed_in: Client, team: Team) -> N
     assert operation.target in signed_in.get(LIST).content.decode()
 
 
+def test_the_button_of_a_row_rotates_that_one_whatever_is_selected(signed_in: Client, team: Team) -> None:
+    key, other = key_of(team, "api"), key_of(team, "shop")
+    signed_in.post(reverse("ssh-key-rotate-many"), {"only": str(key.pk), "key": str(other.pk)})
+    assert Operation.objects.get().integration == key.integration
+
+
 def test_all_that_are_old_are_rotated(signed_in: Client, team: Team) -> None:
     old = key_of(team, "api", days=91)
     key_of(team, "shop", days=89)
@@ -135,7 +141,7 @@ def root(db: None) -> User:
     return User.objects.create_superuser("root")
 
 
-def test_the_admin_rotates_and_revokes_through_the_same_services(root: User, team: Team) -> None:
+def test_the_admin_rotates_and_revokes_through_the_same_services(root: User, team: Team, settings: Settings) -> None:
     key, client, url = key_of(team, "api"), client_of(root), reverse("admin:integrations_sshkey_changelist")
     asked = {"action": "rotate", "_selected_action": [str(key.pk)]}
 
@@ -151,6 +157,16 @@ def test_the_admin_rotates_and_revokes_through_the_same_services(root: User, tea
     assert key.fingerprint in sure
     key.refresh_from_db()
     assert key.state == "current"
+
+    root.set_password("correct horse battery")
+    root.save()
+    client.force_login(root)
+    settings.CONFIRMATION_MINUTES = 0
+    for action in ("rotate", "revoke"):
+        answer = client.post(
+            url, asked | {"action": action, "revoke": "Revoke"}, headers={"Referer": f"http://testserver{url}"}
+        )
+        assert answer["Location"] == f"/confirm-password/?next={url.replace('/', '%2F')}"
 
 
 @pytest.mark.parametrize(("sent", "kept"), [("", None), ("0", 0), ("45", 45)])
