@@ -51,7 +51,7 @@ class AwsAccountWriteSerializer(Strict):
     )
     role_arn = serializers.CharField(max_length=2048, required=False, allow_blank=True)
     access_key_id = serializers.CharField(max_length=128, required=False, allow_blank=True)
-    secret_access_key = serializers.CharField(max_length=256, required=False, allow_blank=True)
+    secret_access_key = serializers.CharField(max_length=256, required=False, allow_blank=True, write_only=True)
     default_region = serializers.CharField(max_length=32, required=False)
 
 

@@ -60,6 +60,7 @@ class ProviderUpdateSerializer(Strict):
     base_url = serializers.CharField(max_length=200, required=False, allow_blank=True)
     credentials = serializers.DictField(
         child=serializers.CharField(max_length=10_000, allow_blank=True),
+        write_only=True,
         help_text='The secrets of this kind of provider, such as {"token": "ghp_..."}.',
     )
     ca_bundle = serializers.CharField(

@@ -58,6 +58,11 @@ def test_the_secrets_are_parameters_that_cloudformation_never_shows() -> None:
     assert "secret-" not in repr(source())
 
 
+@pytest.mark.parametrize("kind", catalog.KINDS.values(), ids=lambda kind: kind.kind)
+def test_no_parameter_that_people_set_is_a_secret(kind: catalog.StackType) -> None:
+    assert not kind.settable & templates.secret_parameters(kind.template)
+
+
 @pytest.mark.parametrize("name", ["ApiSecret", "LambdaArtifactS3Bucket", "Repository", "NoSuchParameter"])
 def test_people_cannot_set_what_the_panel_knows_itself(name: str) -> None:
     with pytest.raises(ParameterRefused) as refused:

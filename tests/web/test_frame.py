@@ -5,11 +5,16 @@ import re
 import pytest
 from django.apps import apps
 from django.contrib import admin as django_admin
-from django.test import Client, override_settings
+from django.test import Client, RequestFactory, override_settings
 from django.urls import reverse
 
+from integrations.providers.registry import PROVIDERS
 from panel.admin import ReadOnly
+from panel.web.accounts import AccountForm
+from panel.web.provider_forms import ProviderForm
+from teams.encryption import EncryptedTextField
 from teams.models import Team, User
+from teams.services import encryption_keys
 from tests.web.conftest import client_of
 from tests.web.scene import LISTS, make_scene
 
@@ -84,6 +89,32 @@ def test_every_model_is_in_the_admin(root: Client, team: Team) -> None:
         row = model._default_manager.first()
         if row:
             assert root.get(reverse(f"{name}_change", args=[row.pk])).status_code == 200, model
+
+
+@pytest.mark.parametrize("secret", encryption_keys.fields(), ids=str)
+def test_no_encrypted_field_is_in_the_admin(secret: EncryptedTextField, rf: RequestFactory) -> None:
+    page = django_admin.site._registry[secret.model]
+    request = rf.get("/")
+    request.user = User(is_superuser=True)
+    used = (page.get_list_display(request), page.get_search_fields(request), page.get_readonly_fields(request))
+    assert secret.name in (page.get_exclude(request) or ())
+    assert not [name for names in used for name in names if str(name).startswith(secret.name)]
+    assert not secret.editable
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_secrets_of_forms_are_typed_unseen_and_not_sent_back(kind: str) -> None:
+    client = PROVIDERS[kind]
+    for way in client.sign_ins or (None,):
+        entered = {field.name: "canary" for field in client.credential_fields}
+        form = ProviderForm(entered, client=client, way=way, stored=entered)
+        secrets = [field.name for field in form.credentials if field.secret]
+        assert secrets
+        for name in secrets:
+            assert "canary" not in str(form[name])
+            assert 'type="password"' in str(form[name])
+    form = AccountForm({"secret_access_key": "canary"}, method="keys")
+    assert "canary" not in str(form["secret_access_key"])
 
 
 def test_the_admin_shows_no_secret_and_changes_nothing_of_the_services(root: Client, team: Team) -> None:
