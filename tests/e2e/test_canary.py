@@ -70,7 +70,7 @@ ALLOWED = {
     ("database: django_session", "session cookie"): "Django finds a session by its key: a dump holds live ones",
     ("token as it is made", "API token"): "shown once, to the person who makes it",
     ("presigned download", "AWS session token"): "part of the URL that AWS signs for five minutes and one artifact",
-    ("manual steps", "webhook secret"): "an admin copies it to the provider, where its token may not",
+    ("manual steps", "webhook secret at first"): "an admin copies it to the provider, where its token may not",
 }
 
 ROLES = "arn:aws:iam::111122223333:role/"
@@ -165,22 +165,27 @@ class Life:
         world.call("POST", f"/aws-accounts/{role['id']}/check/")
         return role, keys
 
-    def learn_secrets(self, integration: dict[str, Any], full_name: str) -> None:
-        """Look up at the provider and in the account what was made for the integration."""
-        self.search.secrets["webhook secret"] = self.world.webhook_secret(full_name)
-        described = self.world.aws("cloudformation").list_stack_resources(StackName=self.stack(integration))
-        for each in described["StackResourceSummaries"]:
-            if each["ResourceType"] == "AWS::SecretsManager::Secret":
-                reader = self.world.aws("secretsmanager")
-                value = reader.get_secret_value(SecretId=each["PhysicalResourceId"])["SecretString"]
-                if "PRIVATE KEY" in value:
-                    # The first lines are the same for every key of its kind.
-                    self.search.secrets["SSH private key"] = json.loads(value)["current"]["private_key"].split("\n")[3]
-        assert "SSH private key" in self.search.secrets
+    def learn_secrets(self, when: str, *, pulled: dict[str, Any], zipped: dict[str, Any]) -> int:
+        """Look up at the provider and in the account what is in use at that time; returns how many are new."""
+        found = {}
+        for name, integration in (("webhook secret", pulled), ("GitLab's signing token", zipped)):
+            full_name = self.world.get(f"/repositories/{integration['repository']}/")["full_name"]
+            [hook] = self.world.sandbox.git.hooks(full_name)
+            # A signing token differs from others in what follows its mark.
+            found[name] = hook.options.get("signing_token", "").removeprefix("whsec_") or hook.secret
+        [stack] = self.world.get(f"/stacks/?integration={pulled['id']}")["results"]
+        arn = self.world.get(f"/stacks/{stack['id']}/")["outputs"]["SSHKeySecretArn"]
+        value = self.world.aws("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+        # Of PEM, the line that holds the secret number itself.
+        found["SSH private key"] = json.loads(value)["current"]["private_key"].splitlines()[4]
+        known = set(self.search.secrets.values())
+        new = {f"{name} {when}": secret for name, secret in found.items() if secret not in known}
+        self.search.secrets.update(new)
+        return len(new)
 
     def push_what_fails(self, integration: dict[str, Any], full_name: str) -> None:
         """A commit that is not there, and requests that carry secrets where they do not belong."""
-        secret = self.search.secrets["webhook secret"]
+        secret = self.search.secrets["webhook secret at first"]
         payload = {
             "ref": "refs/heads/gone",
             "before": "0" * 40,
@@ -279,7 +284,7 @@ def test_secrets_are_nowhere_but_where_they_belong(
         assert [each["status"] for each in ended] == ["succeeded", "succeeded", "failed"], ended
         pulled, zipped = (world.get(f"/integrations/{each['id']}/") for each in (pulled, zipped))
 
-        life.learn_secrets(pulled, repository)
+        assert life.learn_secrets("at first", pulled=pulled, zipped=zipped) == 3
         life.show_by_hand(pulled)
         commit = clone.commit("A commit", data="1")
         clone.push()
@@ -288,14 +293,18 @@ def test_secrets_are_nowhere_but_where_they_belong(
         life.update_with_review(zipped)
         assert world.ended(pulled, commit=commit)["status"] == "stored"
         assert world.ended(zipped, ref="refs/heads/main")["status"] == "stored"
-        rotation = world.post(f"/integrations/{pulled['id']}/rotate-webhook-secret/")
+        rotations = [
+            world.post(f"/integrations/{zipped['id']}/rotate-webhook-secret/"),
+            world.post(f"/integrations/{pulled['id']}/rotate-ssh-key/"),
+        ]
         opened = life.browser.crawl(*(f"/integrations/{each['id']}/" for each in (pulled, refused)), "/", "/admin/")
         assert opened > 60
         for noun in NOUNS:
             world.get(f"/{noun}/")
         until(lambda: [one for one in world.deliveries(pulled) if one["attempts"]], "a failed attempt")
         assert [one for one in world.deliveries(pulled) if one["status"] == "rejected"]
-        assert world.finished(rotation)["status"] == "succeeded"
+        assert [world.finished(each)["status"] for each in rotations] == ["succeeded", "succeeded"]
+        assert life.learn_secrets("at last", pulled=pulled, zipped=zipped) == 2
         for integration in (pulled, zipped):
             read_aws(world, search, life.stack(integration))
         deletion = world.call("DELETE", f"/integrations/{pulled['id']}/?bucket=purge").json()
@@ -306,6 +315,7 @@ def test_secrets_are_nowhere_but_where_they_belong(
     read_function_logs(world, search)
 
     assert set(search.places) >= PLACES
+    assert all(len(secret) >= 16 for name, secret in search.secrets.items() if name != "AWS session token")
     assert search.hits(ALLOWED) == []
     # It finds them where they are.
     assert len(search.hits({})) == len(ALLOWED)
