@@ -193,9 +193,12 @@ def _lock(integration: Integration) -> None:
 
 def _make_current(key: SSHKey) -> SSHKey:
     now = timezone.now()
-    key.integration.ssh_keys.filter(state=SSHKeyState.CURRENT).update(
-        state=SSHKeyState.RETIRED, in_stack=False, retired_at=now
+    current = key.integration.ssh_keys.filter(state=SSHKeyState.CURRENT)
+    # One that was never added anywhere, as zip download needs none, is not to be looked for.
+    current.filter(remote_state=RemoteState.UNKNOWN, remote_id="", checked_at=None).update(
+        remote_state=RemoteState.MISSING
     )
+    current.update(state=SSHKeyState.RETIRED, in_stack=False, retired_at=now)
     key.state, key.current_since = SSHKeyState.CURRENT, now
     key.save()
     return key

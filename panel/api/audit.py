@@ -16,19 +16,7 @@ from teams.services import roles
 class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
     class Meta:
         model = AuditEntry
-        fields = [
-            "id",
-            "created_at",
-            "actor_name",
-            "action",
-            "object_type",
-            "object_id",
-            "object_name",
-            "source",
-            "ip",
-            "token",
-            "changes",
-        ]
+        fields = ["id", *audit_search.COLUMNS]
         read_only_fields = fields
 
 

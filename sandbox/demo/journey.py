@@ -73,6 +73,7 @@ class _Journey:
         self._provision(integrations)
         first = self._push(copy, integrations, "A commit with everything that a zip could lose", cold=True)
         self._compare(copy, first)
+        self._rotate_key(integrations)
         copy.write("VERSION", "2\n")
         second = self._push(copy, integrations, "A second commit, everything warm", cold=False)
         self._compare(copy, second)
@@ -183,6 +184,17 @@ class _Journey:
         ended = wait_for(f"the operation on {method}", _PROVISION_SECONDS, look)
         if ended["status"] != "succeeded":
             raise DemoFailed(f"It {ended['status']} at {ended['step']}: {ended['problem']} {ended['remedy']}")
+
+    def _rotate_key(self, integrations: dict[str, dict[str, Any]]) -> None:
+        with self._step("Rotated the SSH key: git_pull") as note:
+            before = integrations["git_pull"]
+            self._finished(self._panel.post(f"/integrations/{before['id']}/rotate-ssh-key/"), "git_pull")
+            after = integrations["git_pull"] = self._panel.get(f"/integrations/{before['id']}/")
+            there = [key["key"] for key in self._git.get(f"/repos/{self._full_name}/keys")]
+            new = after["ssh_public_key"].rsplit(" ", 1)[0]
+            if after["ssh_public_key"] == before["ssh_public_key"] or there != [new]:
+                raise DemoFailed(f"The git host has the keys {there}, and {new} is in use.")
+            note("the git host has the new one only")
 
     def _push(self, copy: WorkingCopy, integrations: dict[str, dict[str, Any]], message: str, *, cold: bool) -> _Push:
         if cold:

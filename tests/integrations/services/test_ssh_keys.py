@@ -162,3 +162,19 @@ def test_a_push_counts_for_the_key_that_was_current_then(integration: Integratio
     ssh_keys.used(integration=integration, at=now)
     key.refresh_from_db()
     assert key.last_used_at == now + timedelta(seconds=1)
+
+
+def test_a_key_that_was_never_added_anywhere_is_gone_once_it_is_replaced(integration: Integration, github: FakeGitHub):
+    never = make_ssh_key(integration=integration)
+    new = ssh_keys.record_pending(
+        integration=integration, public_key=ANOTHER_KEY, fingerprint=fingerprint(ANOTHER_KEY), rotation=uuid4()
+    )
+    ssh_keys.promote(key=new)
+    never.refresh_from_db()
+    assert never.gone
+    github.keys["7"] = ANOTHER_KEY
+    ssh_keys.check(key=new)
+    third = make_ssh_key(integration=integration, state=SSHKeyState.PENDING, fingerprint="SHA256:third")
+    ssh_keys.promote(key=third)
+    new.refresh_from_db()
+    assert (new.remote_state, new.gone) == (RemoteState.PRESENT, False)
