@@ -209,6 +209,13 @@ def test_new_credentials_of_a_provider_reach_its_stacks(world: World):
     clone.push()
     assert world.ended(integration, commit=commit)["status"] == "stored"
 
+    # Its SSH key, which zip download does not use, is rotated without the provider.
+    before = current(world, integration)
+    ended = world.finished(rotate(world, integration))
+    assert (ended["status"], ended["problem"]) == ("succeeded", "")
+    assert current(world, integration) != before
+    assert at_host(world, repository) == []
+
 
 def test_where_nobody_may_change_the_webhook_the_new_secret_waits_to_be_pasted(world: World):
     permissions = {"metadata": "read", "contents": "read"}
