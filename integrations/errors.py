@@ -8,6 +8,7 @@ SluiceError (teams.errors)
         CertificateNotTrusted   TLS cannot be verified
         ProviderRateLimited     too many calls; `retry_after` says how long to wait       retryable
         UnexpectedAnswer        an answer that is not this provider's API
+        CredentialsUnreadable   the panel cannot decrypt what it keeps
         CredentialsRejected     the token is wrong, expired or revoked
         PermissionMissing       the token is good, but may not do this; `missing` says what it lacks
         NotFoundAtProvider      nothing there, or nothing that this token may see
@@ -73,6 +74,13 @@ class UnexpectedAnswer(ProviderError):
     """The answer is not what the provider's documentation says."""
 
     code = "provider_unexpected_answer"
+
+
+class CredentialsUnreadable(ProviderError):
+    """The panel cannot decrypt the credentials that it keeps for this provider."""
+
+    code = "credentials_unreadable"
+    status = 500
 
 
 class CredentialsRejected(ProviderError):

@@ -18,12 +18,22 @@ from django.conf import settings
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
 
+from teams.errors import SluiceError
+
 VERSION = "v1"
 NONCE_BYTES = 12
 
 
-class DecryptionFailed(Exception):
+class DecryptionFailed(SluiceError):
     """A stored secret cannot be decrypted: its key is no longer configured, or it was written for another row."""
+
+    code = "secret_unreadable"
+    status = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, remedy="Bring its key back into SLUICE_ENCRYPTION_KEYS, or replace the secret: docs/security.md."
+        )
 
 
 class Ciphertext(str):
@@ -64,11 +74,20 @@ def decrypt(ciphertext: str, *, bound_to: str) -> str:
         raise DecryptionFailed("The stored value is not a ciphertext.") from error
     key = next((key for key in settings.ENCRYPTION_KEYS if _id_of(key) == used), None)
     if version != VERSION or key is None:
-        raise DecryptionFailed(f"No configured key has the id {used}; put it back into SLUICE_ENCRYPTION_KEYS.")
+        raise DecryptionFailed(f"No configured key has the id {used}.")
     try:
         return AESGCM(key).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], f"{VERSION}|{bound_to}".encode()).decode()
     except InvalidTag as error:
         raise DecryptionFailed("The stored value was written for another row or was altered.") from error
+
+
+def readable(instance: models.Model, name: str) -> str:
+    """The secret of that field, or nothing where it cannot be decrypted any more, so that it can be replaced."""
+    try:
+        value: str = getattr(instance, name)
+    except DecryptionFailed:
+        return ""
+    return value
 
 
 class _Decrypted(DeferredAttribute):

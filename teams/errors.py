@@ -3,6 +3,7 @@
 SluiceError
     integrations.errors.ProviderError    what a git provider answered
     deployers.errors.AwsError            what AWS answered
+    teams.encryption.DecryptionFailed    a stored secret cannot be read any more
     Refused                              a rule of ours says no: conflict, busy, not allowed
         Forbidden                        the role may not do this
 """

@@ -9,22 +9,36 @@ from django.utils import timezone
 
 from deployers.aws import sts
 from deployers.aws.session import Access
-from deployers.errors import ExternalIdIgnored
+from deployers.errors import CredentialsRefused, ExternalIdIgnored
 from deployers.models import AccessMethod, AwsAccount
+from teams.encryption import DecryptionFailed
 from teams.errors import Refused, SluiceError
 from teams.models import Role, Team, User
 from teams.services import audit, roles
 
+CHECKED = ("checked_at", "check_error", "caller_arn", "account_id")
+"""What a check notes; the secret is left as it was read."""
+
 
 def access(account: AwsAccount, region: str = "") -> Access:
-    """The way into one region of the account; its default region when none is named."""
+    """The way into one region of the account; its default region when none is named.
+
+    Raises CredentialsRefused if its secret access key cannot be decrypted any more.
+    """
+    try:
+        secret_access_key = account.secret_access_key if account.method == AccessMethod.KEYS else ""
+    except DecryptionFailed as error:
+        raise CredentialsRefused(
+            f"The secret access key of {account} cannot be read: {error.message}",
+            remedy="Enter it again, or bring the key back into SLUICE_ENCRYPTION_KEYS.",
+        ) from error
     return Access(
         method=account.method,
         region=region or account.default_region,
         role_arn=account.role_arn if account.method == AccessMethod.ROLE else "",
         external_id=account.external_id if account.method == AccessMethod.ROLE else "",
         access_key_id=account.access_key_id if account.method == AccessMethod.KEYS else "",
-        secret_access_key=account.secret_access_key if account.method == AccessMethod.KEYS else "",
+        secret_access_key=secret_access_key,
     )
 
 
@@ -149,12 +163,12 @@ def check(*, account: AwsAccount, actor: User | None = None) -> str:
         found = _proven_caller(account)
     except SluiceError as error:
         AwsAccount.objects.filter(pk=account.pk).update(checked_at=timezone.now(), check_error=str(error))
-        account.refresh_from_db()
+        account.refresh_from_db(fields=CHECKED)
         raise
     AwsAccount.objects.filter(pk=account.pk).update(
         checked_at=timezone.now(), check_error="", caller_arn=found.arn, account_id=found.account_id
     )
-    account.refresh_from_db()
+    account.refresh_from_db(fields=CHECKED)
     return found.arn
 
 

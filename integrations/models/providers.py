@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from integrations.providers import registry
-from teams.encryption import EncryptedTextField
+from teams.encryption import EncryptedTextField, readable
 from teams.models import TeamOwned, TeamQuerySet
 
 
@@ -60,6 +60,12 @@ class Provider(TeamOwned):
     @credentials.setter
     def credentials(self, value: dict[str, str]) -> None:
         self.credentials_json = json.dumps(value)
+
+    @property
+    def kept_credentials(self) -> dict[str, str]:
+        """`credentials`, or none of them where they cannot be decrypted: they can be entered again."""
+        kept = readable(self, "credentials_json")
+        return json.loads(kept) if kept else {}
 
 
 class Repository(TeamOwned):

@@ -90,7 +90,7 @@ def update(
         )
     if entered:
         entered = {field: value.strip() for field, value in entered.items()}
-        merged = client_class(provider.kind).changed_credentials(provider.credentials, entered)
+        merged = client_class(provider.kind).changed_credentials(provider.kept_credentials, entered)
         provider.credentials = _cleaned(provider.kind, merged)
         provider.credentials_changed_at = timezone.now()
         changes["credentials"] = "changed"

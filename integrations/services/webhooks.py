@@ -10,6 +10,7 @@ from integrations.errors import ProviderError
 from integrations.models import Integration, WebhookState
 from integrations.services import clients
 from lambdas.common.signatures import secret_id
+from teams.encryption import readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +79,14 @@ def make_secret(*, integration: Integration) -> bool:
     """Give the integration a new webhook secret; the one before stays valid beside it. May run twice.
 
     False if there are two already: an earlier rotation goes on, as its new secret may be in use. Raises ProviderError
-    where the provider must be asked of what form it is.
+    where the provider must be asked of what form it is. A secret that cannot be decrypted any more is replaced at once.
     """
     made = clients.client(integration.repository.provider).new_webhook_secret()
     with transaction.atomic():
         row = Integration.objects.select_for_update().get(pk=integration.pk)
-        new = not row.webhook_secret_previous
+        new = not readable(row, "webhook_secret_previous")
         if new:
-            row.webhook_secret, row.webhook_secret_previous = made, row.webhook_secret
+            row.webhook_secret, row.webhook_secret_previous = made, readable(row, "webhook_secret")
             row.save(update_fields=["webhook_secret", "webhook_secret_previous", "updated_at"])
     integration.refresh_from_db(fields=["webhook_secret", "webhook_secret_previous"])
     return new

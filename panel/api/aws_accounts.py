@@ -135,7 +135,6 @@ class AwsAccountViewSet(Noun[AwsAccount]):
         """Ask STS now who the panel is in this account."""
         account = self.get_object()
         accounts.check(account=account, actor=self.actor)
-        account.refresh_from_db()
         return self.answer(account)
 
     @extend_schema(parameters=[ChoicesQuery], responses=ChoicesSerializer, filters=False)

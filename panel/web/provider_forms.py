@@ -16,7 +16,7 @@ EXAMPLE = "https://git.example.com"
 def way_of(client: type[ProviderClient], name: str, provider: Provider | None = None) -> SignIn | None:
     """The way that is asked for, else the one that the provider uses, else the first; None for a kind with just one."""
     ways = client.sign_ins
-    stored = set(provider.credentials) if provider else None
+    stored = set(provider.kept_credentials) if provider else None
     present = (way for way in ways if set(way.labels) == stored)
     return next((way for way in ways if way.name == name), next(present, ways[0] if ways else None))
 

@@ -148,7 +148,9 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
     client = PROVIDERS[provider.kind]
     way = way_of(PROVIDERS[provider.kind], request.GET.get("with", ""), provider)
     shown = {
-        field.name: provider.credentials.get(field.name, "") for field in client.credential_fields if not field.secret
+        field.name: provider.kept_credentials.get(field.name, "")
+        for field in client.credential_fields
+        if not field.secret
     }
     initial = {
         "name": provider.name,
@@ -158,7 +160,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
         "ssh_known_hosts": provider.ssh_known_hosts,
         **shown,
     }
-    form = ProviderForm(request.POST or None, client=client, way=way, stored=provider.credentials, initial=initial)
+    form = ProviderForm(request.POST or None, client=client, way=way, stored=provider.kept_credentials, initial=initial)
     if request.method == "POST" and form.is_valid():
         with errors_on(form):
             providers.update(provider=provider, actor=request.user, **form.arguments())

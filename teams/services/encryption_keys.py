@@ -82,7 +82,7 @@ def survey() -> Survey:
             try:
                 encryption.decrypt(stored, bound_to=each.bound_to(pk))
             except DecryptionFailed as error:
-                found.unreadable.append(Unreadable(each.model._meta.label, pk, each.name, str(error)))
+                found.unreadable.append(Unreadable(each.model._meta.label, pk, each.name, error.message))
     return found
 
 

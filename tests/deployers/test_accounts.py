@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from deployers.aws.session import Access
 from deployers.errors import CredentialsRefused, ExternalIdIgnored
@@ -111,6 +112,19 @@ def test_another_account_than_was_entered_is_refused_and_noted(moto: None, team:
         accounts.check(account=account)
     account.refresh_from_db()
     assert "123456789012" in account.check_error
+
+
+def test_a_secret_access_key_that_cannot_be_read_is_told_and_can_be_entered_again(
+    moto: None, team: Team, admin: User, settings: Settings
+) -> None:
+    made = create(team, admin, method="keys", access_key_id="AKIA1", secret_access_key="s3cr3t-canary")
+    settings.ENCRYPTION_KEYS = [b"N" * 32]
+    account = AwsAccount.objects.get(pk=made.pk)
+    with pytest.raises(CredentialsRefused, match="cannot be read"):
+        accounts.check(account=account, actor=admin)
+    assert "cannot be read" in AwsAccount.objects.get().check_error
+    accounts.update(account=AwsAccount.objects.get(), actor=admin, secret_access_key="another")
+    assert accounts.access(AwsAccount.objects.get()).secret_access_key == "another"
 
 
 @pytest.mark.sandbox

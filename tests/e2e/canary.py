@@ -94,13 +94,15 @@ class Browser(Recorder):
         super().__init__(search, "pages")
         self.panel_url = panel_url
 
-    def submit(self, path: str, fields: Mapping[str, str], *, token: bool = True) -> requests.Response:
-        """Send a page's form; without `token` as a forgery."""
+    def submit(
+        self, path: str, fields: Mapping[str, str], *, action: str = "", token: bool = True
+    ) -> requests.Response:
+        """Send a page's form to where it goes, by default the page itself; without `token` as a forgery."""
         url = self.panel_url + path
         page = self.get(url).text
         found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
         own = {"csrfmiddlewaretoken": found[1]} if found and token else {}
-        return self.post(url, data={**fields, **own}, headers={"Referer": url})
+        return self.post(self.panel_url + (action or path), data={**fields, **own}, headers={"Referer": url})
 
     def crawl(self, *starts: str) -> int:
         """Open whatever is linked from the pages; returns how many that were."""

@@ -5,6 +5,7 @@ where; ALLOWED what may be there, and why. docs/security.md refers to both. Repo
 mailed, are searched in tests/web/test_error_reports.py.
 """
 
+import base64
 import json
 import re
 import secrets
@@ -14,7 +15,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.test import override_settings
 
+from teams.encryption import encrypt
 from tests.e2e.canary import (
     Browser,
     Recorder,
@@ -115,8 +118,8 @@ class Life:
         name: str = stack["name"]
         return name
 
-    def add_providers(self) -> dict[str, Any]:
-        """Add a provider over the API and one on the page, both after mistakes; returns the first."""
+    def add_providers(self) -> tuple[dict[str, Any], str]:
+        """Add a provider over the API and one on the page, both after mistakes; returns the one, the other's id."""
         world, wrong = self.world, self.search.secrets["mistyped provider token"]
         reached = {"base_url": world.env["git_url"], "ca_bundle": Path(world.env["git_ca_file"]).read_text()}
         mistakes: list[Any] = [{"token": wrong}, wrong, {wrong: wrong}, {"token": [wrong]}, {"token": wrong + "ä\n"}]
@@ -138,8 +141,9 @@ class Life:
         for mistake in ({}, {"base_url": "https://git.invalid"}, {"name": ""}, {"ca_bundle": "no PEM"}):
             assert self.browser.submit(path, {**fields, "token": wrong, **mistake}).status_code == 200
         assert self.browser.submit(path, {**fields, "token": world.git_token}, token=False).status_code == 403
-        assert "/add/" not in self.browser.submit(path, {**fields, "token": world.git_token}).url
-        return world.add_provider()
+        added = self.browser.submit(path, {**fields, "token": world.git_token})
+        assert "/add/" not in added.url
+        return world.add_provider(), added.url.rstrip("/").rpartition("/")[2]
 
     def add_accounts(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """An account that is reached by a role that may do all, and one by keys that may do nothing."""
@@ -223,25 +227,28 @@ class Life:
         headers = {"Authorization": f"Bearer {token}"}
         assert self.browser.get(f"{self.world.env['api_url']}/me/", headers=headers).status_code == 200
 
-    def break_a_row(self, provider: dict[str, Any]) -> None:
-        """Two rows swapped in the database: what reads them is answered with an error page, and logged."""
-        path = f"/providers/{provider['id']}/"
+    def break_a_row(self, broken: str, other: str) -> None:
+        """Credentials swapped in the database, then some of a shape that no code wrote: both end in errors."""
+        path, token = f"/providers/{broken}/", {"token": self.world.git_token}
         with psycopg.connect(self.world.env["database_url"], autocommit=True) as database:
-            query = "SELECT credentials_json FROM integrations_provider WHERE id {} %s LIMIT 1"
-            [kept] = database.execute(query.format("="), [provider["id"]]).fetchone() or ("",)
-            [other] = database.execute(query.format("<>"), [provider["id"]]).fetchone() or ("",)
-            store = "UPDATE integrations_provider SET credentials_json = %s WHERE id = %s"
-            database.execute(store, [other, provider["id"]])
-            try:
-                self.browser.submit(f"{path}edit/", {"name": "x", "token": self.world.git_token})
-                body = {"credentials": {"token": self.world.git_token}}
-                broken = [
-                    self.browser.get(f"{self.browser.panel_url}{path}edit/"),
-                    self.world.call("PATCH", path, body),
-                ]
-            finally:
-                database.execute(store, [kept, provider["id"]])
-        assert [each.status_code for each in broken] == [500, 500]
+            database.execute(
+                "UPDATE integrations_provider SET credentials_json = other.credentials_json "
+                "FROM integrations_provider other WHERE integrations_provider.id = %s AND other.id = %s",
+                [broken, other],
+            )
+            assert "cannot be read" in self.browser.submit(path, {}, action=f"{path}check/").text
+            assert self.world.call("POST", f"{path}check/").json()["code"] == "credentials_unreadable"
+            key = base64.b64decode(self.search.secrets["encryption key"])
+            with override_settings(ENCRYPTION_KEYS=[key]):
+                place = f"integrations.provider|{broken}|credentials_json"
+                strange = str(encrypt(json.dumps([self.world.git_token]), bound_to=place))
+            database.execute("UPDATE integrations_provider SET credentials_json = %s WHERE id = %s", [strange, broken])
+            answers = [
+                self.browser.submit(path, {"name": "x", **token}, action=f"{path}edit/"),
+                self.world.call("PATCH", path, {"credentials": token}),
+            ]
+            database.execute("DELETE FROM integrations_provider WHERE id = %s", [broken])
+        assert [each.status_code for each in answers] == [500, 500]
 
     def show_by_hand(self, integration: dict[str, Any]) -> None:
         """What an admin copies to the provider, kept apart too."""
@@ -269,7 +276,7 @@ def test_secrets_are_nowhere_but_where_they_belong(
     world: World, life: Life, search: Search, repository: str, clone: Clone
 ) -> None:
     with broker_commands(world.env["redis_url"], search):
-        provider, (role, powerless) = life.add_providers(), life.add_accounts()
+        (provider, on_page), (role, powerless) = life.add_providers(), life.add_accounts()
         gitlab = world.add_provider(kind="gitlab", name=f"GitLab {secrets.token_hex(3)}")
         pulled = world.add_integration(
             repository, provider=provider, method="git_pull", aws_account=role["id"], refs=["main", "gone"]
@@ -279,7 +286,7 @@ def test_secrets_are_nowhere_but_where_they_belong(
         refused = world.add_integration(repository, provider=provider, aws_account=powerless["id"])
         begun = [world.post(f"/integrations/{each['id']}/provision/") for each in (pulled, zipped, refused)]
         life.make_token()
-        life.break_a_row(provider)
+        life.break_a_row(on_page, provider["id"])
         ended = [world.finished(each) for each in begun]
         assert [each["status"] for each in ended] == ["succeeded", "succeeded", "failed"], ended
         pulled, zipped = (world.get(f"/integrations/{each['id']}/") for each in (pulled, zipped))

@@ -6,6 +6,7 @@ import pytest
 import responses
 from django.test import Client
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from deployers.models import Operation
 from integrations.models import Method, Provider
@@ -198,3 +199,18 @@ def test_another_way_of_signing_in_takes_the_place_of_the_old_one(
     assert answer.status_code == 302
     provider.refresh_from_db()
     assert provider.credentials == {"oauth_key": "key", "oauth_secret": "secret"}
+
+
+def test_credentials_that_cannot_be_read_any_more_are_entered_again(
+    signed_in: Client, team: Team, http: responses.RequestsMock, settings: Settings
+) -> None:
+    http.get(f"{API}/user", json={"login": "ada"}, headers={"X-OAuth-Scopes": "repo"})
+    provider = factories.make_provider(team=team, ssh_known_hosts=f"github.com {ED25519}")
+    settings.ENCRYPTION_KEYS = [b"N" * 32]
+    url = reverse("provider-edit", args=[provider.pk])
+    check = signed_in.post(reverse("provider-check", args=[provider.pk]), follow=True)
+    assert "cannot be read: No configured key has the id" in check.content.decode()
+    fields = {"name": "GitHub", "ssh_known_hosts": provider.ssh_known_hosts}
+    assert 'id="id_token_error"' in signed_in.post(url, fields).content.decode()
+    assert signed_in.post(url, {**fields, "token": TOKEN}).status_code == 302
+    assert Provider.objects.get().credentials == {"token": TOKEN}

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from integrations.errors import (
     CredentialsRejected,
+    CredentialsUnreadable,
     HostNotAllowed,
     InvalidValue,
     ProviderUnreachable,
@@ -205,3 +206,28 @@ def test_a_search_of_a_provider_that_is_down_says_so(provider: Provider, github:
     github.mock.reset()
     with pytest.raises(ProviderUnreachable, match=r"api\.github\.com"):
         providers.search_repositories(provider=provider)
+
+
+def test_credentials_that_cannot_be_read_are_told_and_can_be_entered_again(
+    provider: Provider, admin: User, github: FakeGitHub, settings
+):
+    settings.ENCRYPTION_KEYS = [b"N" * 32]
+    kept = Provider.objects.get(pk=provider.pk)
+    with pytest.raises(CredentialsUnreadable, match="No configured key has the id") as failure:
+        providers.check(provider=kept, actor=admin)
+    assert "Enter them again" in failure.value.remedy
+    assert Provider.objects.get().check_error
+    providers.update(provider=kept, actor=admin, credentials={"token": TOKEN})
+    assert Provider.objects.get().credentials == {"token": TOKEN}
+
+
+def test_provider_whose_credentials_cannot_be_read_does_not_keep_others_from_being_checked(
+    team: Team, github: FakeGitHub, settings
+):
+    factories.make_provider(team=team)
+    settings.ENCRYPTION_KEYS = [b"N" * 32, *settings.ENCRYPTION_KEYS]
+    other = factories.make_provider(team=team)
+    settings.ENCRYPTION_KEYS = [b"N" * 32]
+    assert providers.check_due() == 2
+    other.refresh_from_db()
+    assert (other.check_error, other.login) == ("", "ada")

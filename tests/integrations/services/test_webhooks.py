@@ -3,6 +3,7 @@ import pytest
 from integrations.errors import PermissionMissing, ProviderRateLimited
 from integrations.models import Integration, WebhookState
 from integrations.services import webhooks
+from teams.encryption import DecryptionFailed
 from tests.integrations.providers.contract import HOOK_URL
 from tests.integrations.providers.fake_github import FakeGitHub
 
@@ -132,3 +133,16 @@ def test_a_new_secret_is_taken_back(integration: Integration):
     webhooks.make_secret(integration=integration)
     webhooks.drop_secret(integration=integration, keep="previous")
     assert (integration.webhook_secret, integration.webhook_secret_previous) == (before, "")
+
+
+def test_a_secret_that_cannot_be_read_any_more_is_replaced(integration: Integration, settings):
+    integration.webhook_secret_previous = "older"
+    integration.save()
+    settings.ENCRYPTION_KEYS = [b"N" * 32]
+    provider = integration.repository.provider
+    provider.credentials = {"token": "ghp_entered-again"}
+    provider.save()
+    with pytest.raises(DecryptionFailed, match="replace the secret"):
+        _ = stored().webhook_secret
+    assert webhooks.make_secret(integration=stored())
+    assert (len(stored().webhook_secret), stored().webhook_secret_previous) == (64, "")
