@@ -80,7 +80,7 @@ class CredentialsUnreadable(ProviderError):
     """The panel cannot decrypt the credentials that it keeps for this provider."""
 
     code = "credentials_unreadable"
-    status = 500
+    status = 503
 
 
 class CredentialsRejected(ProviderError):
