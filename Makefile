@@ -32,7 +32,7 @@ demo: $(VENV)/.installed  ## Walk the whole journey against a running "make up"
 
 test: $(VENV)/.installed  ## Run every test (gets itself a browser if there is none)
 	@$(BIN)/python -m tests.browser.get_browser
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.installed  ## Format, lint, types, imports, templates, policies, migrations, deployment settings
 	$(BIN)/ruff format --check .

@@ -1,6 +1,10 @@
-"""A pytest plugin: the running sandbox, started once a process for the tests of tests/e2e and tests/browser."""
+"""A pytest plugin: the running sandbox, started once a process for the tests of tests/e2e and tests/browser.
 
-from collections.abc import Iterator
+It costs something while it runs, and most tests need none: the files that use it come one after the other, and it is
+stopped when they are through.
+"""
+
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,35 @@ import pytest
 from sandbox import ports
 from sandbox.supervisor import Sandbox
 from tests.e2e.world import Clone, World
+
+_users = pytest.StashKey[set[Path]]()
+_running: list[Sandbox] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the slow files first, so that no process is left with one at the end. What runs an event loop of its own
+    comes before the browser, whose driver runs one for as long as the process lives.
+    """
+    users = {item.path for item in items if "world" in getattr(item, "fixturenames", ())}
+    config.stash[_users] = users
+
+    def rank(item: pytest.Item) -> int:
+        in_browser = "browser" in item.path.parts
+        if item.path in users:
+            return 2 if in_browser else 1
+        if "git_pull" in item.path.parts:
+            return 0
+        return 3 if in_browser else 4
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    yield
+    if nextitem is not None and nextitem.path not in item.config.stash[_users]:
+        while _running:
+            _running.pop().stop()
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +52,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for name in ports.DEFAULTS:
             patch.setenv(f"SANDBOX_{name.upper()}_PORT", str(ports.any_free()))
         env = sandbox.start()
+    _running.append(sandbox)
     try:
         yield World(sandbox, env, root)
     finally:
-        sandbox.stop()
+        while _running:
+            _running.pop().stop()
 
 
 @pytest.fixture

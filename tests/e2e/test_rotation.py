@@ -40,6 +40,8 @@ def pushes(world: World, integration: dict[str, Any], clone: Clone, *, every: fl
     finally:
         done.set()
         pusher.join()
+    # A webhook that the git host could not deliver in time is no fetch: the check for missed pushes brings it.
+    world.post(f"/integrations/{integration['id']}/catch-up/")
     for commit in commits:
         [delivery] = until(lambda commit=commit: stored(world, integration, commit), f"commit {commit}", seconds=120)
         assert not [each["error"] for each in delivery["attempts"] if each["error"]], delivery["attempts"]
