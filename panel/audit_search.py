@@ -31,7 +31,8 @@ def of_team(team: Team, user: User) -> QuerySet[AuditEntry]:
     """What the team's admins may read: its own entries, and what its members did that is of no team, such as signing
     in. Staff also reads what is of no team and of nobody.
     """
-    mine = Q(team=team) | Q(team=None, actor__in=team.members.all())
+    # Only of the person as such: entries of a team that was deleted are of no team either.
+    mine = Q(team=team) | Q(team=None, object_type="user", actor__in=team.members.all())
     if user.is_staff:
         mine |= Q(team=None)
     return AuditEntry.objects.filter(mine)

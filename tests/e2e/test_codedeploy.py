@@ -62,8 +62,12 @@ def test_pushes_are_deployed_rolled_back_and_redeployed_until_all_is_deleted(
     assert (deployed["status"], deployed["trigger"]) == ("deployed", "push"), deployed
     assert deployed["instances"] == {"Succeeded": 2}
     assert deployed["lead_time"] is not None
-    [told] = [each for each in world.deliveries(deploying) if each["commit"] == commit]
-    assert told["deploy_status"] == "deploying", told
+
+    def told() -> bool:
+        [delivery] = world.deliveries(deploying, f"?commit={commit}")
+        return bool(delivery["deploy_status"] == "deploying")
+
+    until(told, "the delivery to tell of its deployment")  # read with the next look at the table
     [artifact] = [each for each in world.artifacts(deploying) if each["commit"] == commit]
 
     broken = clone.commit("Break it", **{"start.sh": "#!/bin/sh\necho the port is taken >&2\nexit 3\n"})

@@ -155,3 +155,14 @@ def test_the_api_lists_it_for_admins_with_the_token_that_acted(team: Team, admin
     assert api.delete(f"/api/v1/audit-entries/{newest['id']}/").status_code == 405
     viewer = api_client_of(factories.make_user(team=team, role=Role.VIEWER), team)
     assert viewer.get("/api/v1/audit-entries/").status_code == 403
+
+
+def test_what_somebody_did_in_a_team_that_is_gone_is_not_shown_to_another(
+    signed_in: Client, team: Team, admin: User
+) -> None:
+    gone = factories.make_team(slug="globex")
+    audit.record(actor=admin, team=gone, action="team.look", target=gone, changes={"plan": "secret"})
+    gone.delete()
+    assert shown(signed_in) == []
+    audit.record(actor=admin, team=None, action="user.confirm_password", target=admin)
+    assert shown(signed_in) == ["ada"]
