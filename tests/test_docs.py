@@ -8,6 +8,7 @@ import pytest
 from django.core.management import get_commands
 
 from integrations.providers.registry import PROVIDERS
+from lambdas.stage_codepipeline import buildspec
 from teams.services import encryption_keys
 
 ROOT = Path(__file__).parents[1]
@@ -84,3 +85,7 @@ def test_page_on_security_says_of_every_encrypted_field_how_it_rotates() -> None
     }
     assert {field.name for field in encryption_keys.fields()} == set(said)
     assert all(begin in table for begin in said.values())
+
+
+def test_the_sample_buildspec_is_the_default_one() -> None:
+    assert (ROOT / "deployers" / "samples" / "ecs" / "buildspec.yml").read_text() == buildspec.DEFAULT

@@ -10,7 +10,7 @@ from itertools import islice
 from deployers.aws.faults import aws_faults
 from deployers.aws.session import Access, client
 
-MOST_SERVICES, MOST_TASKS = 10, 20
+MOST_SERVICES, MOST_TASKS = 10, 100  # as many as one call describes
 
 
 @dataclass(frozen=True, slots=True)
