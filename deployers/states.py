@@ -108,6 +108,8 @@ CANCELLABLE = frozenset({"", Step.NEW_SECRET, Step.PREPARE, Step.PUBLISH, Step.C
 
 # A rotation of the SSH key goes back from these, and the key from before goes on working; after them it only goes on.
 UNDOABLE = frozenset({Step.NEW_KEY, Step.INSTALL_KEY, Step.PROBE_KEY, Step.PASTE_KEY})
+# Where a person may stop an operation of any kind; the last waits for somebody, with both webhook secrets in use.
+STOPPABLE = CANCELLABLE | UNDOABLE | {Step.PROVE_SECRET}
 
 
 class DeploymentStatus(TextChoices):

@@ -12,7 +12,7 @@ from deployers.errors import NotCancellable, NothingToRetry, NotWaiting, StackBu
 from deployers.models import Operation, OperationKind, Stack, StackKind
 from deployers.services import key_rotation, operations, secret_rotation, starting
 from deployers.services.reconcile import advance
-from deployers.states import ACTIVE, CANCELLABLE, UNDOABLE, OperationStatus, StackState, Step
+from deployers.states import ACTIVE, STOPPABLE, OperationStatus, StackState, Step
 from integrations.models import Deployer, Integration, Method, Provider
 from teams.errors import Refused
 from teams.models import Role, User
@@ -237,7 +237,7 @@ def cancel(*, operation: Operation, actor: User) -> Operation:
     if not operation.active:
         raise NotCancellable("The operation is over.")
     updating = operation.kind == OperationKind.UPDATE and operation.step == Step.WATCH
-    before = operation.kind != OperationKind.DELETE and operation.step in CANCELLABLE | UNDOABLE
+    before = operation.kind != OperationKind.DELETE and operation.step in STOPPABLE
     if not (before or updating or operation.status == OperationStatus.QUEUED):
         if operation.kind == OperationKind.ROTATE_KEY:
             raise NotCancellable("The new key is in use already.", remedy="Wait until it is through.")
@@ -246,7 +246,8 @@ def cancel(*, operation: Operation, actor: User) -> Operation:
             remedy="Wait until it is through; delete the integration if you do not want it.",
         )
     if not operations.cancel_queued(operation.pk):
-        Operation.objects.filter(pk=operation.pk, status__in=sorted(ACTIVE)).update(cancel_requested=True)
+        # At once, however long it meant to wait.
+        Operation.objects.filter(pk=operation.pk, status__in=sorted(ACTIVE)).update(cancel_requested=True, next_at=None)
         operations.resume(operation, approved=False)
     audit.record(actor=actor, team=operation.team, action="operation.cancel", target=operation)
     operation.refresh_from_db()

@@ -13,6 +13,11 @@ def instead_of(step: Step, work: Work) -> Outcome | None:
         return _before_execution(step, work)
     if step in UNDOABLE:
         return Next(Step.UNDO_KEY)
+    if step is Step.PROVE_SECRET:
+        return Done(
+            OperationStatus.CANCELLED,
+            problem="Cancelled; the stack takes the old webhook secret and the new one. Rotate again to go on with it.",
+        )
     if step is Step.WATCH:
         return _roll_back(work)
     return None
@@ -36,7 +41,10 @@ def _before_execution(step: Step, work: Work) -> Outcome | None:
             cloudformation.delete_stack(work.access, stack_id=snapshot.stack_id, token=work.token("cancel"))
             history.start_anew(stack)
     rotate_secret.take_back(work)
-    return Done(OperationStatus.CANCELLED, problem="Cancelled before anything was changed.")
+    told = "Cancelled before anything was changed."
+    if work.part > 1:
+        told = "Cancelled; the stack takes the old webhook secret too, until its next update."
+    return Done(OperationStatus.CANCELLED, problem=told)
 
 
 def _roll_back(work: Work) -> Outcome | None:
