@@ -195,9 +195,18 @@ _STATES = {
 }
 
 
+# A stack that is at rest and does its work; one whose last update was undone does, too.
+AT_WORK = frozenset({StackState.READY, StackState.ROLLED_BACK})
+
+
 def stack_state(aws_status: str) -> StackState:
     """Interpret a CloudFormation stack status; an unknown one counts as failed, so that a person looks."""
     return _STATES.get(aws_status, StackState.FAILED)
+
+
+def aws_statuses(*states: StackState) -> list[str]:
+    """AWS's words for stacks in these states, for queries."""
+    return [word for word, state in _STATES.items() if state in states]
 
 
 def in_progress(aws_status: str) -> bool:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from deployers.models import Operation, OperationKind, Stack
+from deployers.models import ROTATIONS, Operation, OperationKind, Stack
 from deployers.states import ACTIVE, OperationStatus, StackState
 from integrations.models import Integration
 
@@ -67,8 +67,7 @@ def integration_state(
         return IntegrationState.WAITING
     if operation_kind and operation_status in ACTIVE:
         return UNDER_WAY[OperationKind(operation_kind)]
-    # A rotation that failed left the old key in use: the integration works.
-    if operation_status == OperationStatus.FAILED and operation_kind != OperationKind.ROTATE_KEY:
+    if operation_status == OperationStatus.FAILED and operation_kind not in ROTATIONS:
         return IntegrationState.FAILED
     states = {stack.state for stack in stacks}
     return next((state for seen, state in OF_STACK.items() if seen in states), IntegrationState.NOT_PROVISIONED)

@@ -19,6 +19,10 @@ class OperationKind(models.TextChoices):
     ROTATE_SECRET = "rotate_secret", "Rotate webhook secret"
 
 
+ROTATIONS = frozenset({OperationKind.ROTATE_KEY, OperationKind.ROTATE_SECRET})
+"""These leave the integration at work, whatever becomes of them: what was in use stays in use."""
+
+
 class Operation(models.Model):
     """Something the panel brings about at AWS and at the provider, step by step, whatever dies in between.
 

@@ -1,12 +1,9 @@
 """Stacks that follow by themselves what changed at their provider: which of them may be updated now."""
 
 from deployers.errors import StackBusy
-from deployers.models import OperationKind, Stack
+from deployers.models import ROTATIONS, OperationKind, Stack
 from deployers.services import stacks
 from deployers.states import OperationStatus, StackState
-
-# These leave the stack as it is, whatever becomes of them.
-_APART = (OperationKind.ROTATE_KEY,)
 
 
 def may_update(stack: Stack) -> bool:
@@ -15,7 +12,7 @@ def may_update(stack: Stack) -> bool:
     """
     if stack.state != StackState.READY:
         return False
-    newest = stack.integration.operations.exclude(kind__in=_APART).order_by("-created_at").first()
+    newest = stack.integration.operations.exclude(kind__in=ROTATIONS).order_by("-created_at").first()
     return newest is None or (
         newest.status in {OperationStatus.SUCCEEDED, OperationStatus.CANCELLED} and newest.kind != OperationKind.DELETE
     )

@@ -10,11 +10,9 @@ from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
-from deployers.errors import AwsError
-from deployers.models import Operation, OperationKind, StackKind
+from deployers.models import Operation, OperationKind
 from deployers.services import stack_keys, starting
-from deployers.states import ACTIVE, UNDOABLE, StackState
-from integrations.errors import ProviderError
+from deployers.states import ACTIVE, UNDOABLE
 from integrations.models import Integration, Method, RemoteState, SSHKey, SSHKeyState
 from integrations.services import ssh_keys
 from teams.errors import Refused, SluiceError
@@ -45,10 +43,8 @@ def rotate(
     """
     if actor is not None:
         roles.require(Role.OPERATOR, user=actor, team=integration.team)
-    stack_keys.require_functions(integration)
-    stack = integration.stacks.get(kind=StackKind.GIT)
-    if stack.state not in {StackState.READY, StackState.ROLLED_BACK}:
-        raise Refused(f"The stack {stack.name} is not ready.", remedy="Bring it in order first, then rotate the key.")
+    stack = starting.working_stack(integration)
+    stack_keys.require_functions(stack.outputs)
     with transaction.atomic():
         starting.lock(integration)
         operation = starting.start(
@@ -137,17 +133,16 @@ def finish_revocation(*, key: SSHKey) -> None:
     if key.in_stack:
         try:
             stack_keys.forget(integration, fingerprint=key.fingerprint)
-            SSHKey.objects.filter(pk=key.pk).update(in_stack=False)
             key.in_stack = False
-        except (AwsError, Refused) as error:
+        except SluiceError as error:
             problems.append(f"The stack still holds it. {error}")
     if key.remote_state != RemoteState.MISSING:
         try:
             ssh_keys.remove(key=key)
-        except ProviderError as error:
+        except SluiceError as error:
             problems.append(f"The provider may still have it; remove it there. {error}")
     key.problem, key.checked_at = " ".join(problems), timezone.now()
-    key.save(update_fields=["problem", "checked_at"])
+    key.save(update_fields=["in_stack", "problem", "checked_at"])
 
 
 def finish_revocations() -> int:
@@ -161,6 +156,12 @@ def finish_revocations() -> int:
     for key in unfinished:
         finish_revocation(key=key)
     return len(unfinished)
+
+
+def check(*, key: SSHKey, actor: User) -> RemoteState:
+    """Ask the provider now whether it has the key. Raises Forbidden and ProviderError."""
+    roles.require(Role.OPERATOR, user=actor, team=key.integration.team)
+    return ssh_keys.check(key=key)
 
 
 def repair(*, key: SSHKey, actor: User) -> RemoteState:

@@ -19,9 +19,9 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from deployers.models import Operation, OperationKind
-from deployers.services import key_rotation
-from deployers.states import ACTIVE, OperationStatus
+from deployers.models import Operation, OperationKind, Stack, StackKind
+from deployers.services import key_rotation, stack_keys
+from deployers.states import ACTIVE, AT_WORK, OperationStatus, aws_statuses
 from integrations.models import SSHKey, SSHKeyState
 
 WARN_BEFORE = timedelta(days=7)
@@ -40,9 +40,15 @@ def with_next_rotation(keys: QuerySet[SSHKey]) -> QuerySet[Any]:
 
 
 def due(now: datetime) -> QuerySet[Any]:
-    """Current keys whose time has come, the longest overdue first; without those where something is under way, or
-    where a rotation failed a short while ago.
+    """Current keys whose time has come, the longest overdue first; without those where something is under way, where a
+    rotation failed a short while ago, or whose stack could not rotate: they must not stand before the others for ever.
     """
+    able = Stack.objects.filter(
+        integration=OuterRef("integration"),
+        kind=StackKind.GIT,
+        aws_status__in=aws_statuses(*AT_WORK),
+        outputs__has_keys=stack_keys.FUNCTIONS,
+    )
     busy = Operation.objects.filter(integration=OuterRef("integration"), status__in=sorted(ACTIVE))
     failed = Operation.objects.filter(
         integration=OuterRef("integration"),
@@ -52,7 +58,7 @@ def due(now: datetime) -> QuerySet[Any]:
     )
     return (
         with_next_rotation(SSHKey.objects.all())
-        .filter(~Exists(busy), ~Exists(failed), rotates_at__lte=now)
+        .filter(Exists(able), ~Exists(busy), ~Exists(failed), rotates_at__lte=now)
         .order_by("rotates_at")
     )
 

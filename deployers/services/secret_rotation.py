@@ -2,11 +2,9 @@
 
 from django.db import transaction
 
-from deployers.models import Operation, OperationKind, StackKind
+from deployers.models import Operation, OperationKind
 from deployers.services import starting
-from deployers.states import StackState
 from integrations.models import Integration
-from teams.errors import Refused
 from teams.models import Role, User
 from teams.services import audit, roles
 
@@ -17,9 +15,7 @@ def rotate(*, integration: Integration, actor: User) -> Operation:
     Raises Forbidden, Refused when there is no stack that is ready, and StackBusy.
     """
     roles.require(Role.OPERATOR, user=actor, team=integration.team)
-    stack = integration.stacks.filter(kind=StackKind.GIT).first()
-    if stack is None or stack.state not in {StackState.READY, StackState.ROLLED_BACK}:
-        raise Refused("There is no stack that is ready.", remedy="Provision the integration first.")
+    stack = starting.working_stack(integration)
     with transaction.atomic():
         starting.lock(integration)
         operation = starting.start(integration, actor, stack=stack, kind=OperationKind.ROTATE_SECRET, options={})

@@ -3,6 +3,7 @@
 The functions are described in lambdas.create_ssh_key.handler and lambdas.git_pull.probe.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -39,17 +40,19 @@ class Probe:
     message: str = ""
 
 
-def require_functions(integration: Integration) -> dict[str, str]:
-    """The outputs of the git stack. Raises Refused when it was made from a template that could not rotate yet."""
-    found = outputs.of(integration)
+FUNCTIONS = ("CreateSSHKeyFunction", "GitPullFunction")
+"""Outputs of the git stack, without which it cannot rotate its key."""
+
+
+def require_functions(found: Mapping[str, str]) -> None:
+    """Raises Refused for the outputs of a stack that is not there, or is of a template that could not rotate yet."""
     if not found:
         raise Refused("There is no stack yet, so there is no SSH key.", remedy="Provision the integration first.")
-    if not found.get("CreateSSHKeyFunction") or not found.get("GitPullFunction"):
+    if not all(found.get(name) for name in FUNCTIONS):
         raise Refused(
             "The stack was made from an earlier template, which cannot rotate its SSH key.",
             remedy="Update the stack first.",
         )
-    return found
 
 
 def describe(integration: Integration) -> StackKeys:
@@ -74,15 +77,13 @@ def forget(integration: Integration, *, fingerprint: str) -> StackKeys:
 
 def probe(integration: Integration, *, fingerprint: str) -> Probe:
     """Have the stack try a key at the git host, as `git ls-remote` does. Raises Refused and AwsError."""
-    found = require_functions(integration)
     payload = {"action": "probe", "repository": integration.repository.full_name, "fingerprint": fingerprint}
-    answer = functions.invoke(_access(integration), function=found["GitPullFunction"], payload=payload)
+    answer = _invoke(integration, "GitPullFunction", payload)
     return Probe(answer.get("ok") is True, str(answer.get("error", "")), str(answer.get("message", "")))
 
 
 def _act(integration: Integration, **payload: str) -> StackKeys:
-    found = require_functions(integration)
-    answer = functions.invoke(_access(integration), function=found["CreateSSHKeyFunction"], payload=payload)
+    answer = _invoke(integration, "CreateSSHKeyFunction", payload)
     if answer.get("error") == "no_such_key":
         raise KeyRotationFailed(
             "The stack does not hold the new key any more: it was revoked, or replaced by hand.",
@@ -94,8 +95,11 @@ def _act(integration: Integration, **payload: str) -> StackKeys:
     return StackKeys(_key(answer["current"]), _key(answer.get("pending")))
 
 
-def _access(integration: Integration) -> Any:
-    return accounts.access(integration.aws_account, integration.region)
+def _invoke(integration: Integration, function: str, payload: Mapping[str, str]) -> dict[str, Any]:
+    found = outputs.of(integration)
+    require_functions(found)
+    access = accounts.access(integration.aws_account, integration.region)
+    return functions.invoke(access, function=found[function], payload=payload)
 
 
 def _key(told: dict[str, str] | None) -> PublicKey | None:

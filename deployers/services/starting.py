@@ -7,8 +7,8 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from deployers.errors import StackBusy
-from deployers.models import Operation, OperationKind, Stack
-from deployers.states import ACTIVE
+from deployers.models import Operation, OperationKind, Stack, StackKind
+from deployers.states import ACTIVE, AT_WORK
 from integrations.models import Integration
 from teams.errors import Refused
 from teams.models import User
@@ -21,6 +21,16 @@ def lock(integration: Integration) -> None:
     active = integration.operations.filter(status__in=sorted(ACTIVE)).first()
     if active is not None:
         raise _busy(active)
+
+
+def working_stack(integration: Integration) -> Stack:
+    """The git stack, at rest and at work. Raises Refused."""
+    stack = integration.stacks.filter(kind=StackKind.GIT).first()
+    if stack is None or stack.state not in AT_WORK:
+        raise Refused(
+            f"{integration} has no stack that is ready.", remedy="Provision it, or bring its stack in order, first."
+        )
+    return stack
 
 
 def start(

@@ -150,7 +150,7 @@ def check_due() -> int:
         try:
             if check(key=key) == RemoteState.PRESENT and key.state == SSHKeyState.RETIRED:
                 remove(key=key)
-        except ProviderError as error:
+        except (ProviderError, InvalidValue) as error:
             # It says nothing of the key; the next turn asks again.
             later = timezone.now() - CHECK_EVERY + timedelta(hours=1)
             SSHKey.objects.filter(pk=key.pk).update(checked_at=later, problem="" if error.retryable else str(error))

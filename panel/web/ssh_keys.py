@@ -18,7 +18,6 @@ from deployers.nudge import on_commit_nudge
 from deployers.services import key_rotation, key_schedule
 from deployers.states import ACTIVE, OperationStatus
 from integrations.models import DeliveryStatus, Integration, RemoteState, SSHKey, SSHKeyState
-from integrations.services import ssh_keys
 from panel.web import live, paging, parameters
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
@@ -183,9 +182,8 @@ def rotate(request: PageRequest, pk: UUID) -> HttpResponseBase:
 def check(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Ask the provider now whether it has the key."""
     key = _find(request, pk)
-    roles.require(Role.OPERATOR, user=request.user, team=request.team)
     with errors_as_messages(request):
-        if ssh_keys.check(key=key) == RemoteState.PRESENT:
+        if key_rotation.check(key=key, actor=request.user) == RemoteState.PRESENT:
             messages.success(request, "The provider has this key.")
         else:
             messages.warning(request, key.problem or "The provider does not have this key.")

@@ -13,7 +13,8 @@ from deployers.errors import StackBusy
 from deployers.models import Operation, OperationKind
 from deployers.services import key_rotation, key_schedule, operations, stacks
 from deployers.states import OperationStatus, Step
-from integrations.models import Integration, Method, SSHKey, SSHKeyState
+from integrations.models import Integration, Method, Provider, SSHKey, SSHKeyState
+from teams.encryption import Ciphertext
 from teams.errors import Forbidden, Refused
 from teams.models import AuditEntry, Role, User
 from tests.factories import (
@@ -144,6 +145,21 @@ def test_the_schedule_rotates_what_is_old_enough_and_leaves_alone_what_failed_la
     assert {entry.changes["reason"] for entry in AuditEntry.objects.all()} == {"scheduled"}
 
 
+def test_stacks_that_cannot_rotate_do_not_stand_before_those_that_can(
+    integration: Integration, settings: Settings
+) -> None:
+    settings.SSH_KEY_ROTATE_DAYS = 90
+    for number in range(key_schedule.MOST_AT_ONCE):
+        aged(provisioned(outputs={"CreateSSHKeyFunction": "create"}), 200, fingerprint=f"SHA256:old-{number}")
+        broken = provisioned()
+        broken.stacks.update(aws_status="UPDATE_ROLLBACK_FAILED")
+        aged(broken, 200, fingerprint=f"SHA256:broken-{number}")
+    aged(integration, 91)
+
+    assert key_schedule.rotate_due() == 1
+    assert Operation.objects.get().integration == integration
+
+
 @pytest.mark.parametrize(
     ("hours", "at", "quiet"),
     [
@@ -174,6 +190,21 @@ def test_revoking_needs_an_admin(integration: Integration, operator: User) -> No
         key_rotation.revoke(key=key, actor=operator)
     key.refresh_from_db()
     assert key.state == SSHKeyState.PENDING
+
+
+def test_a_revocation_that_cannot_be_carried_out_is_noted_and_holds_up_no_other(integration: Integration) -> None:
+    admin = make_user(team=integration.team)
+    integration.stacks.update(outputs={})
+    Provider.objects.update(credentials_json=Ciphertext("v1.gone.AAAA"))  # its encryption key is lost
+    key = make_ssh_key(integration=integration)
+
+    revoked = key_rotation.revoke(key=key, actor=admin)
+
+    assert (revoked.state, revoked.in_stack) == (SSHKeyState.REVOKED, True)
+    assert "The stack still holds it" in revoked.problem
+    assert "The provider may still have it" in revoked.problem
+    SSHKey.objects.update(checked_at=timezone.now() - timedelta(minutes=2))
+    assert (key_rotation.finish_revocations(), key_rotation.finish_revocations()) == (1, 0)
 
 
 def test_the_command_rotates_one_or_what_is_old(integration: Integration) -> None:
