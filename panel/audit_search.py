@@ -1,15 +1,11 @@
 """Finding and exporting entries of the audit log, for pages and the API alike."""
 
-import csv
-import io
 import json
-from collections.abc import Iterator
-from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import StreamingHttpResponse
 
-from panel.deployment_csv import cell
+from panel import export
 from teams.models import AuditEntry, Team, User
 
 MOST = 100_000
@@ -38,6 +34,11 @@ def of_team(team: Team, user: User) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(mine)
 
 
+def about(rows: QuerySet[AuditEntry], key: str) -> QuerySet[AuditEntry]:
+    """The history of one object; what was asked for as an operation is of that operation, too."""
+    return rows.filter(Q(object_id=key) | Q(changes__operation=key))
+
+
 def search(rows: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:
     """Those in which the text is an object's name or id, or who acted from where."""
     return rows.filter(
@@ -50,37 +51,18 @@ def search(rows: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:
     )
 
 
-def export(rows: QuerySet[AuditEntry], form: str) -> StreamingHttpResponse:
+def download(rows: QuerySet[AuditEntry], form: str) -> StreamingHttpResponse:
     """A download, the newest first: `csv`, or `jsonl` with one JSON object a line."""
-    kind = "text/csv" if form == "csv" else "application/jsonl"
     found = rows.order_by("-created_at", "-pk")[:MOST].iterator(chunk_size=1000)
-    answer = StreamingHttpResponse(
-        _csv(found) if form == "csv" else _jsonl(found), content_type=f"{kind}; charset=utf-8"
-    )
-    answer["Content-Disposition"] = f'attachment; filename="audit.{form}"'
-    answer["Cache-Control"] = "no-store"
-    return answer
+    lines = export.csv_lines(COLUMNS, map(_cells, found)) if form == "csv" else map(_line, found)
+    return export.response(lines, name=f"audit.{form}")
 
 
-def _values(row: AuditEntry) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in COLUMNS}
+def _cells(row: AuditEntry) -> list[object]:
+    values = {name: getattr(row, name) for name in COLUMNS}
+    return list((values | {"changes": json.dumps(row.changes, sort_keys=True) if row.changes else ""}).values())
 
 
-def _csv(rows: Iterator[AuditEntry]) -> Iterator[str]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        values = _values(row) | {"changes": json.dumps(row.changes, sort_keys=True) if row.changes else ""}
-        writer.writerow([cell(value) for value in values.values()])
-        if buffer.tell() > 32_768:
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()
-
-
-def _jsonl(rows: Iterator[AuditEntry]) -> Iterator[str]:
-    for row in rows:
-        values = _values(row) | {"created_at": row.created_at.isoformat()}
-        yield json.dumps(values) + "\n"
+def _line(row: AuditEntry) -> str:
+    values = {name: getattr(row, name) for name in COLUMNS}
+    return json.dumps(values | {"created_at": row.created_at.isoformat()}) + "\n"

@@ -1,14 +1,10 @@
 """Deployments as CSV, for pages and the API alike."""
 
-import csv
-import io
-from collections.abc import Iterator
-from datetime import datetime
-
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from deployers.models import Deployment
+from panel import export
 
 COLUMNS = (
     "deployment",
@@ -29,30 +25,13 @@ COLUMNS = (
     "problem",
 )
 MOST = 50_000
-# A spreadsheet takes a text that begins with one of these for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def response(rows: QuerySet[Deployment]) -> StreamingHttpResponse:
-    """A download, the newest first, row by row."""
-    answer = StreamingHttpResponse(_lines(rows), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = 'attachment; filename="deployments.csv"'
-    answer["Cache-Control"] = "no-store"
-    return answer
-
-
-def _lines(rows: QuerySet[Deployment]) -> Iterator[str]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
+    """A download, the newest first."""
     found = rows.select_related("integration", "requested_by").order_by("-created_at", "-pk")[:MOST]
-    for row in found.iterator(chunk_size=1000):
-        writer.writerow([cell(each) for each in _values(row)])
-        if buffer.tell() > 32_768:
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()
+    values = (_values(row) for row in found.iterator(chunk_size=1000))
+    return export.response(export.csv_lines(COLUMNS, values), name="deployments.csv")
 
 
 def _values(row: Deployment) -> tuple[object, ...]:
@@ -74,12 +53,3 @@ def _values(row: Deployment) -> tuple[object, ...]:
         row.lead_time.total_seconds() if row.lead_time is not None else None,
         row.problem,
     )
-
-
-def cell(value: object) -> object:
-    """A value as a cell holds it, which no spreadsheet takes for a formula."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return "" if value is None else value

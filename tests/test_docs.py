@@ -5,11 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from django.core.management import get_commands
 
+from deployers.services.samples import Sample, samples
+from integrations.models import Deployer, Integration
 from integrations.providers.registry import PROVIDERS
-from lambdas.stage_codepipeline import buildspec
-from teams.services import encryption_keys
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "providers.md").read_text()
@@ -58,34 +57,6 @@ def test_every_registered_kind_has_a_column() -> None:
     assert re.findall(r"`(\w+)`", header) == list(PROVIDERS)
 
 
-@pytest.mark.parametrize("name", ["Dockerfile", "buildspec.yml"])
-def test_the_samples_that_pages_offer_are_those_of_the_how_to(name: str) -> None:
-    sample = (ROOT / "deployers" / "samples" / "ecs" / name).read_text()
-    assert f"\n{sample}```" in (ROOT / "docs" / "howto" / "deploy-with-ecs.md").read_text()
-
-
-def test_files_links_and_commands_of_the_page_on_security_exist() -> None:
-    page = (ROOT / "docs" / "security.md").read_text()
-    files, commands = re.findall(r"`(\w+/[\w/]+\.py)`", page), re.findall(r"manage\.py (\w+)", page)
-    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", page)]
-    assert files
-    assert links
-    assert all((ROOT / file).is_file() for file in files), files
-    assert all((ROOT / "docs" / link).is_file() for link in links), links
-    assert set(commands) <= set(get_commands())
-
-
-def test_page_on_security_says_of_every_encrypted_field_how_it_rotates() -> None:
-    table = (ROOT / "docs" / "security.md").read_text().partition("## Secrets of teams")[2].partition("\n## ")[0]
-    said = {
-        "credentials_json": "| provider credentials |",
-        "webhook_secret": "| webhook secret, and the one before",
-        "webhook_secret_previous": "| webhook secret, and the one before",
-        "secret_access_key": "| secret access key of an AWS account |",
-    }
-    assert {field.name for field in encryption_keys.fields()} == set(said)
-    assert all(begin in table for begin in said.values())
-
-
-def test_the_sample_buildspec_is_the_default_one() -> None:
-    assert (ROOT / "deployers" / "samples" / "ecs" / "buildspec.yml").read_text() == buildspec.DEFAULT
+@pytest.mark.parametrize("sample", samples(Integration(deployers=[Deployer.ECS])), ids=lambda each: each.name)
+def test_the_samples_that_pages_offer_are_those_of_the_how_to(sample: Sample) -> None:
+    assert f"\n{sample.text}```" in (ROOT / "docs" / "howto" / "deploy-with-ecs.md").read_text()

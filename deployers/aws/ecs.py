@@ -22,7 +22,7 @@ class Told:
 
 
 def service_events(access: Access, cluster: str, *, since: datetime) -> list[Told]:
-    """What the services of a cluster logged since then, oldest first, with why a deployment was given up.
+    """What the services of a cluster logged since then, with why a deployment was given up.
 
     ECS keeps the last hundred events of a service. Raises errors of AWS.
     """
@@ -39,11 +39,11 @@ def service_events(access: Access, cluster: str, *, since: datetime) -> list[Tol
             for each in service.get("deployments", [])
             if each.get("rolloutState") == "FAILED" and each.get("rolloutStateReason")
         ]
-    return sorted((each for each in found if each.at >= since), key=lambda each: each.at)
+    return [each for each in found if each.at >= since]
 
 
 def stopped_tasks(access: Access, cluster: str, *, since: datetime) -> list[Told]:
-    """Why tasks of a cluster stopped since then, oldest first. ECS tells of them for about an hour.
+    """Why tasks of a cluster stopped since then. ECS tells of them for about an hour.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html Raises errors of AWS.
     """
@@ -63,4 +63,4 @@ def stopped_tasks(access: Access, cluster: str, *, since: datetime) -> list[Told
                 words.append(f"container {container.get('name', '')}: {told}")
         task_id = task["taskArn"].rpartition("/")[2][:8]
         found.append(Told(task["stoppedAt"], f"(task {task_id}) {'; '.join(word for word in words if word)}"))
-    return sorted(found, key=lambda each: each.at)
+    return found

@@ -23,7 +23,7 @@ class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
 class AuditFilters(Filters):
     actor_name = serializers.CharField(max_length=150, required=False)
     action = serializers.CharField(max_length=60, required=False, help_text="Or how it begins: `integration.`")
-    object_id = serializers.CharField(max_length=64, required=False)
+    object_id = serializers.CharField(max_length=64, required=False, help_text="Of an operation, what began it too.")
     source = serializers.ChoiceField(choices=Source.choices, required=False)  # type: ignore[assignment] # DRF's own `source`
     since = serializers.DateTimeField(required=False, help_text="Then or later.")
     until = serializers.DateTimeField(required=False, help_text="Before then.")
@@ -32,7 +32,6 @@ class AuditFilters(Filters):
 _LOOKUPS = {
     "actor_name": "actor_name",
     "action": "action__startswith",
-    "object_id": "object_id",
     "source": "source",
     "since": "created_at__gte",
     "until": "created_at__lt",
@@ -54,4 +53,6 @@ class AuditEntryViewSet(Noun[AuditEntry]):
 
     def narrowed(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         query = read_query(self.filters, self.request)
+        if "object_id" in query:
+            queryset = audit_search.about(queryset, query["object_id"])
         return queryset.filter(**{_LOOKUPS[name]: value for name, value in query.items() if name in _LOOKUPS})

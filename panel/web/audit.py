@@ -28,7 +28,7 @@ def _filtered(request: PageRequest, rows: QuerySet[AuditEntry]) -> QuerySet[Audi
     if (source := request.GET.get("source", "")) in Source.values:
         rows = rows.filter(source=source)
     if about := parameters.text(request, "object"):
-        rows = rows.filter(object_id=about)
+        rows = audit_search.about(rows, about)
     if begin := _day(request.GET.get("from", "")):
         rows = rows.filter(created_at__gte=begin)
     if end := _day(request.GET.get("to", "")):
@@ -53,7 +53,7 @@ def index(request: PageRequest) -> HttpResponseBase:
     roles.require(Role.ADMIN, user=request.user, team=request.team)
     rows = _filtered(request, audit_search.of_team(request.team, request.user))
     if (form := request.GET.get("format", "")) in EXPORTS:
-        return audit_search.export(rows, form)
+        return audit_search.download(rows, form)
     query = request.GET.copy()
     query.pop("before", None)
     exports = []

@@ -1,8 +1,8 @@
 """The database itself refuses to change or delete entries of the audit log.
 
 What may happen: the actor or the team is deleted, and the entry loses its reference to it (it keeps the name); and the
-retention deletes old entries, which says so for its own transaction. Whoever owns the table may still do anything, so
-the panel's database user should not be a superuser (docs/operations.md).
+retention deletes old entries, which says so for its own transaction. It keeps the panel, and what is typed by mistake,
+from touching an entry; it does not bind who may run any SQL as the panel's own user (docs/operations.md).
 """
 
 from django.db import migrations

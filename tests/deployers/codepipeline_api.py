@@ -26,7 +26,7 @@ def action(stage: str, provider: str, status: str, minute: int, **result: Any) -
 
 
 class PipelineApi:
-    """`runs` by id, `actions` of each, the `state` of the stages; `calls` are what was asked."""
+    """`runs` by id, `actions` of each, the `state` of the stages; `calls` were asked, `denied` may not be."""
 
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
@@ -34,6 +34,7 @@ class PipelineApi:
         self.stages: list[dict[str, Any]] = []
         self.services: list[dict[str, Any]] = []
         self.tasks: list[dict[str, Any]] = []
+        self.denied: set[str] = set()
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     def run(self, key: str, status: str, *actions: dict[str, Any], version: str = "v1", by_rule: bool = True) -> None:
@@ -65,6 +66,8 @@ class PipelineApi:
 
     def answer(self, action: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.calls.append((action, body))
+        if action in self.denied:
+            return 400, {"__type": "AccessDeniedException", "message": f"not authorized to perform {action}"}
         answers: dict[str, Any] = {
             "ListPipelineExecutions": lambda: {"pipelineExecutionSummaries": list(self.runs.values())[::-1]},
             "ListActionExecutions": lambda: {

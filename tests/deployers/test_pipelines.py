@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
+from moto.cloudformation.models import cloudformation_backends
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 
 from deployers.models import Artifact, Deployment, Stack, StackKind
 from deployers.service_causes import service_cause
@@ -197,6 +200,32 @@ def test_the_services_own_events_explain_a_deployment_that_failed(
         "12:05:00 (service shop) (task 1) failed container health checks.",
         "12:06:00 (service shop) ECS deployment circuit breaker: tasks failed to start.",
     ]
+
+
+def test_an_account_that_may_read_the_service_only_is_told_that_much(
+    api: PipelineApi, stack: Stack, artifact: Artifact
+) -> None:
+    api.denied = {"ListTasks"}
+    api.services = [{"serviceName": "shop", "events": [told(5, "(service shop) was unable to place a task.")]}]
+    api.run("r-1", "Failed", SOURCE, BUILD, DEPLOY_FAILED)
+    deployments.sync(stack=stack)
+    row = Deployment.objects.get()
+    assert row.problem == "Deploy failed: (service shop) was unable to place a task."
+    assert "no room" in row.remedy
+
+
+def test_where_the_service_says_nothing_its_stack_does(api: PipelineApi, stack: Stack, artifact: Artifact) -> None:
+    template = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
+    made = boto3.client("cloudformation", region_name="us-east-1").create_stack(
+        StackName="shop-service", TemplateBody=template
+    )["StackId"]
+    [found] = [each for each in cloudformation_backends[ACCOUNT]["us-east-1"].stacks.values() if each.stack_id == made]
+    found._add_stack_event("UPDATE_FAILED", resource_status_reason="The certificate was not found")
+    api.run("r-1", "Failed", SOURCE, BUILD, DEPLOY_FAILED)
+    deployments.sync(stack=stack)
+    row = Deployment.objects.get()
+    assert row.problem.endswith("failed: The certificate was not found")
+    assert "Choose an issued certificate" in row.remedy
 
 
 def test_without_a_word_of_the_service_the_pipelines_own_reason_stays(

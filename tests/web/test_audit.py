@@ -50,6 +50,24 @@ def test_it_is_filtered_and_searched(signed_in: Client, entries: None) -> None:
     assert "False → True" in page
 
 
+def test_the_history_of_an_operation_has_what_began_it_and_what_became_of_it(signed_in: Client, team: Team) -> None:
+    scene = make_scene(team)
+    actor, operation = factories.make_user(team=team), str(scene.operation.pk)
+    audit.record(
+        actor=actor,
+        team=team,
+        action="integration.provision",
+        target=scene.integration,
+        changes={"operation": operation},
+    )
+    audit.record(actor=actor, team=team, action="operation.cancel", target=scene.operation)
+    audit.record(actor=actor, team=team, action="integration.update", target=scene.integration)
+    detail = signed_in.get(reverse("operation-detail", args=[operation])).content.decode()
+    assert f"{URL}?object={operation}" in detail
+    rows = signed_in.get(f"{URL}?object={operation}").context["page"].rows
+    assert [row.action for row in rows] == ["operation.cancel", "integration.provision"]
+
+
 def test_it_continues_where_a_page_ends(signed_in: Client, team: Team) -> None:
     for _ in range(60):
         audit.record(actor=None, team=team, action="team.look", target=team)

@@ -22,6 +22,7 @@ LIST_QUERIES = {
     "operation-list": FRAME + 1,
     "token-list": FRAME + 1,
     "ssh-key-list": FRAME + 4,
+    "audit-list": FRAME + 2,
 }
 DETAIL_QUERIES = {
     "provider-detail": FRAME + 3,

@@ -1,5 +1,6 @@
 """Why a pipeline's deployment failed: what CloudFormation tells of the service's stack, and ECS of the service."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,29 +31,25 @@ def explain(stack: Stack, access: Access, *, since: datetime | None) -> Explanat
     if since is None:
         return Explanation()
     since -= SLACK
-    cluster = stack.outputs.get("ECSClusterApp", "")
-    told = _told(access, cluster, since) if cluster else []
-    failures = _failures(access, stack.outputs.get("ServiceStackName", ""), since)
-    lines = [f"{each.at:%H:%M:%S} {each.message}" for each in sorted(told, key=lambda each: each.at)]
-    log = "\n".join(lines[-LINES:])
+    told = _told(access, stack.outputs.get("ECSClusterApp", ""), since)
+    log = "\n".join(f"{each.at:%H:%M:%S} {each.message}" for each in told[-LINES:])
     if (found := service_cause([each.message for each in told])) is not None:
         return Explanation(found.message, found.remedy, log)
-    if (cause := causes.first_cause(failures)) is not None:
-        return Explanation(cause.message, cause.remedy, log)
-    return Explanation(log=log)
+    cause = causes.first_cause(_failures(access, stack.outputs.get("ServiceStackName", ""), since))
+    return Explanation(cause.message, cause.remedy, log) if cause is not None else Explanation(log=log)
 
 
 def _told(access: Access, cluster: str, since: datetime) -> list[Told]:
-    try:
-        return ecs.stopped_tasks(access, cluster, since=since) + ecs.service_events(access, cluster, since=since)
-    except AwsError:
-        return []
+    """What ECS says, oldest first; an account may let us read one of the two and not the other."""
+    told: list[Told] = []
+    for ask in (ecs.stopped_tasks, ecs.service_events) if cluster else ():
+        with suppress(AwsError):
+            told += ask(access, cluster, since=since)
+    return sorted(told, key=lambda each: each.at)
 
 
 def _failures(access: Access, name: str, since: datetime) -> list[cloudformation.Event]:
-    try:
-        return (
-            [each for each in cloudformation.events(access, name, known=()) if each.timestamp >= since] if name else []
-        )
-    except AwsError:
-        return []
+    events: list[cloudformation.Event] = []
+    with suppress(AwsError):
+        events = cloudformation.events(access, name, known=()) if name else []
+    return [each for each in events if each.timestamp >= since]
