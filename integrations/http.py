@@ -257,7 +257,8 @@ def trust(ca_bundle: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
     if ca_bundle.strip():
         try:
-            context.load_verify_locations(cadata=ca_bundle)
+            # Bundles have remarks between the certificates, in any language; Python takes only ASCII.
+            context.load_verify_locations(cadata=ca_bundle.encode("ascii", "replace").decode())
         except (ssl.SSLError, ValueError):
             raise InvalidValue(
                 "These are no certificates in PEM format.",

@@ -19,12 +19,17 @@ from teams.errors import Refused, SluiceError
 from teams.models import Role, User
 from teams.services import audit, roles
 
+MOST_AT_ONCE = 500
+"""Rotations that one request may start: as many as are written down well within the time that a request has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Several rotations that were asked for at once. `refused` are those that could not begin, and why."""
 
     id: UUID
+    left_over: int = 0
+    """How many integrations were past what was to be started at most."""
     operations: list[Operation] = field(default_factory=list)
     refused: list[tuple[Integration, SluiceError]] = field(default_factory=list)
 
@@ -66,17 +71,21 @@ def rotate(
     return operation
 
 
-def rotate_many(*, integrations: Sequence[Integration], actor: User | None, reason: str = "") -> Batch:
+def rotate_many(
+    *, integrations: Sequence[Integration], actor: User | None, at_most: int | None = None, reason: str = ""
+) -> Batch:
     """Rotate the keys of several integrations, paced so that no provider is asked for all of them at once.
 
-    What stands in the way of one holds up no other. Raises Forbidden if the actor may not rotate one of them.
+    What stands in the way of one holds up no other; those past the first `at_most` are counted, and stay as they are.
+    Raises Forbidden if the actor may not rotate one of them.
     """
     if actor is not None:
         for team in {each.team for each in integrations}:
             roles.require(Role.OPERATOR, user=actor, team=team)
-    batch, now = Batch(uuid4()), timezone.now()
+    wanted = integrations[:at_most]
+    batch, now = Batch(uuid4(), left_over=len(integrations) - len(wanted)), timezone.now()
     turns: dict[UUID, int] = {}
-    for integration in integrations:
+    for integration in wanted:
         provider = integration.repository.provider_id
         later = timedelta(seconds=turns.get(provider, 0) * settings.SSH_KEY_PACE)
         try:

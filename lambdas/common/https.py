@@ -22,7 +22,8 @@ def tls_context(ca_bundle: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if ca_bundle:
         try:
-            context.load_verify_locations(cadata=ca_bundle)
+            # Bundles have remarks between the certificates, in any language; Python takes only ASCII.
+            context.load_verify_locations(cadata=ca_bundle.encode("ascii", "replace").decode())
         except ssl.SSLError:
             raise PermanentFailure("The provider's CA bundle (ProviderCaBundle) holds no PEM certificates") from None
     return context

@@ -20,8 +20,6 @@ from panel.api.shapes import Filters, Strict, read_body, read_query
 from teams.models import Role
 from teams.services import roles
 
-MOST_AT_ONCE = 500
-
 
 class SSHKeySerializer(serializers.ModelSerializer[SSHKey]):
     """The public half of a key, and where it stands."""
@@ -63,7 +61,7 @@ class RotateBody(Strict):
     """Exactly one of the two."""
 
     integrations = serializers.ListField(
-        child=serializers.UUIDField(), required=False, min_length=1, max_length=MOST_AT_ONCE
+        child=serializers.UUIDField(), required=False, min_length=1, max_length=key_rotation.MOST_AT_ONCE
     )
     older_than_days = serializers.IntegerField(
         min_value=0,
@@ -96,6 +94,9 @@ class BatchSerializer(serializers.Serializer[Any]):
     batch = serializers.UUIDField()
     operations = OperationSerializer(many=True)
     refused = RefusedSerializer(many=True)
+    left_over = serializers.IntegerField(
+        help_text=f"How many were not started, as {key_rotation.MOST_AT_ONCE} are at once: ask again for them."
+    )
 
 
 @extend_schema_view(list=extend_schema(parameters=[SSHKeyFilters]))
@@ -125,12 +126,17 @@ class SSHKeyViewSet(Noun[SSHKey]):
             if len(found) != len(wanted):
                 raise serializers.ValidationError({"integrations": ["Not all of them are integrations of this team."]})
         else:
-            found = key_rotation.older_than(days=body["older_than_days"], integrations=rows)[:MOST_AT_ONCE]
-        batch = key_rotation.rotate_many(integrations=found, actor=self.actor)
+            found = key_rotation.older_than(days=body["older_than_days"], integrations=rows)
+        batch = key_rotation.rotate_many(integrations=found, actor=self.actor, at_most=key_rotation.MOST_AT_ONCE)
         for operation in batch.operations[:1]:
             on_commit_nudge(operation.pk)
         refused = [{"integration": each.pk, "code": error.code, "detail": str(error)} for each, error in batch.refused]
-        shape = {"batch": batch.id, "operations": batch.operations, "refused": refused}
+        shape = {
+            "batch": batch.id,
+            "operations": batch.operations,
+            "refused": refused,
+            "left_over": batch.left_over,
+        }
         return Response(BatchSerializer(shape).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(request=RevokeBody)

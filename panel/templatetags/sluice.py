@@ -60,13 +60,18 @@ def key_state(key: SSHKey | str) -> Status:
     return SSH_KEY[key if isinstance(key, str) else key.state]
 
 
-@register.inclusion_tag("components/time.html")
-def when(moment: datetime | None, never: str = "never") -> dict[str, Any]:
+@register.simple_tag
+def when(moment: datetime | None, never: str = "never") -> str:
     """How long ago, with the exact UTC time on hover. page.js keeps it true."""
     if moment is None:
-        return {"never": never}
+        return never
     moment = moment.astimezone(UTC)
-    return {"moment": moment, "iso": moment.isoformat(timespec="seconds"), "text": relative(moment)}
+    return format_html(  # no template of its own, whose last line break would stand before a full stop
+        '<time datetime="{}" title="{} UTC" data-relative>{}</time>',
+        moment.isoformat(timespec="seconds"),
+        f"{moment:%Y-%m-%d %H:%M:%S}",
+        relative(moment),
+    )
 
 
 def relative(moment: datetime) -> str:

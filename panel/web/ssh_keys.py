@@ -34,7 +34,6 @@ SORTS: dict[str, tuple[Any, ...]] = {
     "next": (F("rotates_at").asc(nulls_last=True), "pk"),
 }
 AGES = {"30": "Over 30 days", "90": "Over 90 days", "365": "Over a year", "late": "Past its rotation"}
-MOST_AT_ONCE = 500
 SHOWN_RUNNING = 5
 
 
@@ -115,7 +114,10 @@ def rotate_many(request: PageRequest) -> HttpResponseBase:
     if not found:
         messages.warning(request, nothing)
         return redirect("ssh-key-list")
-    batch = key_rotation.rotate_many(integrations=found[:MOST_AT_ONCE], actor=request.user)
+    batch = key_rotation.rotate_many(integrations=found, actor=request.user, at_most=key_rotation.MOST_AT_ONCE)
+    if batch.left_over:
+        text = "{} more were not started: {} are rotated at once. Rotate again when these are through."
+        messages.warning(request, text.format(batch.left_over, key_rotation.MOST_AT_ONCE))
     for integration, error in batch.refused:
         messages.error(request, f"{integration}: {error}")
     if not batch.operations:

@@ -124,6 +124,7 @@ CHANGE: dict[str, Status] = {
     "added": Status("Added", "ok"),
 }
 FAILED = Status("Failed", "bad")
+REMOVED = Status("Removed", "mute")
 KEYS_CHANGED = Status("Changed", "bad")
 KEYS_TO_CONFIRM = Status("To be confirmed", "warn")
 KEYS_PINNED = Status("Pinned", "ok")
@@ -179,6 +180,8 @@ def _(thing: Stack) -> Status:
 
 @status_of.register
 def _(thing: SSHKey) -> Status:
+    if thing.gone and thing.state in {SSHKeyState.RETIRED, SSHKeyState.REVOKED}:
+        return REMOVED
     return REMOTE_KEY[RemoteState(thing.remote_state)]
 
 

@@ -5,6 +5,7 @@ import pytest
 from django.utils import timezone
 
 from deployers.models import Operation
+from deployers.services import key_rotation
 from integrations.models import Integration, Method, SSHKey
 from teams.models import Role
 from tests.api.conftest import client_of
@@ -62,6 +63,13 @@ def test_all_that_are_old_are_rotated(api, team, key):
     make_ssh_key(integration=make_integration(team=team, name="young"), fingerprint="SHA256:young")
     assert len(api.post("/api/v1/ssh-keys/rotate/", {"older_than_days": 99}, format="json").json()["operations"]) == 1
     assert Operation.objects.get().integration == key.integration
+
+
+def test_what_is_past_the_most_at_once_is_counted(api, team, key, monkeypatch):
+    monkeypatch.setattr(key_rotation, "MOST_AT_ONCE", 1)
+    make_ssh_key(integration=make_integration(team=team, name="young"), fingerprint="SHA256:young")
+    answer = api.post("/api/v1/ssh-keys/rotate/", {"older_than_days": 0}, format="json").json()
+    assert (len(answer["operations"]), answer["left_over"]) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,13 @@ def test_same_tree_again_makes_no_new_version(world: World, repository: str, clo
     integration = world.provisioned(repository, method="git_pull")
     first = clone.commit("Something", data="1")
     clone.push()
-    world.ended(integration, commit=first)
+    before = world.ended(integration, commit=first)
+    assert before["status"] == "stored", before["reason"]
     second = clone.commit("Nothing but a message", data="1")
     clone.push()
     delivery = world.ended(integration, commit=second)
-    assert delivery["status"] == "stored"
-    assert "not changed" in delivery["reason"]
+    assert delivery["status"] == "stored", delivery["reason"]
+    assert "not changed" in delivery["reason"], world.deliveries(integration)
     versions = world.aws("s3").list_object_versions(Bucket=integration["output_bucket"])["Versions"]
     assert len(versions) == 1
 

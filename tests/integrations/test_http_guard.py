@@ -64,9 +64,14 @@ def test_a_certificate_for_another_name_is_refused(monkeypatch: pytest.MonkeyPat
         client(server, "git.test").get("/user")
 
 
-def test_a_bundle_that_holds_no_certificate_is_refused_at_once():
+def test_remarks_between_the_certificates_may_be_in_any_language(server: TlsServer):
+    assert client(server, ca_bundle=f"# Főtanúsítvány\n{server.ca_bundle}").get("/user").json() == {"login": "ada"}
+
+
+@pytest.mark.parametrize("text", ["-----BEGIN NONSENSE-----", "Főtanúsítvány"])
+def test_a_bundle_that_holds_no_certificate_is_refused_at_once(text: str):
     with pytest.raises(InvalidValue) as caught:
-        HttpClient("https://git.test", headers={}, ca_bundle="-----BEGIN NONSENSE-----")
+        HttpClient("https://git.test", headers={}, ca_bundle=text)
     assert caught.value.field == "ca_bundle"
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from deployers.models import Operation, OperationKind
+from deployers.services import key_rotation
 from integrations.models import Integration, Method, SSHKey
 from teams.models import Membership, Role, Team, User
 from tests import factories
@@ -51,6 +52,22 @@ def test_it_is_sorted_filtered_and_searched(signed_in: Client, team: Team, setti
     assert shown(signed_in, "?q=ap") == ["api"]
     assert shown(signed_in, "?sort=none&state=none&at_provider=none&age=none") == ["api", "shop"]
     assert "Overdue" in signed_in.get(LIST).content.decode()
+
+
+def test_an_old_key_that_is_nowhere_any_more_is_not_missed(signed_in: Client, team: Team) -> None:
+    key_of(team, "old", state="retired", in_stack=False, remote_state="missing")
+    page = signed_in.get(f"{LIST}?state=retired").content.decode()
+    assert "Removed" in page
+    assert "status-bad" not in page
+
+
+def test_more_than_are_rotated_at_once_are_told(signed_in: Client, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_rotation, "MOST_AT_ONCE", 1)
+    key_of(team, "api", days=91)
+    key_of(team, "shop", days=95)
+    answer = signed_in.post(reverse("ssh-key-rotate-many"), {"older": "1", "days": "90"}, follow=True)
+    assert "1 more were not started" in answer.content.decode()
+    assert Operation.objects.get().integration.name == "shop"
 
 
 def test_a_selection_is_rotated_and_followed(signed_in: Client, team: Team) -> None:
