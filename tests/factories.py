@@ -225,3 +225,34 @@ def make_deployment(*, artifact: Artifact, steps: bool = True, **fields: Any) ->
             log_tail="[stderr]the port is taken" if status == DeploymentStatus.FAILED else "",
         )
     return deployment
+
+
+def make_pipeline_run(*, artifact: Artifact) -> Deployment:
+    """A run of an ECS pipeline that was built and waits for its approval."""
+    now = timezone.now()
+    run = make_deployment(
+        artifact=artifact,
+        steps=False,
+        deployer=Deployer.ECS,
+        status=DeploymentStatus.WAITING,
+        aws_status="InProgress",
+        problem="",
+        remedy="",
+        instances={},
+        finished_at=None,
+    )
+    for position, stage in enumerate(("Source", "Build", "Approval")):
+        waits = stage == "Approval"
+        DeploymentStep.objects.create(
+            deployment=run,
+            group=stage,
+            name=stage,
+            position=position,
+            status=DeploymentStatus.WAITING if waits else DeploymentStatus.DEPLOYED,
+            aws_status="InProgress" if waits else "Succeeded",
+            started_at=now - timedelta(minutes=3 - position),
+            finished_at=None if waits else now - timedelta(minutes=2 - position),
+            log_tail="Successfully built 4f3c2e1d0b9a" if stage == "Build" else "",
+            url="https://console.aws.amazon.com/codesuite/codebuild/home" if stage == "Build" else "",
+        )
+    return run

@@ -21,6 +21,9 @@ class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
 
 
 class AuditFilters(Filters):
+    q = serializers.CharField(
+        max_length=200, required=False, help_text="In an object's name or id, or in who acted from where."
+    )
     actor_name = serializers.CharField(max_length=150, required=False)
     action = serializers.CharField(max_length=60, required=False, help_text="Or how it begins: `integration.`")
     object_id = serializers.CharField(max_length=64, required=False, help_text="Of an operation, what began it too.")
@@ -55,4 +58,6 @@ class AuditEntryViewSet(Noun[AuditEntry]):
         query = read_query(self.filters, self.request)
         if "object_id" in query:
             queryset = audit_search.about(queryset, query["object_id"])
+        if "q" in query:
+            queryset = audit_search.search(queryset, query["q"])
         return queryset.filter(**{_LOOKUPS[name]: value for name, value in query.items() if name in _LOOKUPS})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -15,6 +15,9 @@ from tests.browser.get_browser import HELP, find
 
 # Playwright's event loop runs in this thread, while the ORM is called from plain functions.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+# A busy machine may take several seconds for what takes a moment elsewhere.
+expect.set_options(timeout=20_000)
 
 ARGUMENTS = [
     "--no-sandbox",

@@ -10,8 +10,9 @@ from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page
 from pytest_django.live_server_helper import LiveServer
 
+from deployers.models import StackKind
 from deployers.states import OperationStatus, Step
-from integrations.models import DeliveryStatus, RemoteState, SSHKey, WebhookState
+from integrations.models import DeliveryStatus, Deployer, RemoteState, SSHKey, WebhookState
 from teams.models import Team, User
 from tests import factories
 from tests.web.scene import LISTS, make_scene
@@ -107,10 +108,21 @@ def every_page(team: Team) -> list[str]:
     other = factories.make_artifact(delivery=scene.delivery, version_id="version-of-another")
     factories.make_deployment(artifact=other, status="deployed", steps=False, created_at=now - timedelta(hours=1))
     deploying = factories.make_deployment(artifact=scene.artifact, status="deploying", finished_at=None)
+    ecs = factories.make_integration(
+        repository=scene.repository, aws_account=scene.account, name="ecs", deployers=[Deployer.ECS], deploy_ref="main"
+    )
+    factories.make_stack(integration=ecs, kind=StackKind.ECS)
+    run = factories.make_pipeline_run(
+        artifact=factories.make_artifact(delivery=factories.make_delivery(integration=ecs))
+    )
     about = scene.about()
     about.pop("stack-events")  # a download
     about.pop("provider-edit")  # as its form
     others = [reverse("integration-detail", args=[each.integration.pk]) for each in (by_hand, failed, running)]
+    others += [
+        reverse("integration-detail", args=[ecs.pk]),
+        *(reverse(f"deployment-{what}", args=[run.pk]) for what in ("detail", "answer")),
+    ]
     return [
         *(reverse(name) for name in LISTS),
         *FORMS,

@@ -66,7 +66,7 @@ def git(git_host: GitHost, integration: Integration, tmp_path: Path, monkeypatch
 
 def stored(integration: Integration, count: int) -> dict[str, str]:
     """Ref to commit of the newest artifacts, once there are so many."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while Artifact.objects.filter(integration=integration).count() < count:
         assert time.monotonic() < deadline, list(integration.deliveries.values_list("ref", "status", "reason"))
         deliveries.sync(integration=integration, force=True)
@@ -126,7 +126,7 @@ def test_a_push_that_came_is_not_caught_up_and_a_dead_letter_becomes_an_artifact
     assert catch_up.catch_up(integration=integration, actor=admin) == 0
     # A push to another branch that was tried too often while the provider was down.
     git("push", "-q", "origin", "main:dead")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (delivery := integration.deliveries.filter(ref="refs/heads/dead", status="stored").first()):
         assert time.monotonic() < deadline
         deliveries.sync(integration=integration, force=True)
@@ -152,7 +152,7 @@ def test_a_push_that_came_is_not_caught_up_and_a_dead_letter_becomes_an_artifact
 
     assert dead_letters.redrive(integration=integration, actor=admin) == 1
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while len(delivery.attempts) < 2:
         assert time.monotonic() < deadline, f"{delivery.status}: {delivery.reason}"
         deliveries.sync(integration=integration, force=True)

@@ -54,7 +54,7 @@ def test_a_push_becomes_an_artifact_that_can_be_downloaded(
 
     commit = push(git_host, integration, tmp_path)
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not Artifact.objects.filter(integration=integration).exists():
         known = integration.deliveries.filter(event="push").first()
         assert time.monotonic() < deadline, known and f"{known.status}: {known.reason}"

@@ -22,7 +22,7 @@ FINISHED = {"succeeded", "failed", "cancelled"}
 UNFINISHED = {"received", "queued", "fetching", "retrying"}
 
 
-def until(look: Callable[[], T], what: str, *, seconds: float = 60) -> T:
+def until(look: Callable[[], T], what: str, *, seconds: float = 120) -> T:
     """What `look` returns once it is something; fails the test if that does not happen in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -156,7 +156,7 @@ class World:
         found: list[dict[str, Any]] = self.get(f"/integrations/{integration['id']}/deliveries/{query}")["results"]
         return found
 
-    def ended(self, integration: dict[str, Any], *, seconds: float = 60, **wanted: str) -> dict[str, Any]:
+    def ended(self, integration: dict[str, Any], *, seconds: float = 120, **wanted: str) -> dict[str, Any]:
         """The newest delivery with these fields once nothing more happens to it.
 
         On a slow machine a push can be told twice, by its webhook and by the check for missed ones; then one of the

@@ -17,7 +17,7 @@ from sandbox.aws import ACCOUNT_ID, REGION, Aws, AwsDidNotStart
 
 pytestmark = pytest.mark.sandbox
 
-SECONDS = 15.0
+SECONDS = 60.0
 OWNER = """
 import sys, pathlib, sandbox.aws
 aws = sandbox.aws.Aws(pathlib.Path(sys.argv[1]))

@@ -86,7 +86,7 @@ def test_data_survive_a_stop_and_a_second_start(tmp_path: Path) -> None:
 def test_a_part_that_is_killed_is_started_again_and_said(stores: Sandbox, lines: list[str], service: str) -> None:
     killed = pid_of(stores, service)
     os.kill(killed, signal.SIGKILL)
-    eventually(lambda: any("runs again" in line for line in lines), seconds=20)
+    eventually(lambda: any("runs again" in line for line in lines), seconds=60)
     assert pid_of(stores, service) != killed
     assert any("died; starting it again" in line for line in lines)
     with psycopg.connect(stores.environment["DATABASE_URL"]) as database:
@@ -135,7 +135,7 @@ def test_nothing_outlives_a_sandbox_that_is_killed(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     process.stdout.close()
-    eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids), seconds=15)
+    eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids), seconds=60)
     assert StateDir(tmp_path / "state").holder() is None
 
 

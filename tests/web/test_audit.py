@@ -169,6 +169,8 @@ def test_the_api_lists_it_for_admins_with_the_token_that_acted(team: Team, admin
     assert (newest["source"], newest["token"], newest["actor_name"]) == ("api", "test", "ada")
     assert api.get(f"/api/v1/audit-entries/{newest['id']}/").json() == newest
     assert len(api.get("/api/v1/audit-entries/?source=page").json()["results"]) == 1
+    assert [one["id"] for one in api.get("/api/v1/audit-entries/?q=nothing-like-this").json()["results"]] == []
+    assert newest in api.get(f"/api/v1/audit-entries/?q={newest['object_name']}").json()["results"]
     assert api.get("/api/v1/audit-entries/?since=yesterday").status_code == 400
     assert api.delete(f"/api/v1/audit-entries/{newest['id']}/").status_code == 405
     viewer = api_client_of(factories.make_user(team=team, role=Role.VIEWER), team)

@@ -136,7 +136,7 @@ def test_data_center_sends_a_ping_and_tells_where_ssh_is(host: GitHost, commits:
     remote = connect(host, "bitbucket_server", **credentials(host, "bitbucket_server"))
     hook = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
     assert remote.ping_webhook(REPOSITORY, hook.id) is True
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not host.hook_deliveries(REPOSITORY) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert host.hook_deliveries(REPOSITORY)[0].event == "diagnostics:ping"
