@@ -106,7 +106,7 @@ class Clone:
         return self.git("rev-parse", "HEAD").strip()
 
 
-def eventually(look: Callable[[], Any], seconds: float = 10.0) -> Any:
+def eventually(look: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Look until there is something; fails at the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
