@@ -1,18 +1,23 @@
-"""Saves MiniStack's state every second; alone it saves when it stops, and a kill -9 would lose everything."""
+"""Saves MiniStack's state while it runs; alone it saves when it stops, and a kill -9 would lose everything."""
 
 # MiniStack offers no hooks: what it lacks is put where it belongs.
 # ruff: noqa: SLF001
 
 import asyncio
+import hashlib
 import json
 import logging
 import threading
 import time
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 _SECONDS = 1.0
+# MiniStack answers nobody while it is copied: with many stacks that takes long enough to be done less often.
+_SHARE = 0.1
 # What a request starts (a Lambda, a stack's operation) goes on changing state after the answer.
 _AFTERMATH_SECONDS = 5.0
 _READS = ("BatchGet", "Describe", "Get", "Head", "List", "Lookup", "Query", "Scan", "Search", "Simulate", "Validate")
@@ -21,15 +26,16 @@ _log = logging.getLogger("sluice.persistence")
 
 
 class _Saver:
-    """Notices requests that may change state, and saves what changed every second."""
+    """Notices requests that may change state, and saves what changed every second, or in a tenth of the time."""
 
     def __init__(self) -> None:
-        self._changed_until = 0.0
+        self._changed_until = self._began = 0.0
         self._saved: dict[str, str] = {}
 
     def install(self) -> None:
         from ministack import app
         from ministack.core import persistence
+        from ministack.services import lambda_svc
 
         dispatch = app._dispatch_service_request
 
@@ -40,6 +46,7 @@ class _Saver:
 
         app._dispatch_service_request = dispatch_and_note
         persistence.save_state = self._save_state
+        lambda_svc._write_code_blob = _hashed_once(lambda_svc._write_code_blob)
         threading.Thread(target=self._run, name="persistence", daemon=True).start()
 
     def note_change(self) -> None:
@@ -48,14 +55,17 @@ class _Saver:
     def _run(self) -> None:
         from ministack import app
 
+        pause = _SECONDS
         while True:
-            time.sleep(_SECONDS)
+            time.sleep(pause)
             loop = app._MAIN_LOOP
-            if loop and not loop.is_closed() and time.monotonic() < self._changed_until + _SECONDS:
+            if loop and not loop.is_closed() and self._began < self._changed_until:
+                self._began = time.monotonic()
                 try:
                     asyncio.run_coroutine_threadsafe(self._save_all(), loop).result()
                 except Exception:  # noqa: BLE001  logged, and the thread goes on
-                    _log.exception("The state is not saved; trying again in a second")
+                    _log.exception("The state is not saved; trying again soon")
+                pause = max(_SECONDS, (time.monotonic() - self._began) * (1 / _SHARE - 1))
 
     async def _save_all(self) -> None:
         from ministack import app
@@ -87,6 +97,21 @@ class _Saver:
         temporary.write_text(text)
         temporary.replace(directory / f"{service}.json")
         self._saved[service] = text
+
+
+def _hashed_once(write: Callable[[bytes], str]) -> Callable[[bytes], str]:
+    """MiniStack's `_write_code_blob`, which hashes the packages of all functions at every save, without hashing again
+    what it has seen.
+    """
+    from ministack.services import lambda_svc
+
+    digest = lru_cache(maxsize=32)(lambda code: hashlib.sha256(code).hexdigest())
+
+    def written(code: bytes) -> str:
+        known = digest(code)
+        return known if (Path(lambda_svc.CODE_BLOB_DIR) / f"{known}.zip").exists() else write(code)
+
+    return written
 
 
 _saver = _Saver()

@@ -1,18 +1,23 @@
-"""A pytest plugin: the running sandbox, started once a process for the tests of tests/e2e and tests/browser.
+"""A pytest plugin: the running sandbox, started once for the tests of tests/e2e and some of tests/browser.
 
-It costs something while it runs, and most tests need none: the files that use it come one after the other, and it is
-stopped when they are through.
+It costs something while it runs, and most tests need none: the files that use it come one after the other, in one
+process where there are several, and it is stopped when they are through.
 """
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from sandbox import ports
 from sandbox.supervisor import Sandbox
 from tests.e2e.world import Clone, World
 
+IN_BROWSER = ("tests/browser/test_journey.py", "tests/browser/test_ssh_keys.py")
+"""Those in a browser that use the sandbox."""
 _users = pytest.StashKey[set[Path]]()
 _running: list[Sandbox] = []
 
@@ -23,6 +28,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     users = {item.path for item in items if "world" in getattr(item, "fixturenames", ())}
     config.stash[_users] = users
+    for path in users:
+        name = path.relative_to(config.rootpath).as_posix()
+        if not _uses_sandbox(name):
+            raise pytest.UsageError(f"{name} uses the sandbox: name it in {__name__}.IN_BROWSER")
 
     def rank(item: pytest.Item) -> int:
         in_browser = "browser" in item.path.parts
@@ -33,6 +42,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return 3 if in_browser else 4
 
     items.sort(key=rank)
+
+
+def _uses_sandbox(path: str) -> bool:
+    return path.startswith("tests/e2e/") or path in IN_BROWSER
+
+
+class _Scheduling(LoadFileScheduling):
+    """A file is run by one process, and all that use the sandbox by the same, which begins with them: they wait more
+    than they compute, so that another process beside them has a core for itself.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = super()._split_scope(nodeid)
+        return "sandbox" if _uses_sandbox(path) else path
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if "sandbox" in self.workqueue:
+            self.workqueue.move_to_end("sandbox", last=False)
+        super()._assign_work_unit(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return _Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
