@@ -2,14 +2,12 @@
 
 import io
 import json
-import time
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 from sandbox.aws import ACCOUNT_ID, REGION, Aws
+from tests.sandbox.conftest import eventually
 
-SECONDS = 60.0
 NAME = "shop"
 SERVICE = {
     "Parameters": {"ECRImageTag": {"Type": "String"}, "Color": {"Type": "String"}},
@@ -191,14 +189,6 @@ TEMPLATE = {
     },
     "Outputs": {"Pipeline": {"Value": {"Ref": "Pipeline"}}, "Topic": {"Value": {"Ref": "Topic"}}},
 }
-
-
-def eventually(holds: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + SECONDS
-    while not (found := holds()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
 
 
 class Pipeline:

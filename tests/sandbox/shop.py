@@ -1,17 +1,15 @@
 """An application of CodeDeploy with its bucket and its instances, for the tests of the local CodeDeploy."""
 
 import io
-import time
 import uuid
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sandbox.aws import ACCOUNT_ID, REGION, Aws
+from tests.sandbox.conftest import eventually
 
-SECONDS = 60.0
 APPSPEC = """version: 0.0
 os: linux
 files:
@@ -87,14 +85,6 @@ def bundle(script: str = GOOD, appspec: str = APPSPEC, page: str = "page") -> by
         if appspec:
             archive.writestr("appspec.yml", appspec)
     return buffer.getvalue()
-
-
-def eventually(holds: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + SECONDS
-    while not (found := holds()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 @dataclass

@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import boto3
@@ -14,10 +12,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.aws import ACCOUNT_ID, REGION, Aws, AwsDidNotStart
+from tests.sandbox.conftest import eventually
 
 pytestmark = pytest.mark.sandbox
 
-SECONDS = 60.0
 OWNER = """
 import sys, pathlib, sandbox.aws
 aws = sandbox.aws.Aws(pathlib.Path(sys.argv[1]))
@@ -37,13 +35,6 @@ NEVER_DONE = json.dumps(
     }
 )
 TEMPLATE = json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}})
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def alive(pid: int) -> bool:

@@ -14,7 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.aws import ACCOUNT_ID, REGION, Aws
-from tests.sandbox.shop import APPSPEC, BAD, FLEET, GOOD, STACK, Shop, bundle, eventually
+from tests.sandbox.conftest import eventually
+from tests.sandbox.shop import APPSPEC, BAD, FLEET, GOOD, STACK, Shop, bundle
 
 pytestmark = pytest.mark.sandbox
 

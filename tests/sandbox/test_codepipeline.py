@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.aws import ACCOUNT_ID, REGION, Aws
-from tests.sandbox.pipeline import NAME, TEMPLATE, Pipeline, eventually
+from tests.sandbox.conftest import eventually
+from tests.sandbox.pipeline import NAME, TEMPLATE, Pipeline
 
 pytestmark = pytest.mark.sandbox
 
