@@ -126,6 +126,12 @@ def _instance(name: str, steps: list[DeploymentStep]) -> tuple[str, list[Deploym
     return name, ran, [step.name for step in steps if step.status == DeploymentStatus.CANCELLED]
 
 
+def _log_title(step: DeploymentStep) -> str:
+    """Of the card with the step's log; no other card of the page has it."""
+    where = "" if step.name == step.group else f" on {step.group}"
+    return f"Log of {step.name}{where}"
+
+
 @require_safe
 @page
 def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
@@ -138,7 +144,7 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
             "instances": [
                 _instance(group, list(found)) for group, found in groupby(steps, key=lambda step: step.group)
             ],
-            "logs": [step for step in steps if step.log_tail],
+            "logs": [(_log_title(step), step) for step in steps if step.log_tail],
             "rollbacks": list(deployment.rollbacks.all()),
             "redeployable": deployment.artifact_id is not None and deployment.finished,
         }
