@@ -122,9 +122,15 @@ def test_an_authority_that_is_not_trusted(hosted: HostedRepository) -> None:
         fetch(settings, hosted.full_name, hosted.work.head())
 
 
-def test_a_bundle_without_certificates() -> None:
+@pytest.mark.parametrize("text", ["not a certificate", "Főtanúsítvány"])
+def test_a_bundle_without_certificates(text: str) -> None:
     with pytest.raises(PermanentFailure, match="no PEM certificates"):
-        tls_context("not a certificate")
+        tls_context(text)
+
+
+def test_remarks_between_certificates_may_be_in_any_language(server: Server) -> None:
+    plain, remarked = (tls_context(f"{remark}{server.ca_pem}") for remark in ("", "# Főtanúsítvány\n"))
+    assert remarked.get_ca_certs() == plain.get_ca_certs() != tls_context("").get_ca_certs()
 
 
 def test_plain_http_is_refused() -> None:
