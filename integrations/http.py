@@ -39,6 +39,7 @@ from integrations.errors import (
     ProviderUnreachable,
     UnexpectedAnswer,
 )
+from lambdas.common import https
 
 CONNECT_TIMEOUT, READ_TIMEOUT, TOTAL_TIMEOUT = 3.05, 10.0, 25.0  # seconds
 MAX_BODY = 20 * 1024 * 1024  # bytes, after decompression
@@ -257,9 +258,8 @@ def trust(ca_bundle: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
     if ca_bundle.strip():
         try:
-            # Bundles have remarks between the certificates, in any language; Python takes only ASCII.
-            context.load_verify_locations(cadata=ca_bundle.encode("ascii", "replace").decode())
-        except (ssl.SSLError, ValueError):
+            https.trust(context, ca_bundle)
+        except ValueError:
             raise InvalidValue(
                 "These are no certificates in PEM format.",
                 remedy="Paste everything from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.",

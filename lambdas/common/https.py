@@ -17,14 +17,22 @@ CheckAddress = Callable[[str, str], None]
 """Sees the host and the address that a connection leads to, and may raise, before anything is sent."""
 
 
+def trust(context: ssl.SSLContext, ca_bundle: str) -> None:
+    """Let a context trust the certificates of a PEM bundle too. Raises ValueError if there is none in it."""
+    try:
+        # Bundles have remarks between the certificates, in any language; Python takes only ASCII.
+        context.load_verify_locations(cadata=ca_bundle.encode("ascii", "replace").decode())
+    except ssl.SSLError as error:
+        raise ValueError("no PEM certificates") from error
+
+
 def tls_context(ca_bundle: str) -> ssl.SSLContext:
     """The public authorities and, if given, the provider's own. Raises PermanentFailure for what is no certificate."""
     context = ssl.create_default_context()
     if ca_bundle:
         try:
-            # Bundles have remarks between the certificates, in any language; Python takes only ASCII.
-            context.load_verify_locations(cadata=ca_bundle.encode("ascii", "replace").decode())
-        except ssl.SSLError:
+            trust(context, ca_bundle)
+        except ValueError:
             raise PermanentFailure("The provider's CA bundle (ProviderCaBundle) holds no PEM certificates") from None
     return context
 
