@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
@@ -15,6 +14,7 @@ from integrations.providers.registry import PROVIDERS
 from sandbox.git_host import GitHost
 from tests.factories import FINGERPRINT, PUBLIC_KEY
 from tests.integrations.providers.contract import REPOSITORY, SECRET
+from tests.sandbox.conftest import eventually
 
 # Nothing listens there, and nothing but this machine is asked.
 HOOK_URL = "http://127.0.0.1:9/zipdl"
@@ -136,9 +136,7 @@ def test_data_center_sends_a_ping_and_tells_where_ssh_is(host: GitHost, commits:
     remote = connect(host, "bitbucket_server", **credentials(host, "bitbucket_server"))
     hook = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)
     assert remote.ping_webhook(REPOSITORY, hook.id) is True
-    deadline = time.monotonic() + 60
-    while not host.hook_deliveries(REPOSITORY) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    eventually(lambda: host.hook_deliveries(REPOSITORY))
     assert host.hook_deliveries(REPOSITORY)[0].event == "diagnostics:ping"
     remote.remove_webhook(REPOSITORY, hook.id)
     assert remote.ssh_address() == ("127.0.0.1", host.ssh_port)

@@ -1,7 +1,6 @@
 """The GitHub adapter over real TLS against the sandbox's git host, with a real repository behind it."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from ipaddress import ip_network
 
@@ -13,6 +12,7 @@ from integrations.providers.github import GitHubEnterprise
 from sandbox.git_host import GitHost
 from tests.factories import FINGERPRINT, PUBLIC_KEY
 from tests.integrations.providers.contract import REPOSITORY, SECRET
+from tests.sandbox.conftest import eventually
 
 # Nothing listens there, and nothing but this machine is asked.
 HOOK_URL = "http://127.0.0.1:9/zipdl"
@@ -90,9 +90,7 @@ def test_a_webhook_is_installed_pinged_and_removed(host: GitHost, commit: str):
     assert (hook.url, hook.secret, hook.content_type, hook.events) == (HOOK_URL, SECRET, "json", ["push"])
     sent = len(host.hook_deliveries(REPOSITORY))
     assert remote.ping_webhook(REPOSITORY, first.id)
-    deadline = time.monotonic() + 60
-    while len(host.hook_deliveries(REPOSITORY)) <= sent and time.monotonic() < deadline:
-        time.sleep(0.02)
+    eventually(lambda: len(host.hook_deliveries(REPOSITORY)) > sent)
     assert host.hook_deliveries(REPOSITORY)[0].event == "ping"
     remote.remove_webhook(REPOSITORY, first.id)
     remote.remove_webhook(REPOSITORY, first.id)
