@@ -3,9 +3,10 @@
 from integrations.models.deliveries import Delivery, DeliveryStatus, DeployStatus
 from integrations.models.integrations import Deployer, Integration, KnownHead, Method, WebhookState, all_branches
 from integrations.models.providers import Provider, Repository
-from integrations.models.ssh_keys import RemoteState, SSHKey, SSHKeyState
+from integrations.models.ssh_keys import SSH_KEY_OVER, RemoteState, SSHKey, SSHKeyState
 
 __all__ = [
+    "SSH_KEY_OVER",
     "Delivery",
     "DeliveryStatus",
     "DeployStatus",

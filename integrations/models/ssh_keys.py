@@ -17,6 +17,9 @@ class SSHKeyState(models.TextChoices):
     REVOKED = "revoked", "Revoked"
 
 
+SSH_KEY_OVER = frozenset({SSHKeyState.RETIRED, SSHKeyState.REVOKED})
+
+
 class RemoteState(models.TextChoices):
     """What the provider has of something of ours."""
 
@@ -70,6 +73,11 @@ class SSHKey(models.Model):
     def type(self) -> str:
         """As OpenSSH names it, such as `ssh-ed25519`."""
         return self.public_key.split(maxsplit=1)[0] if self.public_key else ""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is fetched with it any more, and never will be."""
+        return self.state in SSH_KEY_OVER
 
     @property
     def gone(self) -> bool:

@@ -17,7 +17,7 @@ from deployers.models import Operation, OperationKind
 from deployers.nudge import on_commit_nudge
 from deployers.services import key_rotation, key_schedule
 from deployers.states import ACTIVE, OperationStatus
-from integrations.models import DeliveryStatus, Integration, RemoteState, SSHKey, SSHKeyState
+from integrations.models import SSH_KEY_OVER, DeliveryStatus, Integration, RemoteState, SSHKey, SSHKeyState
 from panel.web import live, paging, parameters
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
@@ -49,9 +49,7 @@ def _filtered(request: PageRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         rows = rows.filter(state=state)
     elif state != "all":
         # What is over and nowhere any more is history.
-        rows = rows.exclude(
-            state__in=[SSHKeyState.RETIRED, SSHKeyState.REVOKED], in_stack=False, remote_state=RemoteState.MISSING
-        )
+        rows = rows.exclude(state__in=SSH_KEY_OVER, in_stack=False, remote_state=RemoteState.MISSING)
     if (at_provider := request.GET.get("at_provider", "")) in RemoteState.values:
         rows = rows.filter(remote_state=at_provider)
     age = request.GET.get("age", "")
@@ -116,8 +114,8 @@ def rotate_many(request: PageRequest) -> HttpResponseBase:
         return redirect("ssh-key-list")
     batch = key_rotation.rotate_many(integrations=found, actor=request.user, at_most=key_rotation.MOST_AT_ONCE)
     if batch.left_over:
-        text = "{} more were not started: {} are rotated at once. Rotate again when these are through."
-        messages.warning(request, text.format(batch.left_over, key_rotation.MOST_AT_ONCE))
+        text = f"Not started: {batch.left_over} more, as {key_rotation.MOST_AT_ONCE} are rotated at once."
+        messages.warning(request, f"{text} Rotate again when these are through.")
     for integration, error in batch.refused:
         messages.error(request, f"{integration}: {error}")
     if not batch.operations:

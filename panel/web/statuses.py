@@ -180,7 +180,7 @@ def _(thing: Stack) -> Status:
 
 @status_of.register
 def _(thing: SSHKey) -> Status:
-    if thing.gone and thing.state in {SSHKeyState.RETIRED, SSHKeyState.REVOKED}:
+    if thing.gone and thing.over:
         return REMOVED
     return REMOTE_KEY[RemoteState(thing.remote_state)]
 

@@ -66,7 +66,7 @@ def test_more_than_are_rotated_at_once_are_told(signed_in: Client, team: Team, m
     key_of(team, "api", days=91)
     key_of(team, "shop", days=95)
     answer = signed_in.post(reverse("ssh-key-rotate-many"), {"older": "1", "days": "90"}, follow=True)
-    assert "1 more were not started" in answer.content.decode()
+    assert "Not started: 1 more, as 1 are rotated at once." in answer.content.decode()
     assert Operation.objects.get().integration.name == "shop"
 
 
