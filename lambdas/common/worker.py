@@ -34,6 +34,10 @@ GRACE = 10
 class Context(Protocol):
     """What a function knows about its own invocation."""
 
+    @property
+    def function_name(self) -> str:
+        """The name that the function has in its account and region."""
+
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda ends it."""
 

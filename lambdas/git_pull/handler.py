@@ -13,19 +13,20 @@ from lambdas.git_pull.fetch import fetch
 from lambdas.git_pull.history import History
 from lambdas.git_pull.probe import probe
 from lambdas.git_pull.settings import Settings
+from lambdas.git_pull.workspace import folder
 
-ROOT = Path("/tmp/sluice")  # noqa: S108 - the only place that a function may write to, and its alone
 KEEP_TIME = 30_000
 """Milliseconds that must be left for the copies of repositories to be written."""
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """Store the commits of a batch; returns the messages to hand back."""
+    root = folder(context.function_name)
     if event.get("action") == "probe":
-        return probe(event, settings=_settings(), key_secret=_key_secret(_settings()), root=ROOT)
-    answer = run(_worker(), event, context)
+        return probe(event, settings=_settings(), key_secret=_key_secret(_settings()), root=root)
+    answer = run(_worker(root), event, context)
     if context.get_remaining_time_in_millis() > KEEP_TIME:
-        _history(_settings().cache_bucket).keep()  # only now, as no artifact should wait for it
+        _history(_settings().cache_bucket, root).keep()  # only now, as no artifact should wait for it
     return answer
 
 
@@ -35,12 +36,12 @@ def _settings() -> Settings:
 
 
 @cache
-def _history(bucket: str) -> History:
-    return History(clients.s3(), bucket, ROOT / "git")
+def _history(bucket: str, root: Path) -> History:
+    return History(clients.s3(), bucket, root / "git")
 
 
 @cache
-def _worker() -> Worker:
+def _worker(root: Path) -> Worker:
     settings = _settings()
     return Worker(
         table=DeliveryTable(clients.dynamodb(), settings.deliveries_table),
@@ -48,18 +49,18 @@ def _worker() -> Worker:
         queue_url=settings.queue_url,
         output_bucket=settings.output_bucket,
         max_receive_count=settings.max_receive_count,
-        fetch=partial(_fetch, settings),
+        fetch=partial(_fetch, settings, root),
     )
 
 
-def _fetch(settings: Settings, job: Job) -> StoredArtifact:
+def _fetch(settings: Settings, root: Path, job: Job) -> StoredArtifact:
     return fetch(
         job,
         settings=settings,
         key=ssh.private_key(_key_secret(settings)),
-        root=ROOT,
+        root=root,
         s3=clients.s3(),
-        history=_history(settings.cache_bucket),
+        history=_history(settings.cache_bucket, root),
     )
 
 
