@@ -116,21 +116,21 @@ DATABASES = {
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0", help="Valkey or Redis with noeviction.")
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
-        # A hung server costs a request seconds, never minutes.
-        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 1},
-    }
-}
+REDIS_URL = env.text(
+    "REDIS_URL",
+    "redis://127.0.0.1:6379/0",
+    help="Valkey or Redis with noeviction: redis://:password@host:6379/0",
+)
+CACHES = {"default": {"BACKEND": "panel.valkey.cache.ValkeyCache", "LOCATION": REDIS_URL}}
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_ACKS_LATE = False  # leases on rows, not redelivery, bring back what a dead worker held
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_SERIALIZER = "json"
-CELERY_ACCEPT_CONTENT = ["json"]
+# Nothing of what Valkey holds is unpickled; panel/valkey/checks.py refuses settings that would.
+CELERY_ACCEPT_CONTENT = CELERY_RESULT_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = CELERY_EVENT_SERIALIZER = "json"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SOFT_TIME_LIMIT = 90

@@ -103,6 +103,7 @@ class StateDir:
             "encryption_key": base64.b64encode(os.urandom(32)).decode(),
             "admin_password": secrets.token_hex(8),
             "postgres_password": secrets.token_urlsafe(16),
+            "valkey_password": secrets.token_urlsafe(16),
             "git_token": "ghp_" + secrets.token_hex(18),
         }
         complete = made | found

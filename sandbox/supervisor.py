@@ -166,7 +166,7 @@ class Sandbox:
         secrets = self.state.secrets()
         stores = _Stores(
             Postgres(self.state.root / "postgres", self._ports["postgres"], secrets["postgres_password"]),
-            Valkey(self.state.root / "valkey", self._ports["valkey"]),
+            Valkey(self.state.root / "valkey", self._ports["valkey"], secrets["valkey_password"]),
             Aws(self.state.root / "aws", self._ports["aws"]),
         )
         self._environment = base_environment() | stores.aws.env()

@@ -10,6 +10,7 @@ import sys
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 import pytest
@@ -92,8 +93,16 @@ def test_variables_are_settings_of_ours_or_boto3s():
 def test_every_secret_that_a_service_reads_is_mounted_from_a_file():
     environment = SERVICES["web"]["environment"] | SERVICES["postgres"]["environment"]
     read = {value.removeprefix("/run/secrets/") for name, value in environment.items() if name.endswith("_FILE")}
+    read |= {word.removeprefix("/run/secrets/") for word in SERVICES["valkey"]["command"] if "/run/secrets/" in word}
     assert read == set(COMPOSE["secrets"])
-    assert read == set(SERVICES["web"]["secrets"]) | set(SERVICES["postgres"]["secrets"])
+    assert read == {secret for name in ("web", "postgres", "valkey") for secret in SERVICES[name]["secrets"]}
+
+
+def test_no_secret_is_on_a_command_line_or_in_the_environment():
+    """`docker inspect` and `ps` show both: secrets come as files."""
+    assert "REDIS_URL" not in SERVICES["web"]["environment"]
+    for name, service in SERVICES.items():
+        assert "--requirepass" not in str(service.get("command")), name
 
 
 def test_everything_copied_exists_and_is_let_through_to_the_engine():
@@ -120,13 +129,16 @@ def test_made_secrets_are_usable_and_kept(tmp_path, monkeypatch):
     second = subprocess.run(command, capture_output=True, text=True, check=True)
     assert set(made) == set(COMPOSE["secrets"])
     assert made == read(directory)
-    assert (first.stdout.count("made "), second.stdout) == (4, "")
+    assert (first.stdout.count("made "), second.stdout) == (6, "")
     assert all(secret not in first.stdout for secret in made.values())
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     # The containers' user is another one than who made the files.
     assert all(path.stat().st_mode & stat.S_IROTH for path in directory.iterdir())
     database = environ.Env.db_url_config(made["database_url"])
     assert (database["HOST"], database["PASSWORD"]) == ("postgres", made["database_password"])
+    broker = urlsplit(made["redis_url"])
+    assert (broker.hostname, f"requirepass {broker.password}\n") == ("valkey", made["valkey_conf"])
+    assert len(broker.password or "") >= 64
     assert len(made["secret_key"]) >= 50
     monkeypatch.setattr("django.conf.settings.ENCRYPTION_KEYS", [base64.b64decode(made["encryption_keys"])])
     assert encryption.decrypt(encryption.encrypt("secret", bound_to="row"), bound_to="row") == "secret"

@@ -5,7 +5,7 @@ A list that cannot be read stands in nobody's way: what it would offer can be ty
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from django.core.cache import cache
@@ -14,7 +14,7 @@ from deployers.aws import acm, ec2, route53
 from deployers.aws.session import Access
 from deployers.errors import AwsError
 from deployers.models import AwsAccount
-from deployers.services import accounts
+from deployers.services import accounts, remembered
 
 SECONDS = 60
 FAILED_SECONDS = 5
@@ -48,11 +48,19 @@ assert {*_LISTS, "problems"} == {each.name for each in fields(Choices)}  # noqa:
 def of(account: AwsAccount, region: str) -> Choices:
     """All lists of the account in the region, asked at once. Raises nothing of AWS's: `problems` has it."""
     key = f"aws-choices:{account.pk}:{account.updated_at.timestamp()}:{region}"
-    found: Choices | None = cache.get(key)
+    found = _remembered(cache.get(key))
     if found is None:
         found = _ask(accounts.access(account, region))
-        cache.set(key, found, FAILED_SECONDS if found.problems else SECONDS)
+        cache.set(key, asdict(found), FAILED_SECONDS if found.problems else SECONDS)
     return found
+
+
+def _remembered(stored: object) -> Choices | None:
+    """The choices that were stored as a dictionary; None for anything else, such as the entry of another version."""
+    try:
+        return remembered.read(Choices, stored)
+    except ValueError:
+        return None
 
 
 def _ask(access: Access) -> Choices:

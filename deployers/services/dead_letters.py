@@ -37,8 +37,8 @@ def count(*, integration: Integration) -> int:
     url = outputs.of(integration).get("DeadLetterQueueUrl")
     if not url:
         return 0
-    known: int | None = cache.get(_key(integration))
-    if known is None:
+    known = cache.get(_key(integration))
+    if type(known) is not int or known < 0:
         known = sqs.waiting(accounts.access(integration.aws_account, integration.region), queue_url=url)
         cache.set(_key(integration), known, COUNT_SECONDS)
     return known

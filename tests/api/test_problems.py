@@ -123,7 +123,5 @@ def test_token_that_calls_too_often_waits_for_the_next_minute(api, monkeypatch):
 
 
 def test_api_answers_without_valkey(api, settings):
-    settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
-    }
+    settings.CACHES = {"default": {"BACKEND": "panel.valkey.cache.ValkeyCache", "LOCATION": "redis://127.0.0.1:1/0"}}
     assert api.get("/api/v1/me/").status_code == 200

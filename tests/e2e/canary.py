@@ -128,7 +128,7 @@ def broker_commands(url: str, search: Search) -> Iterator[None]:
     """Keep every command that Valkey gets meanwhile, such as each message of Celery and each entry of the cache."""
     address = urlsplit(url)
     connection = socket.create_connection((address.hostname or "", address.port or 0))
-    connection.sendall(b"MONITOR\r\n")
+    connection.sendall(f"AUTH {address.password}\r\nMONITOR\r\n".encode())
     received: list[bytes] = []
 
     def listen() -> None:

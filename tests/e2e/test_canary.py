@@ -94,6 +94,7 @@ def search(world: World) -> Search:
             "secret key": known["secret_key"],
             "encryption key": known["encryption_key"],
             "database password": known["postgres_password"],
+            "broker password": known["valkey_password"],
             "user's password": known["admin_password"],
             "provider token": known["git_token"],
             "API token of the caller": known["api_token"],

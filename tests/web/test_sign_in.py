@@ -63,7 +63,7 @@ def test_success_forgets_the_failures_of_that_name(admin: User) -> None:
 
 
 def test_the_cache_being_down_locks_nobody_out(admin: User) -> None:
-    nowhere = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
+    nowhere = {"BACKEND": "panel.valkey.cache.ValkeyCache", "LOCATION": "redis://127.0.0.1:1/0"}
     with override_settings(CACHES={"default": nowhere}):
         assert attempt(Client(), "wrong") == 200
         assert attempt(Client(), PASSWORD) == 302
