@@ -12,7 +12,11 @@ from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.services import ec2, ecs
 from ministack.services.cloudformation import provisioners
 
+from sandbox.cloudformation_names import physical_name
+
 Made = tuple[str, dict[str, Any]]
+_NAME_TAKES = 255
+"""https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateCapacityProvider.html"""
 
 
 def install() -> None:
@@ -48,7 +52,7 @@ def _nothing(_physical_id: str, _properties: dict[str, Any]) -> None:
 
 
 def _make_capacity_provider(logical_id: str, properties: dict[str, Any], stack_name: str) -> Made:
-    name = properties.get("Name") or f"{stack_name}-{logical_id}-{new_uuid()[:12]}"[-100:]
+    name = properties.get("Name") or physical_name(stack_name, logical_id, most=_NAME_TAKES, seed=new_uuid())
     given = properties["AutoScalingGroupProvider"]
     ecs._create_capacity_provider(
         {

@@ -21,13 +21,22 @@ def main() -> None:
     """Serve until a signal, or until the parent ends."""
     from ministack import app
 
-    from sandbox import aws_containers, aws_patches, aws_persistence, cloudformation_fleet
+    from sandbox import (
+        aws_containers,
+        aws_patches,
+        aws_persistence,
+        cloudformation_fleet,
+        cloudformation_names,
+        cloudformation_statuses,
+    )
     from sandbox.codedeploy.install import install as install_codedeploy
     from sandbox.codepipeline.install import install as install_codepipeline
 
     aws_patches.apply()
     aws_containers.install()
     cloudformation_fleet.install()
+    cloudformation_names.install()
+    cloudformation_statuses.install()
     install_codedeploy()
     install_codepipeline()
     aws_persistence.save_while_running()

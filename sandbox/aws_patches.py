@@ -12,7 +12,7 @@ def apply() -> None:
     _refuse_to_delete_full_buckets()
     _count_loopback_as_tls()
     _tell_policies_the_data_key_spec()
-    _refuse_change_sets_of_stacks_at_work()
+    _hide_secrets_of_change_sets()
     _refuse_functions_without_their_package()
     _leave_secrets_without_a_value_empty()
     _fail_operations_cut_short()
@@ -78,24 +78,17 @@ def _tell_policies_the_data_key_spec() -> None:
     iam_actions.request_tag_context = context
 
 
-# A stack in one of these, or at work, takes no change set.
-_NOT_UPDATABLE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED")
+def _hide_secrets_of_change_sets() -> None:
+    """A change set shows no value of a NoEcho parameter.
 
-
-def _refuse_change_sets_of_stacks_at_work() -> None:
-    """CreateChangeSet refuses a stack that cannot be updated now, and hides NoEcho parameters."""
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
+    """
     from ministack.services import cloudformation
-    from ministack.services.cloudformation import handlers, helpers
+    from ministack.services.cloudformation import handlers
 
     create = handlers._ACTION_HANDLERS["CreateChangeSet"]
 
-    def create_if_updatable(params: dict[str, Any]) -> Any:
-        stack = handlers._resolve_stack(helpers._p(params, "StackName")) or {}
-        status = stack.get("StackStatus", "")
-        at_work = status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
-        if at_work or status in _NOT_UPDATABLE:
-            message = f"Stack:{stack['StackId']} is in {status} state and can not be updated."
-            return helpers._error("ValidationError", message)
+    def create_and_hide(params: dict[str, Any]) -> Any:
         answer = create(params)
         for change_set in cloudformation._change_sets.values():
             for parameter in change_set["Parameters"]:
@@ -103,7 +96,7 @@ def _refuse_change_sets_of_stacks_at_work() -> None:
                     parameter["ParameterValue"] = "****"
         return answer
 
-    handlers._ACTION_HANDLERS["CreateChangeSet"] = create_if_updatable
+    handlers._ACTION_HANDLERS["CreateChangeSet"] = create_and_hide
 
 
 def _refuse_functions_without_their_package() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 from ministack.core.responses import new_uuid
 from ministack.services import autoscaling
 
+from sandbox.cloudformation_names import physical_name
+
 _SERVICE = "codedeploy"
 
 
@@ -106,7 +108,7 @@ def _lowered(properties: dict[str, Any]) -> dict[str, Any]:
 def _create_application(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
     from sandbox.codedeploy import service
 
-    name = properties.get("ApplicationName") or f"{stack_name}-{logical_id}-{new_uuid()[:12].upper()}"[-100:]
+    name = properties.get("ApplicationName") or physical_name(stack_name, logical_id, most=100, seed=new_uuid())
     service.create_application({**_lowered(properties), "applicationName": name})
     return name, {}
 
@@ -120,7 +122,7 @@ def _delete_application(physical_id: str, _properties: dict[str, Any]) -> None:
 def _create_config(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
     from sandbox.codedeploy import configs
 
-    name = properties.get("DeploymentConfigName") or f"{stack_name}-{logical_id}-{new_uuid()[:12].upper()}"[-100:]
+    name = properties.get("DeploymentConfigName") or physical_name(stack_name, logical_id, most=100, seed=new_uuid())
     configs.create_deployment_config({**_lowered(properties), "deploymentConfigName": name})
     return name, {}
 
@@ -138,7 +140,7 @@ def _group(properties: dict[str, Any], name: str) -> dict[str, Any]:
 def _create_group(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
     from sandbox.codedeploy import service
 
-    name = properties.get("DeploymentGroupName") or f"{stack_name}-{logical_id}-{new_uuid()[:12].upper()}"[-100:]
+    name = properties.get("DeploymentGroupName") or physical_name(stack_name, logical_id, most=100, seed=new_uuid())
     service.create_deployment_group(_group(properties, name))
     return name, {}
 

@@ -14,6 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ministack.core.responses import new_uuid
 from ministack.services import codebuild, eventbridge, s3
 
+from sandbox.cloudformation_names import physical_name
+
 _SERVICE = "codepipeline"
 _log = logging.getLogger("sluice.codepipeline")
 
@@ -160,7 +162,7 @@ def _definition(properties: dict[str, Any], name: str) -> dict[str, Any]:
 def _create(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
     from sandbox.codepipeline import service
 
-    name = properties.get("Name") or f"{stack_name}-{logical_id}-{new_uuid()[:12].upper()}"[-100:]
+    name = properties.get("Name") or physical_name(stack_name, logical_id, most=100, seed=new_uuid())
     service.create_pipeline({"pipeline": _definition(properties, name)})
     return name, {"Version": "1"}
 
