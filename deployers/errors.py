@@ -4,6 +4,7 @@ teams.errors.SluiceError
     AwsError                     AWS refused for a reason that has no class of its own here
         AwsUnreachable           no answer, or AWS's own fault (retryable)
         Throttled                too many requests (retryable, for as long as it takes)
+        QuotaReached             the account has as many of a thing as AWS lets it have
         StackInProgress          CloudFormation is still busy with the stack (retryable)
         CredentialsExpired       a session token ran out (retryable: the next call gets a new one)
         CredentialsRefused       AWS does not know the credentials, or the role may not be assumed
@@ -52,6 +53,11 @@ class Throttled(AwsError):
     code = "aws_throttled"
     status = 503
     retryable = True
+
+
+class QuotaReached(AwsError):
+    code = "aws_quota_reached"
+    status = 409
 
 
 class StackInProgress(AwsError):

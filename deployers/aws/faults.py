@@ -29,13 +29,13 @@ from deployers.errors import (
     CredentialsExpired,
     CredentialsRefused,
     NotFoundAtAws,
+    QuotaReached,
     RequestInvalid,
     StackInProgress,
     Throttled,
 )
 
 _THROTTLED = {
-    "LimitExceededException",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "RequestThrottled",
@@ -45,6 +45,9 @@ _THROTTLED = {
     "ThrottlingException",
     "TooManyRequestsException",
 }
+# Codes of quotas that no waiting raises: LimitExceeded (IAM), LimitExceededException (CloudFormation, ECR, ACM ...),
+# DeploymentLimitExceededException (CodeDeploy), AddressLimitExceeded (EC2), OverLimit (SQS) and their siblings.
+_QUOTA = re.compile(r"(Limit|Quota)Exceeded(Exception)?$|LimitReached(Exception)?$|^TooManyBuckets$|^OverLimit$")
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _CREDENTIALS = {
     "AuthFailure",
@@ -139,6 +142,8 @@ def _kind(code: str, said: str, status: int) -> type[AwsError]:
     for codes, kind in _KINDS:
         if code in codes:
             return kind
+    if _QUOTA.search(code):
+        return QuotaReached
     if code == "ValidationError" and _DOES_NOT_EXIST.search(said):
         return NotFoundAtAws
     if code == "ValidationError" and _IN_PROGRESS.search(said):
@@ -160,6 +165,10 @@ _WORDS: dict[type[AwsError], tuple[str, str]] = {
     Throttled: ("AWS asks to slow down", ""),
     CredentialsExpired: ("The session with AWS ran out", ""),
     CredentialsRefused: ("AWS does not accept the credentials", "Check the AWS account's credentials."),
+    QuotaReached: (
+        "{action} passes a quota of the AWS account",
+        "Delete what is no longer needed, or ask for more in the console of Service Quotas, then try again.",
+    ),
     AccessDenied: ("AWS denies {action}", "Let the AWS account's role or user do this, then try again."),
     AlreadyExistsAtAws: ("AWS refuses {action}, as it exists already", ""),
     NotFoundAtAws: ("AWS finds nothing for {action}", ""),

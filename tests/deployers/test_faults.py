@@ -25,6 +25,14 @@ def answer(code: str, message: str = "", status: int = 400, action: str = "Creat
         (answer("ValidationError", "Stack with id x does not exist"), errors.NotFoundAtAws, False),
         (answer("ValidationError", "Template format error"), errors.RequestInvalid, False),
         (answer("AlreadyExistsException"), errors.AlreadyExistsAtAws, False),
+        (answer("LimitExceededException", "Stack limit exceeded"), errors.QuotaReached, False),
+        (answer("LimitExceeded", action="CreateRole"), errors.QuotaReached, False),
+        (answer("DeploymentLimitExceededException", action="CreateDeployment"), errors.QuotaReached, False),
+        (answer("ServiceQuotaExceededException"), errors.QuotaReached, False),
+        (answer("TooManyBuckets", action="CreateBucket"), errors.QuotaReached, False),
+        (answer("AddressLimitExceeded"), errors.QuotaReached, False),
+        (answer("RequestLimitExceeded"), errors.Throttled, True),
+        (answer("ProvisionedThroughputExceededException"), errors.Throttled, True),
         (answer("AccessDenied", "User is not authorized"), errors.AccessDenied, False),
         (answer("AccessDenied", action="AssumeRole"), errors.CredentialsRefused, False),
         (NoCredentialsError(), errors.CredentialsRefused, False),
@@ -48,3 +56,12 @@ def test_no_value_of_a_request_is_repeated(raised: Exception) -> None:
     with pytest.raises(errors.AwsError) as caught, aws_faults():
         raise raised
     assert "canary" not in str(caught.value)
+
+
+def test_a_quota_says_what_to_do() -> None:
+    with pytest.raises(errors.QuotaReached) as caught, aws_faults():
+        raise answer("LimitExceededException", "Limit for stack has been exceeded")
+    assert caught.value.message == (
+        "CreateChangeSet passes a quota of the AWS account: Limit for stack has been exceeded"
+    )
+    assert "Service Quotas" in caught.value.remedy
