@@ -117,6 +117,6 @@ def first_cause(events: Iterable[EventLike]) -> Cause | None:
 def _tidy(reason: str) -> str:
     """AWS's reason without the request ids and handler codes that only its support can read."""
     # `RequestToken: 3b..., HandlerErrorCode: AlreadyExists` and `(Service: S3, Status Code: 409, Request ID: ...)`
-    reason = re.sub(r"\s*\((?:RequestToken|Service|SDK Attempt Count):?[^()]*\)", "", reason)
+    reason = re.sub(r"(?<!\s)\s*\((?:RequestToken|Service|SDK Attempt Count):?[^()]*\)", "", reason)
     reason = re.sub(r'^Resource handler returned message: "(.*)"$', r"\1", reason.strip(), flags=re.DOTALL)
     return reason.strip() or "AWS gave no reason"

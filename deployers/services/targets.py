@@ -18,7 +18,7 @@ CHECKED: dict[str, dict[str, str]] = {
 DEFAULTS = {"InstanceType": "t2.micro", "MinSize": "2", "MaxSize": "4", "DesiredCapacity": "2"}
 """As the template has them."""
 # The letter g among the options: https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
-_GRAVITON = re.compile(r"a1\.|[a-z]+\d+[a-z]*g[a-z-]*\.")
+_GRAVITON = re.compile(r"a1\.|[a-z]+\d+(?=[a-fh-z]*g)[a-z-]*\.")
 _CERTIFICATE_REGION = re.compile(r"arn:[a-z-]+:acm:([a-z0-9-]+):")
 
 

@@ -4,7 +4,6 @@ Globs are matched against the whole path, as `lambdas.common.globs` says; one th
 it. So `app` and `app/**` take `app/main.py`, `**/*.md` takes `README.md` and `docs/a.md`, and `*.md` the former alone.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -45,8 +44,4 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 def _matches(globs: Iterable[str], name: str) -> bool:
-    return any(_compile(glob).fullmatch(name) for glob in globs)
-
-
-def _compile(glob: str) -> re.Pattern[str]:
-    return re.compile(f"(?:{compile_glob(glob).pattern})(?:/.*)?", re.DOTALL)
+    return any(compile_glob(glob).takes(name) for glob in globs)

@@ -86,7 +86,7 @@ class RefPatterns:
             return False
         tags = ref.kind is RefKind.TAG
         return any(
-            compile_glob(glob.removeprefix(_TAGS)).fullmatch(ref.name)
+            compile_glob(glob.removeprefix(_TAGS)).matches(ref.name)
             for glob in self.globs
             if glob.startswith(_TAGS) == tags
         )

@@ -225,3 +225,11 @@ def test_networks_that_a_stack_cannot_take_are_refused(networks: tuple[str, ...]
     with pytest.raises(ParameterRefused) as refused:
         catalog.git_parameters(source=restricted, packages=PACKAGES, chosen={"AllowedIps": own})
     assert refused.value.field == field
+
+
+def test_a_long_reason_is_read_in_one_pass() -> None:
+    blanks = " " * 1_000_000  # quadratic, this takes hours
+
+    found = causes.Cause("Key", "AWS::KMS::Key", f"no{blanks}key (RequestToken: 1)")
+
+    assert found.message == f"Key (KMS Key) failed: no{blanks}key"

@@ -1,28 +1,6 @@
 import pytest
 
-from lambdas.common.globs import compile_glob
 from lambdas.common.paths import PathFilter
-
-
-@pytest.mark.parametrize(
-    ("glob", "matching", "others"),
-    [
-        ("main", ["main"], ["main2", "x/main", "mai"]),
-        ("release/*", ["release/1", "release/"], ["release/1/hotfix", "release"]),
-        ("feature/**", ["feature/a", "feature/a/b"], ["feature"]),
-        ("**/README.md", ["README.md", "docs/README.md", "a/b/README.md"], ["aREADME.md"]),
-        ("a/**/b", ["a/b", "a/x/b", "a/x/y/b"], ["ab", "a/xb"]),
-        ("a**/b", ["a/b", "ax/y/b"], ["b"]),
-        ("v?.0", ["v1.0"], ["v10.0", "v/.0", "v1x0"]),
-        ("**", ["", "a", "a/b", "line\nbreak"], []),
-        ("[a-z]+", ["[a-z]+"], ["a"]),
-    ],
-)
-def test_globs(glob: str, matching: list[str], others: list[str]) -> None:
-    pattern = compile_glob(glob)
-
-    assert [name for name in matching if not pattern.fullmatch(name)] == []
-    assert [name for name in others if pattern.fullmatch(name)] == []
 
 
 @pytest.mark.parametrize(
