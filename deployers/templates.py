@@ -34,8 +34,7 @@ def render(source: str) -> bytes:
 
 def sources() -> list[str]:
     """The templates that people launch, by file name, and those that they are made of."""
-    found = [*DIRECTORY.glob("*_main.yaml"), *(DIRECTORY / "nested").glob("*.yaml")]
-    return sorted(path.relative_to(DIRECTORY).as_posix() for path in found)
+    return sorted(path.relative_to(DIRECTORY).as_posix() for path in DIRECTORY.rglob("*.yaml"))
 
 
 def parameter_names(source: str) -> frozenset[str]:

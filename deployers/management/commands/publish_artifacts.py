@@ -1,16 +1,23 @@
 """`manage.py publish_artifacts`: Lambda packages and templates into a region."""
 
+import re
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from deployers.errors import CredentialsRefused
 from deployers.models import AwsAccount
 from deployers.services import publish
 from teams.errors import SluiceError
 
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
+
 
 class Command(BaseCommand):
     help = "Put the Lambda packages and templates where a region's stacks find them; what is there already stays."
+    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--region", required=True, help="AWS region, such as eu-central-1")
@@ -20,8 +27,17 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, region: str, bucket: str, account: str, **options: Any) -> None:  # noqa: ARG002
+        if not _REGION.fullmatch(region):
+            raise CommandError(f"{region} is no name of an AWS region, such as eu-central-1.", returncode=2)
+        if bucket and not _BUCKET.fullmatch(bucket):
+            raise CommandError(
+                f"{bucket} is no name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens.", returncode=2
+            )
         try:
             published = publish.publish_all(region=region, account=_account(account), bucket=bucket)
+        except CredentialsRefused as error:
+            words = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY." if not account else error.remedy
+            raise CommandError(f"{error.message} {words}", returncode=2) from error
         except SluiceError as error:
             raise CommandError(str(error), returncode=2) from error
         for found in published.values():
