@@ -8,6 +8,7 @@ teams.errors.SluiceError
         StackInProgress          CloudFormation is still busy with the stack (retryable)
         CredentialsExpired       a session token ran out (retryable: the next call gets a new one)
         CredentialsRefused       AWS does not know the credentials, or the role may not be assumed
+        AccountClosed            the account's check has not passed, so AWS is not asked at all
         AccessDenied             the credentials are good, but may not do this
         NotFoundAtAws            what was asked for is not there
         AlreadyExistsAtAws       somebody made a thing of that name before
@@ -75,6 +76,11 @@ class CredentialsExpired(AwsError):
 class CredentialsRefused(AwsError):
     code = "aws_credentials_refused"
     status = 422
+
+
+class AccountClosed(AwsError):
+    code = "account_closed"
+    status = 409
 
 
 class AccessDenied(AwsError):

@@ -254,6 +254,12 @@ LAMBDA_ARCHITECTURE = env.text(
     "arm64",
     help="Architecture the Lambda zips were built for: arm64 or x86_64.",
 )
+AMBIENT_AWS = env.flag(
+    "SLUICE_AMBIENT_AWS",
+    False,
+    help="Superusers may connect an AWS account by the panel's own AWS credentials: whoever provisions into it then "
+    "acts with all that these may.",
+)
 PRIVATE_NETWORKS = [
     ip_network(cidr)
     for cidr in env.items(

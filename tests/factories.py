@@ -77,11 +77,14 @@ def make_repository(*, team: Team | None = None, provider: Provider | None = Non
 
 
 def make_account(*, team: Team | None = None, **fields: Any) -> AwsAccount:
-    """An account that is reached with the panel's own credentials."""
+    """An account that is reached with the panel's own credentials, and whose check has passed."""
     fields.setdefault("name", f"account-{next(_number)}")
     fields.setdefault("account_id", "123456789012")
     fields.setdefault("method", AccessMethod.AMBIENT)
-    return AwsAccount.objects.create(team=team or make_team(), **fields)
+    account = AwsAccount(team=team or make_team(), **fields)
+    account.proven_way = fields.get("proven_way", account.way)
+    account.save()
+    return account
 
 
 def make_integration(

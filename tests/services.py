@@ -49,6 +49,8 @@ if "SLUICE_TEST_SERVICES" not in os.environ:
     os.environ["SLUICE_ENCRYPTION_KEYS"] = base64.b64encode(os.urandom(32)).decode()
     os.environ["ALLOWED_HOSTS"] = "testserver,127.0.0.1,localhost"
     os.environ["SLUICE_PRIVATE_NETWORKS"] = "127.0.0.0/8"
+    # Most tests are about something else than the way into an account; those that are switch it off.
+    os.environ["SLUICE_AMBIENT_AWS"] = "true"
     # Never a real account, whatever the machine's own configuration holds.
     os.environ.update(
         AWS_ACCESS_KEY_ID="test",

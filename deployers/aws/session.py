@@ -10,6 +10,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
+from deployers.aws import regions
 from deployers.aws.faults import aws_faults
 from deployers.errors import CredentialsRefused
 
@@ -32,7 +33,10 @@ _making = threading.RLock()
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The way into one region of an AWS account: `role`, `keys` or `ambient` (what boto3 finds by itself)."""
+    """The way into one region of an AWS account: `role`, `keys` or `ambient` (what boto3 finds by itself).
+
+    Of accounts that people add, only `services.accounts` makes one, once the account's check has passed.
+    """
 
     method: str
     region: str
@@ -90,7 +94,9 @@ def _role_credentials(access: Access) -> DeferredRefreshableCredentials:
             remedy="Give the panel's processes an instance role, a task role or AWS_* variables.",
         )
     fetcher = AssumeRoleCredentialFetcher(
-        client_creator=partial(source.create_client, region_name=access.region, config=CONFIG),
+        client_creator=partial(
+            source.create_client, region_name=regions.home(access.role_arn.split(":")[1]), config=CONFIG
+        ),
         source_credentials=credentials,
         role_arn=access.role_arn,
         extra_args={"RoleSessionName": ROLE_SESSION_NAME, "ExternalId": access.external_id},

@@ -1,5 +1,6 @@
 """AWS accounts and the way into them."""
 
+import hashlib
 import uuid
 
 from django.db import models
@@ -36,6 +37,12 @@ class AwsAccount(TeamOwned):
     access_key_id = models.CharField(max_length=128, blank=True)
     secret_access_key = EncryptedTextField(blank=True, editable=False)
     default_region = models.CharField(max_length=32, default="us-east-1")
+    proven_way = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text="Digest of the way in that passed its check; empty, or of another one: AWS is not asked.",
+    )
     caller_arn = models.CharField(max_length=2048, blank=True, editable=False)
     checked_at = models.DateTimeField(null=True, blank=True, editable=False)
     check_error = models.TextField(blank=True, editable=False)
@@ -49,3 +56,17 @@ class AwsAccount(TeamOwned):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def way(self) -> str:
+        """Digest of all that a check proves: the method, and the role with its external id or the key's id."""
+        parts = {
+            AccessMethod.ROLE: (self.role_arn, self.external_id),
+            AccessMethod.KEYS: (self.access_key_id,),
+        }.get(AccessMethod(self.method), ())
+        return hashlib.sha256("\n".join((self.method, *parts)).encode()).hexdigest()
+
+    @property
+    def proven(self) -> bool:
+        """Whether a check passed for exactly this way in, and none was refused since."""
+        return self.proven_way == self.way

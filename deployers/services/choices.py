@@ -46,11 +46,18 @@ assert {*_LISTS, "problems"} == {each.name for each in fields(Choices)}  # noqa:
 
 
 def of(account: AwsAccount, region: str) -> Choices:
-    """All lists of the account in the region, asked at once. Raises nothing of AWS's: `problems` has it."""
+    """All lists of the account in the region, asked at once. Raises nothing of AWS's: `problems` has it.
+
+    Of an account that is not connected nothing is told, remembered or not.
+    """
+    try:
+        access = accounts.access(account, region)
+    except AwsError as error:
+        return Choices(**dict.fromkeys(_LISTS), problems=dict.fromkeys(_LISTS, str(error)))
     key = f"aws-choices:{account.pk}:{account.updated_at.timestamp()}:{region}"
     found = _remembered(cache.get(key))
     if found is None:
-        found = _ask(accounts.access(account, region))
+        found = _ask(access)
         cache.set(key, asdict(found), FAILED_SECONDS if found.problems else SECONDS)
     return found
 

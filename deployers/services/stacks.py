@@ -10,7 +10,7 @@ from django.db import transaction
 from deployers import catalog, requests
 from deployers.errors import NotCancellable, NothingToRetry, NotWaiting, StackBusy
 from deployers.models import Operation, OperationKind, Stack, StackKind
-from deployers.services import key_rotation, operations, secret_rotation, starting
+from deployers.services import accounts, key_rotation, operations, secret_rotation, starting
 from deployers.services.reconcile import advance
 from deployers.states import ACTIVE, STOPPABLE, OperationStatus, StackState, Step
 from integrations.models import Deployer, Integration, Method, Provider
@@ -45,9 +45,11 @@ def wanted(integration: Integration) -> list[str]:
 def provision(*, integration: Integration, actor: User, review: bool = False) -> Operation:
     """Create the integration's stacks, or bring them up to date, one after the other in one operation.
 
-    With `review` it waits before each stack until its changes are approved. Raises Forbidden and StackBusy.
+    With `review` it waits before each stack until its changes are approved. Raises Forbidden, StackBusy, and
+    AccountClosed while its AWS account is not connected.
     """
     roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    accounts.access(integration.aws_account, integration.region)
     return _apply(integration, actor, kinds=wanted(integration), options={"review": True} if review else {})
 
 

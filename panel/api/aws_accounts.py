@@ -13,13 +13,19 @@ from rest_framework.response import Response
 from deployers.models import AccessMethod, AwsAccount
 from deployers.services import accounts, choices
 from panel.api.base import Noun
-from panel.api.shapes import Strict, read_body, read_query
+from panel.api.shapes import Strict, a_region, read_body, read_query
 from teams.models import Role
 from teams.services import roles
 
 
 class AwsAccountSerializer(serializers.ModelSerializer[AwsAccount]):
     """An AWS account; the secret access key never leaves the panel."""
+
+    connected = serializers.BooleanField(
+        source="proven",
+        read_only=True,
+        help_text="Whether a check passed for exactly this way in and none was refused since: only then AWS is asked.",
+    )
 
     class Meta:
         model = AwsAccount
@@ -32,6 +38,7 @@ class AwsAccountSerializer(serializers.ModelSerializer[AwsAccount]):
             "external_id",
             "access_key_id",
             "default_region",
+            "connected",
             "caller_arn",
             "checked_at",
             "check_error",
@@ -52,15 +59,12 @@ class AwsAccountWriteSerializer(Strict):
     role_arn = serializers.CharField(max_length=2048, required=False, allow_blank=True)
     access_key_id = serializers.CharField(max_length=128, required=False, allow_blank=True)
     secret_access_key = serializers.CharField(max_length=256, required=False, allow_blank=True, write_only=True)
-    default_region = serializers.CharField(max_length=32, required=False)
+    default_region = serializers.CharField(max_length=32, required=False, validators=[a_region])
 
 
 class ChoicesQuery(Strict):
-    region = serializers.RegexField(
-        r"\A[a-z]{2}(-[a-z]+)+-\d+\Z",
-        max_length=32,
-        required=False,
-        help_text="Left out: the account's default region.",
+    region = serializers.CharField(
+        max_length=32, required=False, validators=[a_region], help_text="Left out: the account's default region."
     )
     vpc = serializers.CharField(max_length=64, required=False, help_text="Only the subnets of this VPC.")
 

@@ -13,7 +13,7 @@ from integrations.providers.base import Purpose
 from integrations.services import obstacles
 from integrations.services.integrations import MAX_ROTATE_EVERY
 from integrations.services.webhooks import ManualSteps
-from panel.api.shapes import Filters, OfTeam, Strict
+from panel.api.shapes import Filters, OfTeam, Strict, a_region
 from panel.integration_state import IntegrationState, state_of
 
 WEBHOOK_OUTPUTS = {Method.ZIP_DOWNLOAD: "ZipDownloadWebHookApi", Method.GIT_PULL: "GitPullWebHookApi"}
@@ -210,7 +210,7 @@ def require_fit(fields: dict[str, Any], *, account: AwsAccount, region: str) -> 
 class IntegrationCreateSerializer(IntegrationUpdateSerializer):
     repository = OfTeam(queryset=Repository.objects.all())
     aws_account = OfTeam(queryset=AwsAccount.objects.all())
-    region = serializers.CharField(max_length=32)
+    region = serializers.CharField(max_length=32, validators=[a_region])
     method = serializers.ChoiceField(choices=Method.choices, default=Method.ZIP_DOWNLOAD)
     refs = serializers.ListField(child=serializers.CharField(max_length=255), default=lambda: ["**"])
     paths = serializers.ListField(child=serializers.CharField(max_length=255), default=list)

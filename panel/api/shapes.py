@@ -6,11 +6,18 @@ from django.db.models import Model, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from deployers.services import accounts
 from panel.api.pagination import Paging
 from panel.api.problems import InvalidQuery
 from teams.models import TeamQuerySet
 
 M = TypeVar("M", bound=Model)
+
+
+def a_region(name: str) -> None:
+    """Validates the name of a region against AWS's list."""
+    if problem := accounts.region_problem(name):
+        raise serializers.ValidationError(problem)
 
 
 class Strict(serializers.Serializer[Any]):

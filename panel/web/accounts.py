@@ -58,7 +58,7 @@ class AccountForm(forms.Form):
             self.fields["secret_access_key"].help_text = "Leave it empty to keep the present one."
 
 
-METHODS = (
+METHODS: tuple[tuple[AccessMethod, str, str], ...] = (
     (AccessMethod.ROLE, "shield-lock", "A role that trusts Sluice with an external id. Best for every account."),
     (AccessMethod.KEYS, "key", "Access keys of an IAM user, kept encrypted. Where roles cannot be assumed."),
     (AccessMethod.AMBIENT, "server", "What the panel itself runs with: an instance profile or environment variables."),
@@ -82,8 +82,10 @@ def index(request: PageRequest) -> HttpResponseBase:
 def add(request: PageRequest) -> HttpResponseBase:
     roles.require(Role.ADMIN, user=request.user, team=request.team)
     chosen = request.GET.get("method", "")
-    if chosen not in AccessMethod.values:
-        return render(request, "accounts/methods.html", {"methods": METHODS})
+    lent = accounts.may_lend_own(request.user)
+    if chosen not in AccessMethod.values or (request.method != "POST" and chosen == AccessMethod.AMBIENT and not lent):
+        offered = [each for each in METHODS if lent or each[0] != AccessMethod.AMBIENT]
+        return render(request, "accounts/methods.html", {"methods": offered})
     method = AccessMethod(chosen)
     form = AccountForm(request.POST or None, method=method)
     if request.method == "POST" and form.is_valid():

@@ -131,6 +131,7 @@ KEYS_PINNED = Status("Pinned", "ok")
 NO_KEYS = Status("None", "mute")
 
 NOT_CHECKED = Status("Not checked", "mute")
+NOT_REACHED = Status("Not reached", "warn")
 CONNECTED = Status("Connected", "ok")
 LIMITED = Status("Limited access", "warn")
 
@@ -201,6 +202,6 @@ def _(thing: Provider) -> Status:
 
 @status_of.register
 def _(thing: AwsAccount) -> Status:
-    if thing.check_error:
-        return FAILED
-    return CONNECTED if thing.checked_at else NOT_CHECKED
+    if thing.proven:
+        return NOT_REACHED if thing.check_error else CONNECTED
+    return FAILED if thing.check_error else NOT_CHECKED

@@ -27,7 +27,7 @@ def test_role_gets_an_external_id_and_the_trust_policy_names_it(api):
 
 
 def test_external_id_is_the_panels_to_make(api):
-    body = {"name": "prod", "method": "ambient", "external_id": "mine"}
+    body = {"name": "prod", "method": "role", "external_id": "mine"}
     assert api.post("/api/v1/aws-accounts/", body).json()["errors"][0]["pointer"] == "#/external_id"
 
 
@@ -37,12 +37,17 @@ def test_external_id_is_the_panels_to_make(api):
         ({"method": "magic"}, "#/method"),
         ({"account_id": "12345"}, "#/account_id"),
         ({"account_id": "١٢٣٤٥٦٧٨٩٠١٢"}, "#/account_id"),
-        ({"method": "role", "role_arn": "sluice"}, "#/role_arn"),
+        ({"role_arn": "sluice"}, "#/role_arn"),
+        ({"role_arn": "arn:aws:iam::123456789012:user/ada"}, "#/role_arn"),
+        ({"default_region": "mars-north-1"}, "#/default_region"),
+        ({"default_region": "cn-north-1"}, "#/default_region"),
         ({"name": ""}, "#/name"),
     ],
 )
 def test_field_that_does_not_fit_is_pointed_at(api, change, pointer):
-    response = api.post("/api/v1/aws-accounts/", {"name": "prod", "method": "ambient", **change})
+    role = {"name": "prod", "method": "role", "role_arn": "arn:aws:iam::123456789012:role/sluice"}
+    response = api.post("/api/v1/aws-accounts/", role | change)
+    assert response.status_code == 400
     assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
     assert not AwsAccount.objects.exists()
 
@@ -85,3 +90,24 @@ def test_what_an_account_offers_is_listed_for_a_region(api, viewer_api, team):
     assert api.get(path, {"region": "eu-west-1", "vpc": "vpc-0"}).json()["subnets"] == []
     assert api.get(path, {"region": "../x"}).status_code == 400
     assert viewer_api.get(path).status_code == 403
+
+
+def test_the_panels_own_credentials_are_not_for_a_teams_admin(api, team):
+    body = {"name": "here", "method": "ambient"}
+    assert api.post("/api/v1/aws-accounts/", body).status_code == 403
+    account = make_account(team=team, method="role", role_arn="arn:aws:iam::123456789012:role/sluice")
+    assert api.patch(f"/api/v1/aws-accounts/{account.pk}/", {"method": "ambient"}).status_code == 403
+    account.refresh_from_db()
+    assert account.method == "role"
+
+
+def test_a_closed_account_says_what_to_do_and_gives_nothing_away(api, team):
+    account = make_account(team=team, method="keys", access_key_id="AKIA1", secret_access_key="x", proven_way="")
+    assert api.get(f"/api/v1/aws-accounts/{account.pk}/").json()["connected"] is False
+    there = api.get(f"/api/v1/aws-accounts/{account.pk}/choices/").json()
+    assert there["vpcs"] is None
+    assert "Press Check" in there["problems"]["vpcs"]
+    integration = make_integration(team=team, aws_account=account)
+    refused = api.post(f"/api/v1/integrations/{integration.pk}/provision/")
+    assert (refused.status_code, refused.json()["code"]) == (409, "account_closed")
+    assert "Press Check" in refused.json()["remedy"]

@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 
 from deployers import catalog
 from deployers.aws import session
-from deployers.services import accounts
+from deployers.services.accounts import trust
 from lambdas import package
 from lambdas.common.deliveries import DeliveryTable
 from sandbox.aws import Aws
@@ -26,10 +26,10 @@ _ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}
 def fresh_clients() -> Iterator[None]:
     """No client of one test serves another, as each may reach another AWS."""
     session.forget()
-    accounts._own_principal.cache_clear()
+    trust.forget_principal()
     yield
     session.forget()
-    accounts._own_principal.cache_clear()
+    trust.forget_principal()
 
 
 @pytest.fixture

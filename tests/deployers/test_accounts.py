@@ -10,6 +10,8 @@ from deployers.aws.session import Access
 from deployers.errors import CredentialsRefused, ExternalIdIgnored
 from deployers.models import AwsAccount
 from deployers.services import accounts
+from deployers.services.accounts.way import unproven
+from integrations.errors import InvalidValue
 from sandbox.aws import Aws
 from teams.errors import Forbidden, Refused
 from teams.models import AuditEntry, Role, Team, User
@@ -19,7 +21,9 @@ ROLE_ARN = "arn:aws:iam::123456789012:role/sluice"
 
 
 def create(team: Team, admin: User, **fields: Any) -> AwsAccount:
-    return accounts.create(team=team, actor=admin, **{"name": "production", "method": "ambient", **fields})
+    return accounts.create(
+        team=team, actor=admin, **{"name": "production", "method": "role", "role_arn": ROLE_ARN, **fields}
+    )
 
 
 def test_an_account_is_made_with_an_external_id_of_its_own(moto: None, team: Team, admin: User) -> None:
@@ -38,20 +42,52 @@ def test_an_account_is_made_with_an_external_id_of_its_own(moto: None, team: Tea
         ({"name": " "}, "name"),
         ({"method": "magic"}, "method"),
         ({"account_id": "12345"}, "account_id"),
-        ({"method": "role", "role_arn": "sluice"}, "role_arn"),
-        ({"method": "role", "role_arn": ROLE_ARN, "account_id": "999999999999"}, "role_arn"),
+        ({"role_arn": "sluice"}, "role_arn"),
+        ({"role_arn": ""}, "role_arn"),
+        ({"role_arn": "arn:aws:iam::123456789012:role/"}, "role_arn"),
+        ({"role_arn": "arn:aws:iam::123456789012:user/sluice"}, "role_arn"),
+        ({"role_arn": "arn:aws:sts::123456789012:assumed-role/sluice/x"}, "role_arn"),
+        ({"role_arn": "arn:aws:iam::12345678901:role/sluice"}, "role_arn"),
+        ({"role_arn": "arn:aws:iam::١٢٣٤٥٦٧٨٩٠١٢:role/sluice"}, "role_arn"),
+        ({"role_arn": "arn:aws:iam:us-east-1:123456789012:role/sluice"}, "role_arn"),
+        ({"role_arn": "arn:aws-moon:iam::123456789012:role/sluice"}, "role_arn"),
+        ({"role_arn": "arn:aws:iam::123456789012:role/slu ice"}, "role_arn"),
+        ({"role_arn": "arn:aws:iam::123456789012:role/slu\nice"}, "role_arn"),
+        ({"role_arn": "arn:aws:iam::123456789012:role//sluice"}, "role_arn"),
+        ({"role_arn": f"arn:aws:iam::123456789012:role/{'x' * 65}"}, "role_arn"),
+        ({"role_arn": f"arn:aws:iam::123456789012:role/{'p' * 512}/sluice"}, "role_arn"),
+        ({"account_id": "999999999999"}, "role_arn"),
         ({"method": "keys", "secret_access_key": "x"}, "access_key_id"),
         ({"method": "keys", "access_key_id": "AKIA"}, "secret_access_key"),
         ({"default_region": ""}, "default_region"),
+        ({"default_region": "eu-west-9"}, "default_region"),
+        ({"default_region": "aws-global"}, "default_region"),
+        ({"default_region": "cn-north-1"}, "default_region"),
+        ({"role_arn": "arn:aws-us-gov:iam::123456789012:role/sluice", "default_region": "us-east-1"}, "default_region"),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_field(
     team: Team, admin: User, fields: dict[str, str], field: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidValue) as refused:
         create(team, admin, **fields)
-    assert refused.value.field == field
+    assert (refused.value.field, refused.value.status) == (field, 400)
     assert not AwsAccount.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("role_arn", "region"),
+    [
+        (f"arn:aws:iam::123456789012:role/{'x' * 64}", "eu-central-1"),
+        ("arn:aws:iam::123456789012:role/teams/shop/sluice+=,.@-_", "us-east-1"),
+        ("arn:aws-cn:iam::123456789012:role/sluice", "cn-northwest-1"),
+        ("arn:aws-us-gov:iam::123456789012:role/sluice", "us-gov-east-1"),
+        ("  arn:aws:iam::123456789012:role/sluice\n", " af-south-1 "),
+    ],
+)
+def test_every_role_that_iam_allows_is_taken(team: Team, admin: User, role_arn: str, region: str) -> None:
+    account = create(team, admin, role_arn=role_arn, default_region=region)
+    assert (account.role_arn, account.default_region) == (role_arn.strip(), region.strip())
 
 
 def test_a_name_is_taken_once_a_team(team: Team, admin: User) -> None:
@@ -80,7 +116,7 @@ def test_a_blank_secret_keeps_the_old_one_and_no_secret_is_audited(team: Team, a
     account.refresh_from_db()
     assert (account.name, account.secret_access_key) == ("renamed", "s3cr3t-canary")
     assert "s3cr3t-canary" not in json.dumps(list(AuditEntry.objects.values_list("changes", flat=True)))
-    assert "s3cr3t-canary" not in repr(accounts.access(account))
+    assert "s3cr3t-canary" not in repr(unproven(account))
 
 
 def test_an_account_in_use_cannot_be_deleted(team: Team, admin: User) -> None:
@@ -124,7 +160,7 @@ def test_a_secret_access_key_that_cannot_be_read_is_told_and_can_be_entered_agai
         accounts.check(account=account, actor=admin)
     assert "cannot be read" in AwsAccount.objects.get().check_error
     accounts.update(account=AwsAccount.objects.get(), actor=admin, secret_access_key="another")
-    assert accounts.access(AwsAccount.objects.get()).secret_access_key == "another"
+    assert unproven(AwsAccount.objects.get()).secret_access_key == "another"
 
 
 @pytest.mark.sandbox

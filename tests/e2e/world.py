@@ -107,7 +107,8 @@ class World:
     def add_account(self) -> dict[str, Any]:
         if not self._account:
             body = {"name": "Local AWS", "method": "ambient", "default_region": self.env["aws"]["AWS_DEFAULT_REGION"]}
-            self._account = self.post("/aws-accounts/", body)
+            added = self.post("/aws-accounts/", body)
+            self._account = self.post(f"/aws-accounts/{added['id']}/check/")
         return self._account
 
     def add_integration(self, full_name: str, *, provider: Any = None, **fields: Any) -> dict[str, Any]:

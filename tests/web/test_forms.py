@@ -8,6 +8,7 @@ import responses
 from django.test import Client
 from django.urls import reverse
 from moto import mock_aws
+from pytest_django.fixtures import Settings
 
 from deployers.models import AwsAccount, Operation, OperationKind
 from deployers.states import OperationStatus
@@ -151,18 +152,43 @@ def test_a_secret_access_key_is_only_ever_written(signed_in: Client, team: Team)
 
 
 @mock_aws
-def test_the_panels_own_credentials_are_tried_at_once(signed_in: Client, team: Team) -> None:
-    signed_in.post(f"{reverse('account-add')}?method=ambient", {"name": "here", "default_region": "us-east-1"})
+def test_the_panels_own_credentials_are_for_superusers_and_tried_at_once(
+    signed_in: Client, team: Team, settings: Settings
+) -> None:
+    root = client_of(factories.make_user(team=team, is_superuser=True))
+    url, fields = f"{reverse('account-add')}?method=ambient", {"name": "here", "default_region": "us-east-1"}
+    assert "method=ambient" not in signed_in.get(reverse("account-add")).content.decode()
+    assert signed_in.post(url, fields).status_code == 403
+    settings.AMBIENT_AWS = False
+    assert "method=ambient" not in root.get(reverse("account-add")).content.decode()
+    assert "does not lend" in root.post(url, fields).content.decode()
+    assert not AwsAccount.objects.exists()
+    settings.AMBIENT_AWS = True
+    assert "method=ambient" in root.get(reverse("account-add")).content.decode()
+    root.post(f"{reverse('account-add')}?method=ambient", {"name": "here", "default_region": "us-east-1"})
     assert AwsAccount.objects.get(team=team).account_id == "123456789012"
 
 
-@pytest.mark.parametrize("region", ["", "Ireland", "eu-west-1; rm", "eu-west-1\n"])
-@mock_aws
+@pytest.mark.parametrize("region", ["", "Ireland", "eu-west-1; rm", "eu-west-9", "aws-global"])
 def test_a_region_that_cannot_be_is_refused_at_its_field(region: str, signed_in: Client) -> None:
-    page = signed_in.post(f"{reverse('account-add')}?method=ambient", {"name": "prod", "default_region": region})
-    found = AwsAccount.objects.all()
-    assert (not found) or found[0].default_region == region.strip()
-    assert found or 'id="id_default_region_error"' in page.content.decode()
+    fields = {"name": "prod", "role_arn": "arn:aws:iam::123456789012:role/sluice", "default_region": region}
+    page = signed_in.post(f"{reverse('account-add')}?method=role", fields)
+    assert not AwsAccount.objects.exists()
+    assert 'id="id_default_region_error"' in page.content.decode()
+
+
+@pytest.mark.parametrize("role_arn", ["sluice", "arn:aws:iam::123456789012:user/ada", "arn:aws:iam::1:role/sluice"])
+def test_a_role_arn_that_cannot_be_is_refused_at_its_field(role_arn: str, signed_in: Client) -> None:
+    fields = {"name": "prod", "role_arn": role_arn, "default_region": "eu-west-1"}
+    page = signed_in.post(f"{reverse('account-add')}?method=role", fields)
+    assert not AwsAccount.objects.exists()
+    assert 'id="id_role_arn_error"' in page.content.decode()
+
+
+def test_regions_come_as_a_list(signed_in: Client) -> None:
+    page = signed_in.get(f"{reverse('account-add')}?method=role").content.decode()
+    assert '<option value="eu-west-1">eu-west-1 · Europe (Ireland)</option>' in page
+    assert 'label="AWS in China"' in page
 
 
 def test_an_integration_is_added_and_provisioned_in_one_go(signed_in: Client, team: Team) -> None:
