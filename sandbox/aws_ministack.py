@@ -27,6 +27,7 @@ def main() -> None:
         aws_persistence,
         cloudformation_fleet,
         cloudformation_names,
+        cloudformation_nested,
         cloudformation_statuses,
     )
     from sandbox.codedeploy.install import install as install_codedeploy
@@ -36,6 +37,7 @@ def main() -> None:
     aws_containers.install()
     cloudformation_fleet.install()
     cloudformation_names.install()
+    cloudformation_nested.install()
     cloudformation_statuses.install()
     install_codedeploy()
     install_codepipeline()
