@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.utils import timezone
 
+from deployers.aws import replacements
 from deployers.aws.faults import aws_faults
 from deployers.aws.session import Access, client
 from deployers.errors import NotFoundAtAws
@@ -89,7 +90,11 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a change set would do to one resource. `stack` names the nested stack that it is in, or is empty."""
+    """What a change set would do to one resource.
+
+    `stack` names the nested stack that it is in, or is empty. `possible` says why the change, or the replacement, may
+    not happen; it is empty for what is certain.
+    """
 
     action: str
     logical_id: str
@@ -97,6 +102,7 @@ class Change:
     replacement: str
     properties: tuple[str, ...]
     stack: str
+    possible: str = ""
 
 
 def _client(access: Access) -> "CloudFormationClient":
@@ -177,36 +183,50 @@ _NESTED = "AWS::CloudFormation::Stack"
 
 
 def changes(access: Access, *, change_set_id: str, stack: str = "", depth: int = 0) -> list[Change]:
-    """What a change set would do, resource by resource, its nested stacks' included.
+    """What a change set would do, resource by resource; instead of a nested stack, what is in it.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/change-sets-for-nested-stacks.html
     """
     found: list[Change] = []
+    all_changes, unknown = _pages(access, change_set_id)
+    possible = replacements.reasons(all_changes, unknown)
+    for change in all_changes:
+        logical_id = change["LogicalResourceId"]
+        nested = change.get("ChangeSetId", "") if change["ResourceType"] == _NESTED and depth < MAX_DEPTH else ""
+        inside = changes(access, change_set_id=nested, stack=logical_id, depth=depth + 1) if nested else []
+        if inside:
+            found += inside
+            continue
+        found.append(
+            Change(
+                action=change.get("Action", ""),
+                logical_id=logical_id,
+                resource_type=change["ResourceType"],
+                replacement=change.get("Replacement", ""),
+                properties=tuple(
+                    sorted({detail["Target"].get("Name", "") for detail in change.get("Details", [])} - {""})
+                ),
+                stack=stack,
+                possible=possible.get(logical_id, ""),
+            )
+        )
+    return found
+
+
+def _pages(access: Access, change_set_id: str) -> tuple[list[Any], set[str]]:
+    """Every change of one change set, and the names of its parameters whose values are not known yet."""
+    found: list[Any] = []
+    unknown: set[str] = set()
     token = ""
     while True:
         more: Any = {"NextToken": token} if token else {}
         with aws_faults():
             page: Any = _client(access).describe_change_set(ChangeSetName=change_set_id, **more)
-        for each in page.get("Changes", []):
-            change = each["ResourceChange"]
-            found.append(
-                Change(
-                    action=change.get("Action", ""),
-                    logical_id=change["LogicalResourceId"],
-                    resource_type=change["ResourceType"],
-                    replacement=change.get("Replacement", ""),
-                    properties=tuple(
-                        sorted({detail["Target"].get("Name", "") for detail in change.get("Details", [])} - {""})
-                    ),
-                    stack=stack,
-                )
-            )
-            nested = change.get("ChangeSetId", "")
-            if nested and change["ResourceType"] == _NESTED and depth < MAX_DEPTH:
-                found += changes(access, change_set_id=nested, stack=change["LogicalResourceId"], depth=depth + 1)
+        found += [each["ResourceChange"] for each in page.get("Changes", [])]
+        unknown |= replacements.unknown_parameters(page.get("Parameters", []))
         token = page.get("NextToken", "")
         if not token:
-            return found
+            return found, unknown
 
 
 def change_set_names(access: Access, stack: str) -> list[str]:

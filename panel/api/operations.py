@@ -25,6 +25,9 @@ class ChangeSerializer(serializers.Serializer[Any]):
     replacement = serializers.CharField(help_text="True, Conditional, False or blank.")
     properties = serializers.ListField(child=serializers.CharField())
     stack = serializers.CharField(help_text="The nested stack that the resource is in, or blank.")
+    possible = serializers.CharField(
+        default="", help_text="Why the change, or the replacement, may not happen; blank for what is certain."
+    )
 
 
 class OperationSerializer(serializers.ModelSerializer[Operation]):

@@ -90,12 +90,16 @@ def _times(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A resource that a reviewed change set touches. `place` has the nested stack that it is in."""
+    """A resource that a reviewed change set touches. `place` has the nested stack that it is in.
+
+    `possible` says why it may not come to that.
+    """
 
     place: str
     resource_type: str
     properties: list[str]
     status: Status
+    possible: str
 
 
 def changes(operation: Operation | None) -> list[Change]:
@@ -110,21 +114,24 @@ def changes(operation: Operation | None) -> list[Change]:
             resource_type=each["resource_type"],
             properties=each["properties"],
             status=CHANGE[_effect(each)],
+            possible=each.get("possible", ""),
         )
         for each in found
     ]
 
 
 def _effect(change: dict[str, Any]) -> str:
-    match change["action"], change["replacement"]:
-        case "Add", _:
+    match change["action"], change["replacement"], bool(change.get("possible")):
+        case "Add", _, _:
             return "added"
-        case "Remove", _:
+        case "Remove", _, _:
             return "removed"
-        case _, "True":
+        case _, "True", False:
             return "replaced"
-        case _, "Conditional":
-            return "perhaps"
+        case _, "True" | "Conditional", _:
+            return "perhaps_replaced"
+        case _, _, True:
+            return "perhaps_changed"
         case _:
             return "changed"
 

@@ -119,8 +119,9 @@ INTEGRATION: dict[IntegrationState, Status] = {
 CHANGE: dict[str, Status] = {
     "replaced": Status("Replaced", "bad"),
     "removed": Status("Removed", "bad"),
-    "perhaps": Status("Perhaps replaced", "warn"),
+    "perhaps_replaced": Status("Possible replacement", "warn"),
     "changed": Status("Changed", "mute"),
+    "perhaps_changed": Status("Possible change", "mute"),
     "added": Status("Added", "ok"),
 }
 FAILED = Status("Failed", "bad")

@@ -157,6 +157,7 @@ def test_a_worker_that_dies_during_the_review_step_asks_again(waiting: Operation
             "replacement": "True",
             "properties": ["LaunchTemplateData"],
             "stack": "",
+            "possible": "",
         }
     ]
 

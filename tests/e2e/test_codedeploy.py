@@ -110,6 +110,10 @@ def test_changes_wait_until_they_are_approved(world: World, repository: str) -> 
     world.post(f"/operations/{operation['id']}/approve/")
     second = until(lambda: (found := waiting()) and found["stack"] != asked["stack"] and found, "the second review")
     assert second
+    inside = {(each["stack"], each["resource_type"]) for each in second["changes"]}
+    assert ("Fleet", "AWS::ElasticLoadBalancingV2::LoadBalancer") in inside
+    assert ("CodeDeploy", "AWS::IAM::Role") in inside
+    assert "AWS::CloudFormation::Stack" not in {kind for _, kind in inside}
     world.post(f"/operations/{operation['id']}/cancel/")
     assert world.finished(operation)["status"] == "cancelled"
     left = [each["StackName"] for each in world.aws("cloudformation").describe_stacks()["Stacks"]]

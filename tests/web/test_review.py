@@ -41,6 +41,8 @@ def waiting(team: Team) -> Operation:
                 change("Alarm", "Add"),
                 change("Group", "Modify", "Conditional"),
                 change("Role", "Modify", "False"),
+                change("Listener", "Modify", "True", possible="AWS knows the new value only during the update."),
+                change("Policy", "Modify", "False", possible="It depends."),
                 change("Template", "Modify", "True", stack="Fleet", properties=["ImageId"]),
                 change("Record", "Remove"),
             ],
@@ -51,17 +53,23 @@ def waiting(team: Team) -> Operation:
 def test_what_is_replaced_or_removed_comes_first(signed_in: Client, waiting: Operation) -> None:
     page = signed_in.get(reverse("operation-detail", args=[waiting.pk])).content.decode()
     rows = re.findall(
-        r'<td class="main">([^<]+)<span class="sub">([^<]+)</span></td>\s*<td[^>]*>(.*?)</td>', page, re.DOTALL
+        r'<td class="main">([^<]+)<span class="sub">([^<]+)</span>(?:<span class="sub">[^<]+</span>)?</td>\s*'
+        r"<td[^>]*>(.*?)</td>",
+        page,
+        re.DOTALL,
     )
     found = [(place, re.sub(r"<[^>]+>", "", status).strip()) for place, _, status in rows]
     assert found == [
         ("Fleet / Template", "Replaced"),
         ("Record", "Removed"),
-        ("Group", "Perhaps replaced"),
+        ("Group", "Possible replacement"),
+        ("Listener", "Possible replacement"),
         ("Role", "Changed"),
+        ("Policy", "Possible change"),
         ("Alarm", "Added"),
     ]
     assert rows[0][1] == "AWS::EC2::LaunchTemplate: ImageId"
+    assert page.count("AWS knows the new value only during the update.") == 1
 
 
 def test_it_is_approved_or_discarded_on_the_page_of_the_integration(

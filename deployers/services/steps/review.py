@@ -24,6 +24,7 @@ def review(work: Work) -> Outcome:
             "replacement": each.replacement,
             "properties": list(each.properties),
             "stack": each.stack,
+            "possible": each.possible,
         }
         for each in cloudformation.changes(work.access, change_set_id=found.id)
     ]
