@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deployers.image_causes import IMAGE_CAUSES
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceCause:
@@ -15,6 +17,7 @@ class ServiceCause:
 
 # The closer to the cause the earlier: that a deployment was given up only follows from what its tasks met.
 _CAUSES = (
+    *IMAGE_CAUSES,
     (
         re.compile(r"CannotPull\w*|pull image manifest|image .* not found", re.IGNORECASE),
         "The image cannot be pulled. Tasks need a way to ECR: public subnets, private ones with NAT, or VPC endpoints.",
@@ -26,10 +29,6 @@ _CAUSES = (
     (
         re.compile(r"OutOfMemory|exit code 137\b", re.IGNORECASE),
         "The container takes more memory than it may. Raise TaskMemory in the settings and provision.",
-    ),
-    (
-        re.compile(r"exec format error", re.IGNORECASE),
-        "The image is for another kind of processor than the tasks run on. Build it for theirs.",
     ),
     (
         re.compile(r"Essential container .*exited|exit code [1-9]", re.IGNORECASE),

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from lambdas.common import log
 from lambdas.common.s3_file import S3File
-from lambdas.stage_codepipeline import buildspec
+from lambdas.stage_codepipeline import buildspec, inspection
 from lambdas.stage_codepipeline.job import BadJob, Job
 from lambdas.stage_codepipeline.parameters import choose
 from lambdas.stage_codepipeline.settings import Settings
@@ -74,15 +74,22 @@ def stage(
 
 
 def _has_buildspec(s3: "S3Client", settings: Settings, job: Job, size: int) -> bool:
-    """Whether the source says itself how it is built. Raises BadJob."""
+    """Whether the source says itself how it is built. Raises BadJob, also where it says what cannot be deployed."""
     source = S3File(
         s3, bucket=settings.source_bucket, key=settings.source_key, version_id=job.source_version, size=size
     )
     try:
         with zipfile.ZipFile(source.buffered()) as archive:
-            return buildspec.NAME in archive.namelist()
+            names = archive.namelist()
+            if buildspec.NAME not in names:
+                return False
+            info = archive.getinfo(buildspec.NAME)
+            text = archive.read(info).decode(errors="replace") if info.file_size <= inspection.MAX_BYTES else ""
     except (zipfile.BadZipFile, ValueError) as error:
         raise BadJob(f"The source is no zip archive that can be read: {error}.") from error
+    if problem := inspection.problem(text, names):
+        raise BadJob(problem)
+    return True
 
 
 def _write_default(s3: "S3Client", settings: Settings, job: Job) -> str:

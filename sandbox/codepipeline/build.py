@@ -6,10 +6,12 @@ The build runs under its project's role, and its log says that it is simulated.
 # MiniStack offers no hooks: its own stores and handlers are used where they stand.
 # ruff: noqa: SLF001
 
+import fnmatch
 import io
 import json
 import time
 import zipfile
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
@@ -17,6 +19,7 @@ from botocore.exceptions import ClientError
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import codebuild, eventbridge
 
+from lambdas.stage_codepipeline import inspection
 from sandbox import aws_roles
 from sandbox.codepipeline.errors import ActionFailed
 
@@ -57,7 +60,8 @@ def _check(source: bytes, tag: str) -> None:
     """Refuse what would fail at once. Raises ActionFailed."""
     try:
         with zipfile.ZipFile(io.BytesIO(source)) as archive:
-            files = {name: archive.read(name) for name in ("Dockerfile", "buildspec.yml") if name in archive.namelist()}
+            names = archive.namelist()
+            files = {name: archive.read(name) for name in ("Dockerfile", "buildspec.yml") if name in names}
     except zipfile.BadZipFile:
         raise _failed("the source is not a zip file") from None
     if not tag:
@@ -69,6 +73,9 @@ def _check(source: bytes, tag: str) -> None:
             raise _failed(f"YAML_FILE_ERROR: {error}") from error
         if not isinstance(found, dict) or "version" not in found or not isinstance(found.get("phases"), dict):
             raise _failed("YAML_FILE_ERROR: buildspec.yml needs a version and phases")
+        _check_result(found, names)
+        if problem := inspection.problem(files["buildspec.yml"].decode(errors="replace"), names):
+            raise _failed(problem)
     elif "Dockerfile" not in files:
         raise _failed("failed to read dockerfile: open Dockerfile: no such file or directory")
     if "Dockerfile" in files:
@@ -76,6 +83,23 @@ def _check(source: bytes, tag: str) -> None:
         words = [line.split()[0].upper() for line in lines if line and not line.startswith("#")]
         if next((word for word in words if word != "ARG"), "") != "FROM":
             raise _failed("dockerfile parse error: no build stage in current context")
+
+
+def _check_result(buildspec: dict[str, Any], names: list[str]) -> None:
+    """Refuse artifacts that cannot hold build.json, whatever the commands do. Raises ActionFailed.
+
+    https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html#build-spec.artifacts
+    """
+    artifacts = buildspec.get("artifacts")
+    listed = artifacts.get("files") if isinstance(artifacts, dict) else None
+    patterns = [listed] if isinstance(listed, str) else [str(each) for each in listed or []]
+    produced = [*names, "build.json"]
+    if not any(fnmatch.filter(produced, pattern) for pattern in patterns):
+        raise _failed("UPLOAD_ARTIFACTS: CLIENT_ERROR: no matching artifact paths found")
+    if isinstance(artifacts, dict) and not any(
+        PurePosixPath(each).match("build.json") or "*" in each for each in patterns
+    ):
+        raise _failed("the artifact has no build.json, which Fn::GetParam of the Deploy action reads")
 
 
 def _failed(reason: str) -> ActionFailed:

@@ -34,6 +34,7 @@ class PipelineApi:
         self.stages: list[dict[str, Any]] = []
         self.services: list[dict[str, Any]] = []
         self.tasks: list[dict[str, Any]] = []
+        self.build_log: list[str] = []
         self.denied: set[str] = set()
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
@@ -81,6 +82,8 @@ class PipelineApi:
             "DescribeServices": lambda: {"services": self.services},
             "ListTasks": lambda: {"taskArns": [each["taskArn"] for each in self.tasks]},
             "DescribeTasks": lambda: {"tasks": self.tasks},
+            "BatchGetBuilds": lambda: {"builds": [{"logs": {"groupName": "builds", "streamName": body["ids"][0]}}]},
+            "GetLogEvents": lambda: {"events": [{"message": f"{line}\n"} for line in self.build_log]},
         }
         return 200, answers[action]()
 

@@ -9,6 +9,7 @@ import pytest
 from moto.cloudformation.models import cloudformation_backends
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 
+from deployers.image_causes import build_cause
 from deployers.models import Artifact, Deployment, Stack, StackKind
 from deployers.service_causes import service_cause
 from deployers.services import deployments
@@ -32,7 +33,8 @@ def api(moto: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[PipelineApi]:
     found = PipelineApi()
     with serving(found) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CODEPIPELINE", address)
-        monkeypatch.setenv("AWS_ENDPOINT_URL_ECS", address)
+        for service in ("ECS", "CODEBUILD", "CLOUDWATCH_LOGS"):
+            monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", address)
         yield found
 
 
@@ -124,6 +126,57 @@ def test_a_failed_build_says_why(api: PipelineApi, stack: Stack, artifact: Artif
     row = Deployment.objects.get()
     assert row.problem == "Build failed: exit status 1"
     assert "Retry" in row.remedy
+
+
+def test_a_build_whose_log_says_why_it_failed_is_explained(api: PipelineApi, stack: Stack, artifact: Artifact) -> None:
+    details = {"errorDetails": {"code": "JobFailed", "message": "exit status 1"}, "externalExecutionId": "shop:1"}
+    api.build_log = [
+        "[Container] Running command docker build .",
+        "ERROR: failed to resolve source metadata for docker.io/library/python:3.13: 429 Too Many Requests",
+        "toomanyrequests: You have reached your unauthenticated pull rate limit.",
+        "[Container] Phase complete: BUILD State: FAILED",
+    ]
+    api.run("r-1", "Failed", SOURCE, action("Build", "CodeBuild", "Failed", 1, **details))
+    deployments.sync(stack=stack)
+    row = Deployment.objects.get()
+    assert row.problem == f"Build failed: {api.build_log[1]}"
+    assert "public.ecr.aws/docker/library/" in row.remedy
+    assert row.steps.get(group="Build").log_tail.splitlines() == api.build_log
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("toomanyrequests: You have reached your pull rate limit.", "public.ecr.aws/docker/library/"),
+        ("toomanyrequests: Rate exceeded", "public registry of AWS"),
+        ("public.ecr.aws/docker/library/node:24: 429 Too Many Requests", "public registry of AWS"),
+        ("toomanyrequests: Data limit exceeded", "public registry of AWS"),
+        ("no basic auth credentials", "not signed in"),
+        ("denied: Your authorization token has expired. Reauthenticate and try again.", "not signed in"),
+        ("pull access denied for acme/base, repository does not exist or may require 'docker login'", "FROM"),
+        ("manifest for python:3.99 not found: manifest unknown: manifest unknown", "no image with that tag"),
+        (
+            "The image tag '1' already exists and cannot be overwritten because the repository is immutable.",
+            "immutable",
+        ),
+        ("no match for platform in manifest: not found", "kind of processor"),
+        ("exec /bin/sh: exec format error", "another kind of processor"),
+        ("write /layer.tar: no space left on device", "disk is full"),
+    ],
+)
+def test_what_registries_say_is_explained_for_builds_and_for_tasks(line: str, words: str) -> None:
+    log = f"[Container] Running command docker build .\n  {line}\n[Container] Phase complete: BUILD State: FAILED"
+    found = build_cause(log)
+    assert found is not None
+    assert found[0] == line
+    assert words in found[1]
+    stopped = service_cause(["(service shop) ECS deployment circuit breaker", f"CannotPullContainerError: {line}"])
+    assert stopped is not None
+    assert words in stopped.remedy
+
+
+def test_a_log_without_a_known_cause_explains_nothing() -> None:
+    assert build_cause("[Container] Running command make\nmake: *** [all] Error 2") is None
 
 
 def test_the_failed_stage_of_a_run_is_retried_and_no_other(

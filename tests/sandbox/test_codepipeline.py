@@ -106,20 +106,52 @@ def test_a_rejected_approval_fails_and_deploys_nothing(pipeline: Pipeline) -> No
     assert "Deploy" not in pipeline.actions(execution)
 
 
+_BUILDSPEC = "version: 0.2\nphases:\n  build:\n    commands:\n      - {}\n{}\n"
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
         ({"README": ""}, "failed to read dockerfile"),
         ({"Dockerfile": "RUN make\n"}, "no build stage"),
         ({"Dockerfile": "FROM scratch\n", "buildspec.yml": "version: [\n"}, "YAML_FILE_ERROR"),
+        ({"buildspec.yml": _BUILDSPEC.format("make image", "")}, "no matching artifact paths"),
+        ({"buildspec.yml": _BUILDSPEC.format("make image", "artifacts: {files: [taskdef.json]}")}, "no matching"),
+        (
+            {"taskdef.json": "{}", "buildspec.yml": _BUILDSPEC.format("make", "artifacts: {files: [taskdef.json]}")},
+            "no build.json",
+        ),
+        ({"buildspec.yml": _BUILDSPEC.format("docker push it", "artifacts: {files: build.json}")}, "writes build.json"),
+        (
+            {"buildspec.yml": _BUILDSPEC.format("echo '{}' >build.json", "artifacts: {files: ['*.json']}")},
+            "never pushed",
+        ),
     ],
-    ids=["no Dockerfile", "no FROM", "broken buildspec"],
+    ids=[
+        "no Dockerfile",
+        "no FROM",
+        "broken buildspec",
+        "no artifacts",
+        "artifacts that are not there",
+        "other artifacts",
+        "build.json not written",
+        "IMAGE_TAG not used",
+    ],
 )
 def test_a_broken_source_fails_its_build(pipeline: Pipeline, files: dict[str, str], message: str) -> None:
     execution = pipeline.of(pipeline.push("b0ken", files))
 
     assert pipeline.end(execution)["status"] == "Failed"
     assert message in pipeline.error(execution, "Build")["message"]
+
+
+def test_a_buildspec_whose_script_may_do_it_is_built(pipeline: Pipeline) -> None:
+    files = {"buildspec.yml": _BUILDSPEC.format("./ci/image.sh", "artifacts: {files: [build.json]}")}
+    execution = pipeline.of(pipeline.push("5c21b7", files))
+
+    pipeline.answer(execution, "Rejected", "it was built, which is enough")
+    assert pipeline.end(execution)["status"] == "Failed"
+    assert pipeline.actions(execution)["Build"]["status"] == "Succeeded"
 
 
 def test_what_the_function_refuses_fails_and_can_be_tried_again(pipeline: Pipeline) -> None:

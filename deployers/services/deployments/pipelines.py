@@ -5,6 +5,7 @@ from django.db import transaction
 from deployers.aws import codepipeline
 from deployers.aws.codepipeline import Action, Execution
 from deployers.aws.session import Access
+from deployers.image_causes import build_cause
 from deployers.models import Deployment, DeploymentStep, Stack, Trigger
 from deployers.services import accounts, outputs
 from deployers.services.deployments import service_events
@@ -47,6 +48,7 @@ def _store(stack: Stack, access: Access, execution: Execution, actions: list[Act
     log, explained = "", Explanation()
     if failed and failed[0].provider == _BUILD and failed[0].external_id:
         log = codepipeline.build_log(access, failed[0].external_id)
+        explained = Explanation(*(build_cause(log) or ()))
     if failed and failed[0].provider == _DEPLOY:
         explained = service_events.explain(stack, access, since=failed[0].started_at)
         log = explained.log

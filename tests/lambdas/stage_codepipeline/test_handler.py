@@ -96,11 +96,11 @@ def use_template(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(module, "TEMPLATE", path)
 
 
-def store_source(*names: str, **metadata: str) -> str:
+def store_source(*names: str, buildspec: str = "", **metadata: str) -> str:
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w") as archive:
         for name in names or ("Dockerfile",):
-            archive.writestr(name, "")
+            archive.writestr(name, buildspec if name == "buildspec.yml" else "")
     answer = boto3.client("s3").put_object(Bucket=BUCKET, Key=KEY, Body=body.getvalue(), Metadata=metadata)
     return str(answer["VersionId"])
 
@@ -304,6 +304,18 @@ def test_a_source_with_a_buildspec_is_built_by_it(codepipeline: CodePipeline) ->
     version = store_source("Dockerfile", "buildspec.yml", commit=COMMIT)
     handler(job(version), Context())
     assert codepipeline.result[1]["outputVariables"]["Buildspec"] == "buildspec.yml"
+
+
+def test_a_buildspec_that_cannot_be_deployed_fails_before_it_is_built(codepipeline: CodePipeline) -> None:
+    commands = "version: 0.2\nphases:\n  build:\n    commands:\n      - docker push shop:latest\n"
+    version = store_source("buildspec.yml", buildspec=f"{commands}artifacts:\n  files: [build.json]\n", commit=COMMIT)
+
+    handler(job(version), Context())
+
+    action, told = codepipeline.result
+    assert (action, told["failureDetails"]["type"]) == ("PutJobFailureResult", "ConfigurationError")
+    assert "No command of buildspec.yml writes build.json" in told["failureDetails"]["message"]
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=STORE)
 
 
 def test_a_source_that_is_no_archive_fails_the_job_with_the_reason(codepipeline: CodePipeline) -> None:
