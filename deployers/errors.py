@@ -20,12 +20,15 @@ teams.errors.SluiceError
     ExternalIdIgnored            a role that anyone in the panel's account may assume
     PackagesMissing              the Lambda packages were not built
     ParameterRefused             a template parameter that people may not set
+    ParametersDoNotFit           parameters of a deployer that do not fit together, or not the account
 teams.errors.Refused
     StackBusy                    another operation is active for the stack
     NothingToRetry               the operation did not fail, or a newer one took its place
     NotCancellable               the operation is past the point where it can be stopped
     NotWaiting                   the operation does not wait for an approval
 """
+
+from collections.abc import Mapping
 
 from teams.errors import Refused, SluiceError
 
@@ -162,3 +165,22 @@ class NotCancellable(Refused):
 
 class NotWaiting(Refused):
     code = "not_waiting"
+
+
+class ParametersDoNotFit(SluiceError):
+    """`problems` has, for each kind of stack, what is wrong with which of its parameters."""
+
+    code = "invalid"
+
+    def __init__(self, problems: Mapping[str, Mapping[str, str]]) -> None:
+        self.problems = problems
+        path, message = self.fields[0]
+        super().__init__(f"{path}: {message}")
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        return [
+            (f"parameters.{kind}.{parameter}", message)
+            for kind, wrong in self.problems.items()
+            for parameter, message in wrong.items()
+        ]

@@ -27,6 +27,11 @@ class SluiceError(Exception):
         self.remedy = remedy
         self.field = field
 
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The fields that are wrong, as dotted paths, each with what is wrong with it."""
+        return [(self.field, self.message)] if self.field else []
+
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".strip()
 

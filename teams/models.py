@@ -1,6 +1,7 @@
 """Users, teams, roles, API tokens and the audit log."""
 
 import uuid
+from collections.abc import Collection
 from typing import Any, Self, TypeVar
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser
@@ -9,7 +10,11 @@ from django.utils import timezone
 
 
 class User(AbstractUser):
-    """A person or a machine that signs in. What it may do comes from its memberships."""
+    """A person or a service account. What it may do comes from its memberships."""
+
+    is_service_account = models.BooleanField(
+        default=False, help_text="Belongs to a team and to nobody: uses the API by tokens, and never signs in."
+    )
 
 
 class Role(models.TextChoices):
@@ -26,6 +31,20 @@ class Role(models.TextChoices):
     def includes(self, other: "Role") -> bool:
         """Whether this role may do what `other` may."""
         return self.rank >= other.rank
+
+
+class Scope(models.TextChoices):
+    """What a token may be used for, of what its owner's role allows; each scope includes the ones before it."""
+
+    READ = "read", "Read"
+    DEPLOY = "deploy", "Deploy"
+    PROVISION = "provision", "Provision"
+    ADMIN = "admin", "Admin"
+
+    def includes(self, other: "Scope") -> bool:
+        """Whether a token of this scope may do what one of `other` may."""
+        order = list(Scope)
+        return order.index(self) >= order.index(other)
 
 
 class Team(models.Model):
@@ -73,6 +92,17 @@ class TeamQuerySet(models.QuerySet[M]):
         """Rows of one team."""
         return self.filter(**{getattr(self.model, "TEAM_PATH", "team"): team})
 
+    def within(self, integrations: Collection[uuid.UUID] | None) -> Self:
+        """Rows about these integrations; None narrows nothing. What is about no integration is left out.
+
+        A model says by `INTEGRATION_PATH` how it is tied to one; else its `TEAM_PATH` does.
+        """
+        if integrations is None:
+            return self
+        way, _, last = getattr(self.model, "TEAM_PATH", "team").rpartition("__")
+        path = getattr(self.model, "INTEGRATION_PATH", way if last == "team" else "")
+        return self.filter(**{f"{path}__in": integrations}) if path else self.none()
+
 
 class TeamOwned(models.Model):
     """A row with an unguessable id that belongs to a team."""
@@ -87,7 +117,7 @@ class TeamOwned(models.Model):
 
 
 class ApiToken(models.Model):
-    """A bearer token for the REST API, stored as a hash: it acts as its user, in one team."""
+    """A bearer token for the REST API, stored as a hash: it acts as its user, in one team, within its scope."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
@@ -95,8 +125,13 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=80)
     prefix = models.CharField(max_length=16, help_text="The first characters, to recognise it by.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
+    scope = models.CharField(max_length=9, choices=Scope.choices, default=Scope.READ)
+    restricted_to = models.JSONField(
+        null=True, blank=True, help_text="Ids of the only integrations that it may be used for; null for all."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    last_used_ip = models.GenericIPAddressField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -30,6 +30,8 @@ class Operation(models.Model):
     outlives the integration that it deletes, so it knows its team and the name of its target by itself.
     """
 
+    INTEGRATION_PATH = "integration"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+")
     target = models.CharField(max_length=128, blank=True, help_text="Name of the integration.")

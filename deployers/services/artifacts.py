@@ -3,15 +3,19 @@
 from deployers.aws import s3
 from deployers.models import Artifact
 from deployers.services import accounts
-from teams.models import Role, User
-from teams.services import audit, roles
+from teams import policy
+from teams.models import User
+from teams.policy import Act
+from teams.services import audit
 
 DOWNLOAD_SECONDS = 300
 
 
 def download_url(*, artifact: Artifact, actor: User) -> str:
     """An address that downloads exactly this version for five minutes; whoever has it may. Raises Forbidden."""
-    roles.require(Role.VIEWER, user=actor, team=artifact.integration.team)
+    policy.require(
+        Act.DOWNLOAD_ARTIFACT, user=actor, team=artifact.integration.team, integration=artifact.integration.pk
+    )
     url = _url(artifact)
     audit.record(
         actor=actor,

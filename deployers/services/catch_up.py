@@ -34,8 +34,10 @@ from lambdas.common.deliveries import Head, timestamp
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import artifact_key
 from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX, Ref, RefPatterns
-from teams.models import Role, User
-from teams.services import audit, roles
+from teams import policy
+from teams.models import User
+from teams.policy import Act
+from teams.services import audit
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ def catch_up(*, integration: Integration, actor: User) -> int:
 
     Raises Forbidden, Refused before the stack is there, ProviderError, and the errors of AWS.
     """
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    policy.require(Act.REDELIVER, user=actor, team=integration.team, integration=integration.pk)
     outputs.required(outputs.of(integration), "DeliveriesTableName")
     found = check(integration, patience=timedelta(0))
     audit.record(

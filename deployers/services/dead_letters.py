@@ -18,8 +18,10 @@ from integrations.models import Integration
 from lambdas.common import queue
 from lambdas.common.deliveries import timestamp
 from lambdas.common.statuses import FETCHABLE, DeliveryStatus
-from teams.models import Role, User
-from teams.services import audit, roles
+from teams import policy
+from teams.models import User
+from teams.policy import Act
+from teams.services import audit
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ def redrive(*, integration: Integration, actor: User) -> int:
     after it stopped anywhere: a worker takes up a delivery once. Raises Forbidden, Refused before the stack is there,
     and the errors of AWS.
     """
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    policy.require(Act.REDELIVER, user=actor, team=integration.team, integration=integration.pk)
     found = outputs.of(integration)
     url = outputs.required(found, "DeadLetterQueueUrl")
     table = outputs.required(found, "DeliveriesTableName")

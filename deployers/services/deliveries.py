@@ -24,9 +24,11 @@ from lambdas.common.deliveries import timestamp
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import artifact_key
 from lambdas.common.refs import BRANCH_PREFIX, Ref, RefPatterns
+from teams import policy
 from teams.errors import Refused
-from teams.models import Role, User
-from teams.services import audit, roles
+from teams.models import User
+from teams.policy import Act
+from teams.services import audit
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +177,7 @@ def redeliver(*, delivery: Delivery, actor: User) -> None:
     mark such as [skip ci] is passed over, as a person asks. Raises Forbidden, Refused and errors of AWS.
     """
     integration = delivery.integration
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    policy.require(Act.REDELIVER, user=actor, team=integration.team, integration=integration.pk)
     now = timezone.now()
     stuck = not DeliveryStatus(delivery.status).finished and delivery.updated_at < now - STUCK
     ignored = delivery.status == DeliveryStatus.IGNORED and bool(delivery.commit)

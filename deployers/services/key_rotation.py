@@ -15,9 +15,11 @@ from deployers.services import stack_keys, starting
 from deployers.states import ACTIVE, UNDOABLE
 from integrations.models import Integration, Method, RemoteState, SSHKey, SSHKeyState
 from integrations.services import ssh_keys
+from teams import policy
 from teams.errors import Refused, SluiceError
-from teams.models import Role, User
-from teams.services import audit, roles
+from teams.models import User
+from teams.policy import Act
+from teams.services import audit
 
 MOST_AT_ONCE = 500
 """Rotations that one request may start: as many as are written down well within the time that a request has."""
@@ -47,7 +49,7 @@ def rotate(
     Raises Forbidden, Refused when there is no stack that could, and StackBusy.
     """
     if actor is not None:
-        roles.require(Role.OPERATOR, user=actor, team=integration.team)
+        policy.require(Act.ROTATE_KEY, user=actor, team=integration.team, integration=integration.pk)
     stack = starting.working_stack(integration)
     stack_keys.require_functions(stack.outputs)
     with transaction.atomic():
@@ -81,7 +83,7 @@ def rotate_many(
     """
     if actor is not None:
         for team in {each.team for each in integrations}:
-            roles.require(Role.OPERATOR, user=actor, team=team)
+            policy.require(Act.ROTATE_MANY_KEYS, user=actor, team=team)
     wanted = integrations[:at_most]
     batch, now = Batch(uuid4(), left_over=len(integrations) - len(wanted)), timezone.now()
     turns: dict[UUID, int] = {}
@@ -115,7 +117,7 @@ def revoke(*, key: SSHKey, actor: User) -> SSHKey:
     key is rotated. Raises Forbidden.
     """
     integration = key.integration
-    roles.require(Role.ADMIN, user=actor, team=integration.team)
+    policy.require(Act.REVOKE_KEY, user=actor, team=integration.team, integration=integration.pk)
     with transaction.atomic():
         key = SSHKey.objects.select_for_update().get(pk=key.pk)
         if key.state != SSHKeyState.REVOKED:
@@ -169,14 +171,14 @@ def finish_revocations() -> int:
 
 def check(*, key: SSHKey, actor: User) -> RemoteState:
     """Ask the provider now whether it has the key. Raises Forbidden and ProviderError."""
-    roles.require(Role.OPERATOR, user=actor, team=key.integration.team)
+    policy.require(Act.REPAIR_KEY, user=actor, team=key.integration.team, integration=key.integration.pk)
     return ssh_keys.check(key=key)
 
 
 def repair(*, key: SSHKey, actor: User) -> RemoteState:
     """Add a current key at its provider again, as it was lost there. Raises Forbidden, Refused and ProviderError."""
     integration = key.integration
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    policy.require(Act.REPAIR_KEY, user=actor, team=integration.team, integration=integration.pk)
     if key.state != SSHKeyState.CURRENT or integration.method != Method.GIT_PULL:
         raise Refused("Only the key that the stack fetches with belongs to the provider.")
     before = key.remote_state

@@ -5,8 +5,10 @@ from django.db import transaction
 from deployers.models import Operation, OperationKind
 from deployers.services import starting
 from integrations.models import Integration
-from teams.models import Role, User
-from teams.services import audit, roles
+from teams import policy
+from teams.models import User
+from teams.policy import Act
+from teams.services import audit
 
 
 def rotate(*, integration: Integration, actor: User) -> Operation:
@@ -14,7 +16,7 @@ def rotate(*, integration: Integration, actor: User) -> Operation:
 
     Raises Forbidden, Refused when there is no stack that is ready, and StackBusy.
     """
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    policy.require(Act.ROTATE_SECRET, user=actor, team=integration.team, integration=integration.pk)
     stack = starting.working_stack(integration)
     with transaction.atomic():
         starting.lock(integration)

@@ -14,9 +14,11 @@ from deployers.services import accounts, key_rotation, operations, secret_rotati
 from deployers.services.reconcile import advance
 from deployers.states import ACTIVE, STOPPABLE, OperationStatus, StackState, Step
 from integrations.models import Deployer, Integration, Method, Provider
+from teams import policy
 from teams.errors import Refused
-from teams.models import Role, User
-from teams.services import audit, roles
+from teams.models import User
+from teams.policy import Act
+from teams.services import audit
 
 __all__ = [
     "advance",
@@ -37,20 +39,31 @@ BUCKET_CHOICES = ("keep", "purge")
 _KINDS: dict[str, str] = {Deployer.CODEDEPLOY: StackKind.CODEDEPLOY, Deployer.ECS: StackKind.ECS}
 
 
+_NOT_MADE = frozenset({StackState.ABSENT, StackState.REVIEW, StackState.DELETED})
+
+
 def wanted(integration: Integration) -> list[str]:
     """The kinds of stacks that an integration consists of, in the order in which they are made."""
     return [StackKind.GIT, *(_KINDS[each] for each in integration.deployers)]
 
 
-def provision(*, integration: Integration, actor: User, review: bool = False) -> Operation:
+def provision(*, integration: Integration, actor: User, review: bool | None = None) -> Operation:
     """Create the integration's stacks, or bring them up to date, one after the other in one operation.
 
-    With `review` it waits before each stack until its changes are approved. Raises Forbidden, StackBusy, and
+    With `review` it waits before each stack until its changes are approved. None: only where a deployer's stack is made
+    for the first time, as that is where instances, roles and costs begin. Raises Forbidden, StackBusy, and
     AccountClosed while its AWS account is not connected.
     """
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    policy.require(Act.PROVISION, user=actor, team=integration.team, integration=integration.pk)
     accounts.access(integration.aws_account, integration.region)
+    if review is None:
+        review = _makes_a_deployer(integration)
     return _apply(integration, actor, kinds=wanted(integration), options={"review": True} if review else {})
+
+
+def _makes_a_deployer(integration: Integration) -> bool:
+    made = {each.kind for each in integration.stacks.all() if each.state not in _NOT_MADE}
+    return not {_KINDS[each] for each in integration.deployers} <= made
 
 
 def follow_provider(*, provider: Provider, actor: User) -> list[Operation]:
@@ -58,7 +71,7 @@ def follow_provider(*, provider: Provider, actor: User) -> list[Operation]:
 
     Those with an active operation are left out. Raises Forbidden.
     """
-    roles.require(Role.OPERATOR, user=actor, team=provider.team)
+    policy.require(Act.PROVISION, user=actor, team=provider.team)
     found = Stack.objects.filter(
         kind=StackKind.GIT, integration__repository__provider=provider, integration__method=Method.GIT_PULL
     ).select_related("integration__team")
@@ -89,7 +102,7 @@ def _apply(
     with transaction.atomic():
         starting.lock(integration)
         stack, *_ = [_row(integration, catalog.KINDS[kind]) for kind in kinds]
-        new = stack.state in {StackState.ABSENT, StackState.REVIEW, StackState.DELETED} or stack.aws_status in {
+        new = stack.state in _NOT_MADE or stack.aws_status in {
             "ROLLBACK_COMPLETE",
             "ROLLBACK_FAILED",
             "CREATE_FAILED",
@@ -131,7 +144,7 @@ def delete(*, integration: Integration, actor: User, bucket: str = "keep") -> Op
     Raises Forbidden, Refused and StackBusy.
     `bucket`: `keep` leaves a bucket that holds artifacts behind, `purge` deletes it with all that is in it.
     """
-    roles.require(Role.ADMIN, user=actor, team=integration.team)
+    policy.require(Act.DELETE_INTEGRATION, user=actor, team=integration.team, integration=integration.pk)
     if bucket not in BUCKET_CHOICES:
         raise Refused("Choose what happens to the artifacts: keep or purge.", field="bucket")
     with transaction.atomic():
@@ -165,7 +178,7 @@ def remove(*, stack: Stack, actor: User) -> Operation:
     Raises Forbidden, Refused and StackBusy.
     """
     integration = stack.integration
-    roles.require(Role.ADMIN, user=actor, team=integration.team)
+    policy.require(Act.DELETE_INTEGRATION, user=actor, team=integration.team, integration=integration.pk)
     if stack.kind in wanted(integration):
         raise Refused(
             f"{integration} uses this stack.",
@@ -186,7 +199,7 @@ def remove(*, stack: Stack, actor: User) -> Operation:
 
 def approve(*, operation: Operation, actor: User) -> Operation:
     """Let an operation that waits for a review carry out its changes. Raises Forbidden and NotWaiting."""
-    roles.require(Role.OPERATOR, user=actor, team=operation.team)
+    policy.require(Act.CHANGE_OPERATION, user=actor, team=operation.team, integration=operation.integration_id)
     operation.refresh_from_db()
     if not operations.resume(operation, approved=True):
         raise NotWaiting(
@@ -209,6 +222,7 @@ def retry(*, operation: Operation, actor: User) -> Operation:
     What a failed creation left is removed first, and a rollback that got stuck is continued. Raises Forbidden,
     NothingToRetry and StackBusy.
     """
+    policy.require(Act.CHANGE_OPERATION, user=actor, team=operation.team, integration=operation.integration_id)
     operation.refresh_from_db()
     integration = operation.integration
     if operation.status not in {OperationStatus.FAILED, OperationStatus.CANCELLED}:
@@ -227,14 +241,13 @@ def retry(*, operation: Operation, actor: User) -> Operation:
         return remove(stack=operation.stack, actor=actor)
     if operation.kind == OperationKind.DELETE:
         return delete(integration=integration, actor=actor, bucket=operation.options.get("bucket", "keep"))
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
     kept = {name: operation.options[name] for name in ("review",) if name in operation.options}
     return _apply(integration, actor, kinds=wanted(integration), options={"repair": True, **kept})
 
 
 def cancel(*, operation: Operation, actor: User) -> Operation:
     """Stop an operation at the next point where that is safe. Raises Forbidden and NotCancellable."""
-    roles.require(Role.OPERATOR, user=actor, team=operation.team)
+    policy.require(Act.CHANGE_OPERATION, user=actor, team=operation.team, integration=operation.integration_id)
     operation.refresh_from_db()
     if not operation.active:
         raise NotCancellable("The operation is over.")

@@ -36,6 +36,8 @@ def all_branches() -> list[str]:
 class Integration(TeamOwned):
     """One repository, mirrored into one AWS account and region, and deployed from there."""
 
+    INTEGRATION_PATH = "pk"
+
     name = models.CharField(max_length=60, help_text="Lower-case letters, digits and hyphens.")
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="integrations")
     method = models.CharField(max_length=12, choices=Method.choices, default=Method.ZIP_DOWNLOAD)

@@ -13,9 +13,11 @@ from integrations.models import Delivery, DeliveryStatus, DeployStatus, Integrat
 from integrations.providers.base import ProviderClient
 from integrations.providers.registry import PROVIDERS
 from integrations.services import clients, webhooks
+from teams import policy
 from teams.errors import Refused
-from teams.models import Role, User
-from teams.services import audit, roles
+from teams.models import User
+from teams.policy import Act
+from teams.services import audit
 
 TEXTS = (
     "provider_delivery_id",
@@ -67,7 +69,7 @@ def ask_provider(*, delivery: Delivery, actor: User) -> None:
     Raises Forbidden, Refused where the provider cannot, or does not have it any more, and ProviderError.
     """
     integration = delivery.integration
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    policy.require(Act.REDELIVER, user=actor, team=integration.team, integration=integration.pk)
     if reason := _why_not_asked(delivery):
         raise Refused(reason, remedy="Push again, or send it again from the provider's own page.")
     name, webhook = integration.repository.full_name, integration.webhook_remote_id

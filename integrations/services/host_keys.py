@@ -20,9 +20,11 @@ from integrations.models import Provider
 from integrations.providers.base import ProviderClient
 from integrations.services import clients
 from integrations.ssh import HostKey
+from teams import policy
 from teams.errors import Refused
-from teams.models import Role, User
-from teams.services import audit, roles
+from teams.models import User
+from teams.policy import Act
+from teams.services import audit
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ def scan(*, provider: Provider, actor: User | None = None) -> list[HostKey]:
     `actor` None is the system itself.
     """
     if actor is not None:
-        roles.require(Role.OPERATOR, user=actor, team=provider.team)
+        policy.require(Act.CHECK_PROVIDER, user=actor, team=provider.team)
     before = provider.ssh_known_hosts
     try:
         look(provider, clients.client(provider))
@@ -108,7 +110,7 @@ def confirm(*, provider: Provider, actor: User, fingerprints: Collection[str]) -
     Stacks know them after their next provisioning. Raises Forbidden, InvalidValue for no fingerprint at all, and
     Refused for one that was not scanned, or not last.
     """
-    roles.require(Role.ADMIN, user=actor, team=provider.team)
+    policy.require(Act.CONFIRM_HOST_KEYS, user=actor, team=provider.team)
     wanted = set(fingerprints)
     if not wanted:
         raise InvalidValue("Choose at least one host key.", field="fingerprints")

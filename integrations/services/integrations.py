@@ -11,8 +11,10 @@ from integrations.models import Deployer, Integration, Method, Provider, Reposit
 from integrations.services import clients, obstacles, providers
 from lambdas.common.errors import InvalidName
 from lambdas.common.refs import BRANCH_PREFIX, Ref, RefPatterns
-from teams.models import Role, Team, TeamOwned, User
-from teams.services import audit, roles
+from teams import policy
+from teams.models import Team, TeamOwned, User
+from teams.policy import Act
+from teams.services import audit
 
 # It becomes part of a stack's name: letters, digits and hyphens, a letter first.
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,58}[a-z0-9])?")
@@ -60,7 +62,7 @@ def create(
     the SSH key is rotated: 0 is never, None is as the panel is set.
     Raises Forbidden, InvalidValue with the field to look at, and ProviderError.
     """
-    roles.require(Role.OPERATOR, user=actor, team=team)
+    policy.require(Act.EDIT_INTEGRATION, user=actor, team=team)
     if repository.team_id != team.pk:
         raise InvalidValue("That repository belongs to another team.", field="repository")
     if aws_account.team_id != team.pk:
@@ -131,7 +133,7 @@ def update(
 
     Repository, account and region stay: another one of them is another integration. Raises as `create` does.
     """
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    policy.require(Act.EDIT_INTEGRATION, user=actor, team=integration.team, integration=integration.pk)
     given: dict[str, Any] = {
         "name": name,
         "method": method,

@@ -15,8 +15,9 @@ from integrations.errors import InvalidValue, ProviderError
 from integrations.models import Integration, Method, Provider, RemoteState, SSHKeyState, WebhookState
 from integrations.providers.base import Obstacle, Purpose
 from integrations.services import clients, pauses
-from teams.models import Role, User
-from teams.services import roles
+from teams import policy
+from teams.models import User
+from teams.policy import Act
 
 PATIENCE = 8.0
 """Seconds that a person waits for the provider at most."""
@@ -101,7 +102,7 @@ def look_due(*, seconds: float = 20.0) -> int:
 
 def look_again(*, integration: Integration, actor: User) -> None:
     """Ask now, as a person has changed something at the provider. Raises Forbidden."""
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    policy.require(Act.EDIT_INTEGRATION, user=actor, team=integration.team, integration=integration.pk)
     look(integration=integration)
 
 

@@ -15,9 +15,11 @@ from integrations.models import Provider
 from integrations.providers.base import Identity, Page, RemoteRepository
 from integrations.providers.registry import client_class
 from integrations.services import clients, host_keys, obstacles
+from teams import policy
 from teams.errors import Refused
-from teams.models import Role, Team, User
-from teams.services import audit, roles
+from teams.models import Team, User
+from teams.policy import Act
+from teams.services import audit
 
 CHECK_EVERY = timedelta(days=1)
 
@@ -40,7 +42,7 @@ def create(
     is asked and `host_keys.confirm` pins them. Raises Forbidden, InvalidValue and ProviderError, each with the field to
     look at.
     """
-    roles.require(Role.ADMIN, user=actor, team=team)
+    policy.require(Act.ADMINISTER_PROVIDERS, user=actor, team=team)
     given = {"name": name, "base_url": base_url, "ca_bundle": ca_bundle, "ssh_known_hosts": ssh_known_hosts}
     tidy = {field: _tidy(field, value) for field, value in given.items()}
     provider = Provider(team=team, kind=kind, ssh_port=ssh_port, **tidy)
@@ -67,7 +69,7 @@ def update(
     The result is checked at the provider before it is saved; new credentials are then brought into the stacks that use
     them. Raises as `create` does.
     """
-    roles.require(Role.ADMIN, user=actor, team=provider.team)
+    policy.require(Act.ADMINISTER_PROVIDERS, user=actor, team=provider.team)
     given: dict[str, str | int | None] = {
         "name": name,
         "base_url": base_url,
@@ -117,7 +119,7 @@ def check(*, provider: Provider, actor: User | None = None) -> Identity:
     `actor` None is the system itself.
     """
     if actor is not None:
-        roles.require(Role.OPERATOR, user=actor, team=provider.team)
+        policy.require(Act.CHECK_PROVIDER, user=actor, team=provider.team)
     fields = ["login", "missing_scopes", "check_error", "checked_at", "updated_at"]
     if not provider.ssh_known_hosts:
         fields += host_keys.FIELDS
@@ -165,7 +167,7 @@ def refresh_networks(*, provider: Provider) -> bool:
 
 def delete(*, provider: Provider, actor: User) -> None:
     """Forget a provider. Raises Refused while it has repositories."""
-    roles.require(Role.ADMIN, user=actor, team=provider.team)
+    policy.require(Act.ADMINISTER_PROVIDERS, user=actor, team=provider.team)
     try:
         with transaction.atomic():
             audit.record(actor=actor, team=provider.team, action="provider.delete", target=provider)

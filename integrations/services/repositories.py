@@ -6,9 +6,11 @@ from django.db.models import ProtectedError
 from integrations.errors import InvalidValue, ProviderError
 from integrations.models import Provider, Repository
 from integrations.services import clients
+from teams import policy
 from teams.errors import Refused
-from teams.models import Role, Team, User
-from teams.services import audit, roles
+from teams.models import Team, User
+from teams.policy import Act
+from teams.services import audit
 
 
 def add(*, team: Team, actor: User, provider: Provider, full_name: str) -> Repository:
@@ -17,7 +19,7 @@ def add(*, team: Team, actor: User, provider: Provider, full_name: str) -> Repos
     One that was added before is returned as it is, with what the provider says now. Raises Forbidden, InvalidValue and
     ProviderError, with the field to look at.
     """
-    roles.require(Role.OPERATOR, user=actor, team=team)
+    policy.require(Act.ADD_REPOSITORY, user=actor, team=team)
     if provider.team_id != team.pk:
         raise InvalidValue("That provider belongs to another team.", field="provider")
     try:
@@ -45,7 +47,7 @@ def add(*, team: Team, actor: User, provider: Provider, full_name: str) -> Repos
 
 def delete(*, repository: Repository, actor: User) -> None:
     """Forget a repository. Raises Refused while an integration uses it."""
-    roles.require(Role.ADMIN, user=actor, team=repository.team)
+    policy.require(Act.DELETE_REPOSITORY, user=actor, team=repository.team)
     try:
         with transaction.atomic():
             audit.record(actor=actor, team=repository.team, action="repository.delete", target=repository)

@@ -10,7 +10,11 @@ from integrations.errors import ProviderError
 from integrations.models import Integration, WebhookState
 from integrations.services import clients
 from lambdas.common.signatures import secret_id
+from teams import policy
 from teams.encryption import readable
+from teams.models import User
+from teams.policy import Act
+from teams.services import audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,13 @@ class ManualSteps:
     concealed: frozenset[str] = frozenset()
 
 
-def install(*, integration: Integration, url: str) -> WebhookState:
+def install(*, integration: Integration, url: str, actor: User | None = None) -> WebhookState:
     """Have the provider send pushes to `url`; a webhook of ours at another URL is removed afterwards.
 
-    Where the provider does not let us, the state becomes MANUAL and `webhook_problem` says why. Raises ProviderError
-    only for what may pass by itself (`retryable`).
+    Where the provider does not let us, the state becomes MANUAL and `webhook_problem` says why. `actor` None is an
+    operation. Raises Forbidden, and ProviderError only for what may pass by itself (`retryable`).
     """
+    _require(integration, actor)
     repository, previous = integration.repository, integration.webhook_remote_id
     remote = clients.client(repository.provider)
     try:
@@ -52,11 +57,12 @@ def install(*, integration: Integration, url: str) -> WebhookState:
     return _store(integration, state, remote_id=webhook.id, problem=problem)
 
 
-def ping(*, integration: Integration) -> bool:
+def ping(*, integration: Integration, actor: User | None = None) -> bool:
     """Ask for a test delivery; False if there is no webhook of ours, or the provider has no such thing.
 
-    Raises ProviderError.
+    `actor` None is an operation. Raises Forbidden and ProviderError.
     """
+    _require(integration, actor)
     if not integration.webhook_remote_id:
         return False
     repository = integration.repository
@@ -121,13 +127,23 @@ def mark_verified(*, integration: Integration) -> None:
         integration.webhook_state, integration.webhook_problem = WebhookState.VERIFIED, ""
 
 
-def instructions(*, integration: Integration, url: str) -> ManualSteps:
-    """How to install the webhook by hand. The fields hold the webhook's secret."""
+def instructions(*, integration: Integration, url: str, actor: User) -> ManualSteps:
+    """How to install the webhook by hand. The fields hold the webhook's secret, so the audit log says who saw it.
+
+    Raises Forbidden.
+    """
+    policy.require(Act.SHOW_SECRET, user=actor, team=integration.team, integration=integration.pk)
+    audit.record(actor=actor, team=integration.team, action="webhook_secret.show", target=integration)
     repository = integration.repository
     remote = clients.client(repository.provider)
     fields = remote.webhook_fields(url=url, secret=integration.webhook_secret)
     concealed = frozenset(label for label, value in fields if value == integration.webhook_secret)
     return ManualSteps(remote.webhook_page(repository.full_name), fields, concealed)
+
+
+def _require(integration: Integration, actor: User | None) -> None:
+    if actor is not None:
+        policy.require(Act.INSTALL_WEBHOOK, user=actor, team=integration.team, integration=integration.pk)
 
 
 def _store(integration: Integration, state: WebhookState, *, remote_id: str = "", problem: str = "") -> WebhookState:

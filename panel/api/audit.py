@@ -9,8 +9,9 @@ from rest_framework import serializers
 from panel import audit_search
 from panel.api.base import Noun
 from panel.api.shapes import Filters, read_query
-from teams.models import AuditEntry, Role, Source
-from teams.services import roles
+from teams import policy
+from teams.models import AuditEntry, Source
+from teams.policy import Act
 
 
 class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
@@ -51,7 +52,7 @@ class AuditEntryViewSet(Noun[AuditEntry]):
     def get_queryset(self) -> QuerySet[AuditEntry]:
         if getattr(self, "swagger_fake_view", False):
             return AuditEntry.objects.none()
-        roles.require(Role.ADMIN, user=self.actor, team=self.team)
+        policy.require(Act.READ_AUDIT_LOG, user=self.actor, team=self.team)
         return audit_search.of_team(self.team, self.actor)
 
     def narrowed(self, queryset: QuerySet[Any]) -> QuerySet[Any]:

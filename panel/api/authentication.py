@@ -19,7 +19,7 @@ class BearerToken(BaseAuthentication):
         token = tokens.authenticate(plain.strip())
         if token is None:
             raise AuthenticationFailed("The token is unknown, has expired, or its user has left the team.")
-        origin.with_token(token.name)
+        origin.with_token(token.name, tokens.limits(token))
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002

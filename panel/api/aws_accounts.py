@@ -14,8 +14,8 @@ from deployers.models import AccessMethod, AwsAccount
 from deployers.services import accounts, choices
 from panel.api.base import Noun
 from panel.api.shapes import Strict, a_region, read_body, read_query
-from teams.models import Role
-from teams.services import roles
+from teams import policy
+from teams.policy import Act
 
 
 class AwsAccountSerializer(serializers.ModelSerializer[AwsAccount]):
@@ -146,7 +146,7 @@ class AwsAccountViewSet(Noun[AwsAccount]):
     def choices(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Networks, key pairs, types of instances, certificates and hosted zones, as AWS told within a minute."""
         account = self.get_object()
-        roles.require(Role.OPERATOR, user=self.actor, team=self.team)
+        policy.require(Act.CHECK_ACCOUNT, user=self.actor, team=self.team)
         query = read_query(ChoicesQuery, request)
         there = choices.of(account, query.get("region") or account.default_region)
         if there.subnets is not None and "vpc" in query:

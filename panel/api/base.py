@@ -13,6 +13,7 @@ from panel.api.parsing import Json
 from panel.api.shapes import Filters, read_query
 from panel.api.throttling import PerToken
 from teams.models import ApiToken, Team, TeamQuerySet, User
+from teams.services import tokens
 
 M = TypeVar("M", bound=Model)
 
@@ -44,7 +45,7 @@ class Noun(GenericViewSet[M]):
         if getattr(self, "swagger_fake_view", False):
             return queryset.none()
         assert isinstance(queryset, TeamQuerySet)  # noqa: S101
-        return queryset.of(self.team)
+        return queryset.of(self.team).within(tokens.limits(self.token).integrations)
 
     def answer(self, obj: M, code: int = status.HTTP_200_OK) -> Response:
         """One object in the noun's shape."""

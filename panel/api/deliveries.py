@@ -17,6 +17,7 @@ from panel.api.base import Noun
 from panel.api.shapes import Filters, read_query
 from panel.delivery_search import SEARCHED, search
 from panel.watching import watch
+from teams.services import tokens
 
 
 class AttemptSerializer(serializers.Serializer[Any]):
@@ -127,7 +128,7 @@ class DeliveryViewSet(Noun[Delivery]):
     def list(self, request: Request) -> Response:
         """Deliveries of all integrations, newest first."""
         query = read_query(DeliveryFilters, request)
-        integrations = Integration.objects.of(self.team)
+        integrations = Integration.objects.of(self.team).within(tokens.limits(self.token).integrations)
         watch(integrations.filter(pk=query["integration"]) if "integration" in query else integrations)
         return self.list_of(lines(matching(self.get_queryset(), query)), DeliverySerializer)
 

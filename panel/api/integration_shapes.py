@@ -7,7 +7,6 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from deployers.models import AwsAccount, Stack, StackKind
-from deployers.services import targets
 from integrations.models import Deployer, Integration, Method, RemoteState, Repository, SSHKey, SSHKeyState
 from integrations.providers.base import Purpose
 from integrations.services import obstacles
@@ -196,17 +195,6 @@ class IntegrationUpdateSerializer(Strict):
     )
 
 
-def require_fit(fields: dict[str, Any], *, account: AwsAccount, region: str) -> None:
-    """Raises ValidationError for parameters of the chosen deployers that do not fit together or fit the account."""
-    errors: dict[str, dict[str, list[str]]] = {}
-    for kind in fields["deployers"]:
-        chosen = fields["parameters"].get(kind, {})
-        for each in targets.problems(kind=kind, parameters=chosen, account=account, region=region):
-            errors.setdefault(kind, {}).setdefault(each.parameter, []).append(each.message)
-    if errors:
-        raise serializers.ValidationError({"parameters": errors})
-
-
 class IntegrationCreateSerializer(IntegrationUpdateSerializer):
     repository = OfTeam(queryset=Repository.objects.all())
     aws_account = OfTeam(queryset=AwsAccount.objects.all())
@@ -271,7 +259,10 @@ class IntegrationFilters(Filters):
 
 class ProvisionQuery(Strict):
     review = serializers.BooleanField(
-        default=False, help_text="Wait before each stack, until its changes are approved (`/operations/{id}/approve/`)."
+        default=None,
+        allow_null=True,
+        help_text="Wait before each stack until its changes are approved (`/operations/{id}/approve/`). "
+        "Default: only where a deployer's stack is made for the first time.",
     )
 
 

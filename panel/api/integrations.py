@@ -10,10 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from deployers.nudge import on_commit_freshen, on_commit_nudge, on_commit_sync
-from deployers.services import catch_up, dead_letters, key_rotation, secret_rotation, stacks
+from deployers.services import catch_up, dead_letters, integration_settings, key_rotation, secret_rotation, stacks
 from deployers.services import deployments as deployment_services
 from integrations.models import Integration, SSHKey, SSHKeyState
-from integrations.services import integrations, obstacles, ssh_keys, webhooks
+from integrations.services import obstacles, ssh_keys, webhooks
 from panel.api.artifacts import ArtifactSerializer
 from panel.api.base import Noun
 from panel.api.deliveries import DeliveriesOfIntegration, DeliverySerializer, lines, matching
@@ -30,14 +30,13 @@ from panel.api.integration_shapes import (
     ProvisionQuery,
     current_key,
     manual_step,
-    require_fit,
     webhook_urls_of,
 )
 from panel.api.operations import OperationSerializer
 from panel.api.shapes import Filters, read_body, read_query
 from panel.integration_state import with_newest_operation
-from teams.models import Role
-from teams.services import audit, roles
+from teams import policy
+from teams.policy import Act
 
 
 @extend_schema_view(list=extend_schema(parameters=[IntegrationFilters]))
@@ -58,9 +57,7 @@ class IntegrationViewSet(Noun[Integration]):
     def create(self, request: Request) -> Response:
         """Add an integration; nothing is made at AWS until it is provisioned."""
         fields = read_body(IntegrationCreateSerializer, request)
-        roles.require(Role.OPERATOR, user=self.actor, team=self.team)
-        require_fit(fields, account=fields["aws_account"], region=fields["region"])
-        integration = integrations.create(team=self.team, actor=self.actor, **fields)
+        integration = integration_settings.create(team=self.team, actor=self.actor, **fields)
         return self.answer(self._again(integration), status.HTTP_201_CREATED)
 
     @extend_schema(request=IntegrationUpdateSerializer)
@@ -68,11 +65,8 @@ class IntegrationViewSet(Noun[Integration]):
         """Change an integration; provision it again to bring the change to AWS."""
         integration = self.get_object()
         fields = read_body(IntegrationUpdateSerializer, request, partial=True)
-        roles.require(Role.OPERATOR, user=self.actor, team=self.team)
-        if {"deployers", "parameters"} & set(fields):
-            present = {"deployers": integration.deployers, "parameters": integration.parameters}
-            require_fit(present | fields, account=integration.aws_account, region=integration.region)
-        return self.answer(self._again(integrations.update(integration=integration, actor=self.actor, **fields)))
+        changed = integration_settings.update(integration=integration, actor=self.actor, **fields)
+        return self.answer(self._again(changed))
 
     @extend_schema(parameters=[DeletionQuery], responses={202: OperationSerializer})
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
@@ -120,14 +114,12 @@ class IntegrationViewSet(Noun[Integration]):
     def manual_steps(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """What to fill in at the provider, where its token may not do that itself; holds the webhook's secret."""
         integration = self.get_object()
-        roles.require(Role.ADMIN, user=self.actor, team=self.team)
+        policy.require(Act.SHOW_SECRET, user=self.actor, team=self.team, integration=integration.pk)
         url, key = webhook_urls_of(integration).get(integration.method, ""), current_key(integration)
         steps = {
-            "webhook": webhooks.instructions(integration=integration, url=url) if url else None,
+            "webhook": webhooks.instructions(integration=integration, url=url, actor=self.actor) if url else None,
             "ssh_key": ssh_keys.instructions(key=key) if key else None,
         }
-        if steps["webhook"]:
-            audit.record(actor=self.actor, team=self.team, action="webhook_secret.show", target=integration)
         shape = {name: step and manual_step(step) for name, step in steps.items()}
         return Response(ManualStepsSerializer(shape).data, headers={"Cache-Control": "no-store"})
 

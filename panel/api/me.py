@@ -25,7 +25,7 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
 
     class Meta:
         model = ApiToken
-        fields = ["id", "name", "prefix", "created_at", "expires_at"]
+        fields = ["id", "name", "prefix", "scope", "restricted_to", "created_at", "expires_at"]
         read_only_fields = fields
 
 

@@ -80,7 +80,7 @@ def not_found(request: HttpRequest) -> HttpResponse:
 
 
 def _of_ours(error: SluiceError) -> Response:
-    errors = [_entry(error.field.split("."), error.message)] if error.field else []
+    errors = [_entry(path.split("."), message) for path, message in error.fields]
     body = problem(error.status, error.message, code=error.code, remedy=error.remedy, errors=errors)
     response = Response(body, status=error.status, content_type=MEDIA_TYPE)
     # Rate limits of providers tell how many seconds to wait.

@@ -10,6 +10,7 @@ from deployers.services import accounts
 from panel.api.pagination import Paging
 from panel.api.problems import InvalidQuery
 from teams.models import TeamQuerySet
+from teams.services import tokens
 
 M = TypeVar("M", bound=Model)
 
@@ -46,7 +47,8 @@ class OfTeam(serializers.PrimaryKeyRelatedField[Any]):
     def get_queryset(self) -> QuerySet[Any]:
         queryset = super().get_queryset()
         assert isinstance(queryset, TeamQuerySet)  # noqa: S101
-        return queryset.of(self.context["request"].auth.team)
+        token = self.context["request"].auth
+        return queryset.of(token.team).within(tokens.limits(token).integrations)
 
 
 def read_body(shape: type[Strict], request: Request, *, partial: bool = False) -> dict[str, Any]:

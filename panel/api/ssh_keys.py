@@ -17,8 +17,8 @@ from integrations.models import Integration, RemoteState, SSHKey, SSHKeyState
 from panel.api.base import Noun
 from panel.api.operations import OperationSerializer
 from panel.api.shapes import Filters, Strict, read_body, read_query
-from teams.models import Role
-from teams.services import roles
+from teams import policy
+from teams.policy import Act
 
 
 class SSHKeySerializer(serializers.ModelSerializer[SSHKey]):
@@ -118,7 +118,7 @@ class SSHKeyViewSet(Noun[SSHKey]):
     def rotate(self, request: Request) -> Response:
         """Rotate the keys of several integrations, a few seconds apart at each provider."""
         body = read_body(RotateBody, request)
-        roles.require(Role.OPERATOR, user=self.actor, team=self.team)
+        policy.require(Act.ROTATE_MANY_KEYS, user=self.actor, team=self.team)
         rows = Integration.objects.of(self.team)
         if "integrations" in body:
             wanted = set(body["integrations"])
@@ -145,7 +145,7 @@ class SSHKeyViewSet(Noun[SSHKey]):
         """Make a key that leaked worthless at once: its integration fetches nothing until the key is rotated."""
         key = self.get_object()
         body = read_body(RevokeBody, request)
-        roles.require(Role.ADMIN, user=self.actor, team=self.team)
+        policy.require(Act.REVOKE_KEY, user=self.actor, team=self.team, integration=key.integration_id)
         if body["confirm"] != key.integration.name:
             raise serializers.ValidationError({"confirm": [f"Write {key.integration.name} to revoke its key."]})
         return self.answer(key_rotation.revoke(key=key, actor=self.actor))

@@ -21,8 +21,9 @@ from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_as_messages, errors_on
 from panel.web.reauthentication import confirmed
 from panel.web.regions import RegionField
+from teams import policy
 from teams.models import Role
-from teams.services import roles
+from teams.policy import Act
 
 
 class AccountForm(forms.Form):
@@ -80,7 +81,7 @@ def index(request: PageRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def add(request: PageRequest) -> HttpResponseBase:
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.ADMINISTER_ACCOUNTS, user=request.user, team=request.team)
     chosen = request.GET.get("method", "")
     lent = accounts.may_lend_own(request.user)
     if chosen not in AccessMethod.values or (request.method != "POST" and chosen == AccessMethod.AMBIENT and not lent):
@@ -129,7 +130,7 @@ def check(request: PageRequest, pk: UUID) -> HttpResponseBase:
 @page
 def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
     account = find(request, AwsAccount.objects.visible_to(request.user), pk=pk)
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.ADMINISTER_ACCOUNTS, user=request.user, team=request.team)
     shown = ("name", "role_arn", "access_key_id", "default_region")
     form = AccountForm(
         request.POST or None,
@@ -150,7 +151,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
 @confirmed
 def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
     account = find(request, AwsAccount.objects.visible_to(request.user), pk=pk)
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.ADMINISTER_ACCOUNTS, user=request.user, team=request.team)
 
     def act(_cleaned: dict[str, Any]) -> str:
         accounts.delete(account=account, actor=request.user)

@@ -12,8 +12,9 @@ from django.views.decorators.http import require_safe
 from panel import audit_search
 from panel.web import paging, parameters
 from panel.web.access import PageRequest, page
-from teams.models import AuditEntry, Role, Source
-from teams.services import roles
+from teams import policy
+from teams.models import AuditEntry, Source
+from teams.policy import Act
 
 FILTERS = ("q", "who", "action", "source", "object", "from", "to")
 EXPORTS = {"csv": "CSV", "jsonl": "JSON lines"}
@@ -50,7 +51,7 @@ def _day(text: str) -> datetime | None:
 @require_safe
 @page
 def index(request: PageRequest) -> HttpResponseBase:
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.READ_AUDIT_LOG, user=request.user, team=request.team)
     rows = _filtered(request, audit_search.of_team(request.team, request.user))
     if (form := request.GET.get("format", "")) in EXPORTS:
         return audit_search.download(rows, form)

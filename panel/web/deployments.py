@@ -24,8 +24,8 @@ from panel.web import live, paging, parameters, queries
 from panel.web.access import PageRequest, find, page
 from panel.web.delivery_list import SINCE
 from panel.web.outcomes import errors_as_messages
-from teams.models import Role
-from teams.services import roles
+from teams import policy
+from teams.policy import Act
 
 LATEST = 6
 FILTERS = ("q", "status", "since", "integration", "ref")
@@ -174,7 +174,7 @@ def stop(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Ask first: things may be left half done."""
     deployment = _find(request, pk)
     pipeline = deployment.deployer == Deployer.ECS
-    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    policy.require(Act.STOP_DEPLOYMENT, user=request.user, team=request.team)
     if request.method == "POST":
         with errors_as_messages(request):
             deployments.stop(deployment=deployment, actor=request.user, roll_back="roll_back" in request.POST)
@@ -200,7 +200,7 @@ def stop(request: PageRequest, pk: UUID) -> HttpResponseBase:
 def answer(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Approve or reject a pipeline's run, with a comment."""
     deployment = _find(request, pk)
-    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    policy.require(Act.ANSWER_APPROVAL, user=request.user, team=request.team)
     back = reverse("deployment-detail", args=[deployment.pk])
     if request.method == "POST":
         act = deployments.reject if "reject" in request.POST else deployments.approve
@@ -229,7 +229,7 @@ def redeploy(request: PageRequest, pk: UUID) -> HttpResponseBase:
     rows = Artifact.objects.visible_to(request.user).select_related("integration__aws_account", "delivery")
     artifact = find(request, rows, pk=pk)
     integration = artifact.integration
-    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    policy.require(Act.DEPLOY, user=request.user, team=request.team)
     if request.method == "POST":
         with errors_as_messages(request):
             started = deployments.redeploy(artifact=artifact, actor=request.user)
@@ -252,7 +252,7 @@ def redeploy(request: PageRequest, pk: UUID) -> HttpResponseBase:
 def roll_back(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Ask first: it replaces what runs."""
     integration = find(request, Integration.objects.visible_to(request.user).select_related("aws_account"), pk=pk)
-    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    policy.require(Act.DEPLOY, user=request.user, team=request.team)
     back = reverse("integration-deployments", args=[integration.pk])
     good = last_good(integration)
     if request.method == "POST":

@@ -11,14 +11,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 from deployers.models import Artifact, AwsAccount, Deployment
 from deployers.nudge import on_commit_freshen, on_commit_nudge
 from deployers.services import artifacts as artifact_services
-from deployers.services import samples, stacks
+from deployers.services import integration_settings, samples, stacks
 from integrations.models import Integration, Repository
-from integrations.services import integrations
 from panel.web import charts, delivery_list, deployments, integration_detail, paging, parameters, progress, queries
 from panel.web.access import PageRequest, find, page
 from panel.web.integration_forms import IntegrationForm
 from panel.web.outcomes import errors_as_messages, errors_on
+from teams import policy
 from teams.models import Role
+from teams.policy import Act
 from teams.services import roles
 
 
@@ -47,7 +48,7 @@ def _form_template(request: PageRequest, whole: str) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def add(request: PageRequest) -> HttpResponseBase:
-    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    policy.require(Act.EDIT_INTEGRATION, user=request.user, team=request.team)
     repositories = Repository.objects.visible_to(request.user).of(request.team).select_related("provider")
     accounts = AwsAccount.objects.visible_to(request.user).of(request.team)
     form = IntegrationForm(
@@ -59,14 +60,10 @@ def add(request: PageRequest) -> HttpResponseBase:
     )
     if request.method == "POST" and not form.looking and form.is_valid():
         with errors_on(form):
-            integration = integrations.create(team=request.team, actor=request.user, **form.changes())
+            integration = integration_settings.create(team=request.team, actor=request.user, **form.changes())
             if "provision" in request.POST:
                 with errors_as_messages(request):
-                    on_commit_nudge(
-                        stacks.provision(
-                            integration=integration, actor=request.user, review=bool(integration.deployers)
-                        ).pk
-                    )
+                    on_commit_nudge(stacks.provision(integration=integration, actor=request.user).pk)
             else:
                 messages.success(request, f"{integration} added. Provision it to make its stack.")
             return redirect("integration-detail", integration.pk)
@@ -148,7 +145,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
     operates = role is not None and role.includes(Role.OPERATOR)
     if request.method == "POST":
         # Checking what was filled in asks AWS already.
-        roles.require(Role.OPERATOR, user=request.user, team=integration.team)
+        policy.require(Act.EDIT_INTEGRATION, user=request.user, team=integration.team, integration=integration.pk)
     form = IntegrationForm(
         request.POST or None,
         repositories=Repository.objects.visible_to(request.user).of(request.team).select_related("provider"),
@@ -158,7 +155,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
     )
     if request.method == "POST" and not form.looking and form.is_valid():
         with errors_on(form):
-            integrations.update(integration=integration, actor=request.user, **form.changes())
+            integration_settings.update(integration=integration, actor=request.user, **form.changes())
             messages.success(request, "Saved. Provision again to bring it to AWS.")
             for stack in integration.stacks.exclude(kind__in=stacks.wanted(integration)):
                 messages.warning(request, f"The stack {stack} is still there. Delete it on its page under Stacks.")

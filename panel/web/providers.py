@@ -24,8 +24,8 @@ from panel.web.outcomes import errors_as_messages, errors_on
 from panel.web.provider_forms import ProviderForm, credentials_page, way_of
 from panel.web.reauthentication import confirmed
 from panel.web.statuses import of_host_keys
-from teams.models import Role
-from teams.services import roles
+from teams import policy
+from teams.policy import Act
 
 
 @require_safe
@@ -43,7 +43,7 @@ def index(request: PageRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def add(request: PageRequest) -> HttpResponseBase:
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.ADMINISTER_PROVIDERS, user=request.user, team=request.team)
     kind = request.GET.get("kind", "")
     if kind not in PROVIDERS:
         kinds = [(kind, client.label, _where(client)) for kind, client in PROVIDERS.items()]
@@ -144,7 +144,7 @@ def confirm_host_keys(request: PageRequest, pk: UUID) -> HttpResponseBase:
 @page
 def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
     provider = find(request, Provider.objects.visible_to(request.user), pk=pk)
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.ADMINISTER_PROVIDERS, user=request.user, team=request.team)
     client = PROVIDERS[provider.kind]
     way = way_of(PROVIDERS[provider.kind], request.GET.get("with", ""), provider)
     shown = {
@@ -175,7 +175,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
 @confirmed
 def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
     provider = find(request, Provider.objects.visible_to(request.user), pk=pk)
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.ADMINISTER_PROVIDERS, user=request.user, team=request.team)
 
     def act(_cleaned: dict[str, Any]) -> str:
         providers.delete(provider=provider, actor=request.user)

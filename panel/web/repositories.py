@@ -18,9 +18,9 @@ from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_on
 from panel.web.reauthentication import confirmed
+from teams import policy
 from teams.errors import SluiceError
-from teams.models import Role
-from teams.services import roles
+from teams.policy import Act
 
 
 class RepositoryForm(forms.Form):
@@ -46,7 +46,7 @@ def index(request: PageRequest) -> HttpResponseBase:
 @page
 def add(request: PageRequest) -> HttpResponseBase:
     """Choose a provider, then pick from what it lists, or type a name."""
-    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    policy.require(Act.ADD_REPOSITORY, user=request.user, team=request.team)
     choices = list(Provider.objects.visible_to(request.user).of(request.team))
     wanted = request.GET.get("provider", "")
     provider = next((choice for choice in choices if str(choice.pk) == wanted), choices[0] if choices else None)
@@ -93,7 +93,7 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
 @confirmed
 def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
     repository = find(request, Repository.objects.visible_to(request.user), pk=pk)
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.DELETE_REPOSITORY, user=request.user, team=request.team)
 
     def act(_cleaned: dict[str, Any]) -> str:
         repositories.delete(repository=repository, actor=request.user)

@@ -21,8 +21,8 @@ from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_as_messages
 from panel.web.reauthentication import confirmed
-from teams.models import Role
-from teams.services import audit, roles
+from teams import policy
+from teams.policy import Act
 
 
 def _find(request: PageRequest, pk: UUID) -> Integration:
@@ -34,8 +34,7 @@ def _find(request: PageRequest, pk: UUID) -> Integration:
 def provision(request: PageRequest, pk: UUID) -> HttpResponseBase:
     integration = _find(request, pk)
     with errors_as_messages(request):
-        # What deploys is looked at before it is made or changed; the rest where a person asks for it.
-        review = bool(integration.deployers) or "review" in request.POST
+        review = True if "review" in request.POST else None
         operation = stacks.provision(integration=integration, actor=request.user, review=review)
         on_commit_nudge(operation.pk)
     return redirect("integration-detail", integration.pk)
@@ -67,28 +66,27 @@ def live(request: PageRequest, pk: UUID) -> HttpResponseBase:
 def webhook(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Install the webhook again, ping it, or show what to paste where: the last answer holds its secret."""
     integration = _find(request, pk)
-    roles.require(Role.OPERATOR, user=request.user, team=request.team)
+    policy.require(Act.INSTALL_WEBHOOK, user=request.user, team=request.team)
     url = integration_detail.webhook_url(integration)
     action = request.POST.get("action", "")
     if not url:
         messages.error(request, "There is no webhook URL yet. Provision the integration first.")
     elif action == "show":
-        roles.require(Role.ADMIN, user=request.user, team=request.team)
+        policy.require(Act.SHOW_SECRET, user=request.user, team=request.team)
         if (asked := reauthentication.ask(request)) is not None:
             return asked
-        manual = webhooks.instructions(integration=integration, url=url)
-        audit.record(actor=request.user, team=request.team, action="webhook_secret.show", target=integration)
+        manual = webhooks.instructions(integration=integration, url=url, actor=request.user)
         template = "integrations/manual_fragment.html" if request.htmx else "integrations/manual.html"
         return render(request, template, {"integration": integration, "manual": manual})
     elif action == "install":
         with errors_as_messages(request):
-            if webhooks.install(integration=integration, url=url) == WebhookState.MANUAL:
+            if webhooks.install(integration=integration, url=url, actor=request.user) == WebhookState.MANUAL:
                 messages.warning(request, integration.webhook_problem)
             else:
                 messages.success(request, "The provider has the webhook now.")
     elif action == "ping":
         with errors_as_messages(request):
-            if webhooks.ping(integration=integration):
+            if webhooks.ping(integration=integration, actor=request.user):
                 messages.success(request, "The provider sends a ping. It appears under deliveries in a moment.")
             else:
                 messages.warning(request, "This webhook cannot be pinged from here. Push a commit to try it.")
@@ -134,7 +132,7 @@ class DeleteForm(ConfirmForm):
 @confirmed
 def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
     integration = _find(request, pk)
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.DELETE_INTEGRATION, user=request.user, team=request.team)
 
     def act(cleaned: dict[str, Any]) -> str:
         operation = stacks.delete(integration=integration, actor=request.user, bucket=cleaned["bucket"])

@@ -23,8 +23,8 @@ from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.outcomes import errors_as_messages
 from panel.web.reauthentication import confirmed
-from teams.models import Role
-from teams.services import roles
+from teams import policy
+from teams.policy import Act
 
 FILTERS = ("q", "state", "at_provider", "age", "sort")
 SORTS: dict[str, tuple[Any, ...]] = {
@@ -73,7 +73,7 @@ class OlderThanForm(forms.Form):
 @require_safe
 @page
 def index(request: PageRequest) -> HttpResponseBase:
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.ROTATE_MANY_KEYS, user=request.user, team=request.team)
     rotations = Operation.objects.visible_to(request.user).of(request.team).filter(kind=OperationKind.ROTATE_KEY)
     running = rotations.filter(status__in=sorted(ACTIVE)).select_related("integration").order_by("-created_at")
     context = {
@@ -95,7 +95,7 @@ def index(request: PageRequest) -> HttpResponseBase:
 @confirmed
 def rotate_many(request: PageRequest) -> HttpResponseBase:
     """Rotate the keys that were selected, the one of a row, or all that are old enough."""
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.ROTATE_MANY_KEYS, user=request.user, team=request.team)
     mine = Integration.objects.visible_to(request.user).of(request.team)
     if "older" in request.POST:
         form = OlderThanForm(request.POST)
@@ -138,7 +138,7 @@ def _ids(values: list[str]) -> list[UUID]:
 @page
 def batch(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """How far the rotations are that were asked for at once."""
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.ROTATE_MANY_KEYS, user=request.user, team=request.team)
     rows = Operation.objects.visible_to(request.user).of(request.team).filter(batch=pk)
     found = list(rows.select_related("integration").order_by("next_at", "created_at", "target"))
     if not found:
@@ -210,7 +210,7 @@ def revoke(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Make a key that leaked worthless, after the name of its integration was typed."""
     key = _find(request, pk)
     integration = key.integration
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.REVOKE_KEY, user=request.user, team=request.team)
 
     def act(cleaned: dict[str, Any]) -> str:  # noqa: ARG001
         revoked = key_rotation.revoke(key=key, actor=request.user)

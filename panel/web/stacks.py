@@ -15,8 +15,8 @@ from panel.web import paging
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
 from panel.web.reauthentication import confirmed
-from teams.models import Role
-from teams.services import roles
+from teams import policy
+from teams.policy import Act
 
 
 @require_safe
@@ -58,7 +58,7 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
 @confirmed
 def delete(request: PageRequest, pk: UUID) -> HttpResponseBase:
     stack = _find(request, pk)
-    roles.require(Role.ADMIN, user=request.user, team=request.team)
+    policy.require(Act.DELETE_INTEGRATION, user=request.user, team=request.team)
 
     def act(cleaned: dict[str, Any]) -> str:  # noqa: ARG001
         operation = stack_services.remove(stack=stack, actor=request.user)

@@ -97,5 +97,9 @@ urlpatterns: list[URLPattern] = [
     path("ssh-keys/<uuid:pk>/repair/", ssh_keys.repair, name="ssh-key-repair"),
     path("ssh-keys/<uuid:pk>/revoke/", ssh_keys.revoke, name="ssh-key-revoke"),
     path("tokens/", tokens.index, name="token-list"),
+    path("tokens/add/", tokens.add, name="token-add"),
     path("tokens/<uuid:pk>/revoke/", tokens.revoke, name="token-revoke"),
+    path("service-accounts/add/", tokens.add_account, name="service-account-add"),
+    path("service-accounts/<int:account>/tokens/add/", tokens.add, name="service-account-token"),
+    path("service-accounts/<int:account>/delete/", tokens.delete_account, name="service-account-delete"),
 ]

@@ -7,18 +7,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+from uuid import UUID
+
+if TYPE_CHECKING:  # manage.py imports this before Django's models can be
+    from teams.models import Scope
 
 Source = Literal["page", "api", "admin", "command", "system"]
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What an API token narrows its owner's role to. `integrations` None: it is for all of them."""
+
+    scope: "Scope"
+    integrations: frozenset[UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
-    """`ip` is the client's address and `token` the name of the API token, where there is one."""
+    """`ip` is the client's address; `token` the name of the API token and `limits` what it may do, if there is one."""
 
     source: Source = "system"
     ip: str | None = None
     token: str = ""
+    limits: Limits | None = None
 
 
 _SYSTEM = Origin()
@@ -40,6 +53,6 @@ def acting(origin: Origin) -> Iterator[None]:
         _current.reset(before)
 
 
-def with_token(name: str) -> None:
+def with_token(name: str, limits: Limits) -> None:
     """The rest of this request is done with an API token."""
-    _current.set(replace(_current.get(), token=name))
+    _current.set(replace(_current.get(), token=name, limits=limits))

@@ -10,8 +10,10 @@ def role_in(*, user: User, team: Team) -> Role | None:
     return Role(membership.role) if membership else None
 
 
-def require(role: Role, *, user: User, team: Team) -> None:
-    """Raises Forbidden unless the user's role in the team includes `role`."""
+def require_role(role: Role, *, user: User, team: Team) -> None:
+    """Raises Forbidden unless the user's role in the team includes `role`. For `teams.policy` alone, which also looks
+    at the token.
+    """
     held = role_in(user=user, team=team)
     if held is None or not held.includes(role):
         raise Forbidden(

@@ -1,15 +1,20 @@
 """Clients of the API: each carries the bearer token of one user."""
 
+from collections.abc import Collection
+from uuid import UUID
+
 import pytest
 from rest_framework.test import APIClient
 
-from teams.models import Role, Team, User
+from teams.models import Role, Scope, Team, User
 from teams.services import tokens
 from tests.factories import make_user
 
 
-def client_of(user: User, team: Team) -> APIClient:
-    _, plain = tokens.create(user=user, team=team, name="test")
+def client_of(
+    user: User, team: Team, *, scope: Scope = Scope.ADMIN, restricted_to: Collection[UUID] | None = None
+) -> APIClient:
+    _, plain = tokens.create(actor=user, team=team, name="test", scope=scope, restricted_to=restricted_to)
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {plain}")
     return client

@@ -26,7 +26,7 @@ def test_provider_is_added_once_its_credentials_have_worked(api, http):
     assert response.json()["id"] == str(provider.pk)
     assert (response.json()["login"], response.json()["missing_scopes"]) == ("ada", [])
     assert provider.credentials == {"token": TOKEN}
-    assert AuditEntry.objects.get().action == "provider.create"
+    assert AuditEntry.objects.get(action="provider.create").action == "provider.create"
 
 
 def test_rejected_credentials_are_a_problem_and_nothing_is_stored(api, http):

@@ -82,7 +82,7 @@ def test_a_stack_that_cannot_rotate_is_told_before_anything_begins(
 
 
 def test_many_are_paced_at_each_provider_and_one_that_cannot_holds_up_no_other(
-    integration: Integration, operator: User, settings: Settings
+    integration: Integration, settings: Settings
 ) -> None:
     settings.SSH_KEY_PACE = 10
     provider = integration.repository.provider
@@ -91,7 +91,9 @@ def test_many_are_paced_at_each_provider_and_one_that_cannot_holds_up_no_other(
     make_operation(stack=busy.stacks.get())
     other = provisioned(team=integration.team)
 
-    batch = key_rotation.rotate_many(integrations=[same[0], busy, same[1], other, same[2]], actor=operator)
+    batch = key_rotation.rotate_many(
+        integrations=[same[0], busy, same[1], other, same[2]], actor=make_user(team=integration.team)
+    )
 
     begins = {each.integration_id: each.next_at for each in Operation.objects.filter(batch=batch.id)}
     first = begins[same[0].pk]

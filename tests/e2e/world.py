@@ -137,7 +137,7 @@ class World:
     def provisioned(self, full_name: str, **fields: Any) -> dict[str, Any]:
         """An integration that is up and receives."""
         integration = self.add_integration(full_name, **fields)
-        operation = self.post(f"/integrations/{integration['id']}/provision/")
+        operation = self.post(f"/integrations/{integration['id']}/provision/?review=false")
         assert self.finished(operation)["status"] == "succeeded"
         fresh: dict[str, Any] = self.get(f"/integrations/{integration['id']}/")
         return fresh

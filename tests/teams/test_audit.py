@@ -8,9 +8,9 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from teams.models import AuditEntry, Team, User
+from teams.models import AuditEntry, Scope, Team, User
 from teams.services import audit, origin
-from teams.services.origin import Origin
+from teams.services.origin import Limits, Origin
 
 
 def made_ago(team: Team, days: int) -> AuditEntry:
@@ -20,7 +20,7 @@ def made_ago(team: Team, days: int) -> AuditEntry:
 
 def test_an_entry_tells_who_what_and_from_where(team: Team, admin: User) -> None:
     with origin.acting(Origin("api", ip="192.0.2.7")):
-        origin.with_token("ci")
+        origin.with_token("ci", Limits(Scope.ADMIN))
         audit.record(actor=admin, team=team, action="team.rename", target=team, changes={"name": ["Old", "Acme"]})
     audit.record(actor=None, team=None, action="audit.look", target=None)
 

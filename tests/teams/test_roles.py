@@ -19,10 +19,10 @@ from teams.services import audit, roles
 def test_a_role_includes_the_ones_below_it(team: Team, admin: User, held: Role, needed: Role, allowed: bool):
     Membership.objects.filter(user=admin).update(role=held)
     if allowed:
-        roles.require(needed, user=admin, team=team)
+        roles.require_role(needed, user=admin, team=team)
     else:
         with pytest.raises(Forbidden, match=needed.label):
-            roles.require(needed, user=admin, team=team)
+            roles.require_role(needed, user=admin, team=team)
 
 
 def test_a_stranger_has_no_role_and_sees_nothing(team: Team, stranger: User):

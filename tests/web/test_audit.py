@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
-from teams.models import ApiToken, AuditEntry, Membership, Role, Team, User
+from teams.models import ApiToken, AuditEntry, Membership, Role, Scope, Team, User
 from teams.services import audit, origin, tokens
 from tests import factories
 from tests.api.conftest import client_of as api_client_of
@@ -144,7 +144,7 @@ def test_the_admins_changes_are_written_down_with_what_was_before(team: Team, ad
 
 
 def test_revoking_a_token_in_the_admin_is_written_down(team: Team, admin: User) -> None:
-    token, _ = tokens.create(user=admin, team=team, name="ci")
+    token, _ = tokens.create(actor=admin, team=team, name="ci", scope=Scope.ADMIN)
     root = client_of(User.objects.create_superuser("root"))
     root.post(reverse("admin:teams_apitoken_delete", args=[token.pk]), {"post": "yes"})
     assert not ApiToken.objects.exists()

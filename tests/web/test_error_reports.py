@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.debug import ExceptionReporter
 
 from integrations.models import Provider
-from teams.models import Team, User
+from teams.models import Scope, Team, User
 from teams.services import tokens
 from tests.e2e.canary import forms
 from tests.factories import make_provider
@@ -47,7 +47,7 @@ def test_report_says_where_it_happened_and_holds_no_secret(
     settings.REDIS_URL = settings.CELERY_BROKER_URL = "redis://:broker-canary@127.0.0.1/0"
     client = Client(raise_request_exception=False)
     client.force_login(admin)
-    _, token = tokens.create(user=admin, team=team, name="ci")
+    _, token = tokens.create(actor=admin, team=team, name="ci", scope=Scope.ADMIN)
     if way == "page":
         url = reverse("provider-edit", args=[broken.pk])
         answer = client.post(url, {"name": "x", "token": ENTERED})

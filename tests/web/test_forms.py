@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from deployers.models import AwsAccount, Operation, OperationKind
 from deployers.states import OperationStatus
 from integrations.models import Integration, Method, Provider, Repository
-from teams.models import ApiToken, Role, Team
+from teams.models import ApiToken, Role, Scope, Team
 from teams.services import tokens
 from tests import factories
 from tests.api.github import API, TOKEN, answer_as_github, repository
@@ -329,7 +329,7 @@ def test_retrying_a_failed_operation_starts_a_new_one(signed_in: Client, team: T
 
 
 def test_a_token_is_shown_once_and_works(signed_in: Client, team: Team) -> None:
-    page = signed_in.post(reverse("token-list"), {"name": "ci", "lifetime": "30"})
+    page = signed_in.post(reverse("token-add"), {"name": "ci", "lifetime": "30", "scope": "deploy"})
     plain = page.context["plain"]
     assert plain in page.content.decode()
     assert "no-store" in page["Cache-Control"]
@@ -340,7 +340,9 @@ def test_a_token_is_shown_once_and_works(signed_in: Client, team: Team) -> None:
 
 
 def test_a_token_of_somebody_else_cannot_be_revoked(team: Team, signed_in: Client) -> None:
-    token, _ = tokens.create(user=factories.make_user(team=team, role=Role.VIEWER), team=team, name="theirs")
+    token, _ = tokens.create(
+        actor=factories.make_user(team=team, role=Role.VIEWER), team=team, name="theirs", scope=Scope.READ
+    )
     url = reverse("token-revoke", args=[token.pk])
     assert signed_in.post(url, {"confirm": "theirs"}).status_code == 404
     assert client_of(token.user).post(url, {"confirm": "theirs"}).status_code == 302

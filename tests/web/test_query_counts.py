@@ -20,7 +20,7 @@ LIST_QUERIES = {
     "deployment-list": FRAME + 2,
     "stack-list": FRAME + 2,
     "operation-list": FRAME + 1,
-    "token-list": FRAME + 1,
+    "token-list": FRAME + 2,
     "ssh-key-list": FRAME + 4,
     "audit-list": FRAME + 2,
 }

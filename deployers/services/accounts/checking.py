@@ -8,9 +8,10 @@ from deployers.aws import sts
 from deployers.errors import AwsError, ExternalIdIgnored
 from deployers.models import AccessMethod, AwsAccount
 from deployers.services.accounts.way import unproven
+from teams import policy
 from teams.errors import Refused, SluiceError
-from teams.models import Role, User
-from teams.services import roles
+from teams.models import User
+from teams.policy import Act
 
 CHECKED = ("checked_at", "check_error", "caller_arn", "account_id", "proven_way")
 """What a check notes; the secret is left as it was read."""
@@ -27,7 +28,7 @@ def check(*, account: AwsAccount, actor: User | None = None) -> str:
     when the account was changed meanwhile, and the other errors of AWS; what went wrong is noted on the account too.
     """
     if actor is not None:
-        roles.require(Role.OPERATOR, user=actor, team=account.team)
+        policy.require(Act.CHECK_ACCOUNT, user=actor, team=account.team)
     try:
         found = _proven_caller(account)
     except SluiceError as error:

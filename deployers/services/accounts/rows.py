@@ -9,9 +9,11 @@ from django.db.models import ProtectedError
 from deployers.models import AccessMethod, AwsAccount
 from deployers.services.accounts.way import account_of, region_problem, role_arn_problem
 from integrations.errors import InvalidValue
+from teams import policy
 from teams.errors import Forbidden, Refused
-from teams.models import Role, Team, User
-from teams.services import audit, roles
+from teams.models import Team, User
+from teams.policy import Act
+from teams.services import audit
 
 WAY = ("method", "account_id", "role_arn", "access_key_id")
 CHANGEABLE = ("name", *WAY, "secret_access_key", "default_region")
@@ -33,7 +35,7 @@ def create(
 
     Raises Forbidden, InvalidValue with the field that is wrong, and Refused for a name that is taken.
     """
-    roles.require(Role.ADMIN, user=actor, team=team)
+    policy.require(Act.ADMINISTER_ACCOUNTS, user=actor, team=team)
     if method == AccessMethod.AMBIENT:
         _require_lender(actor)
     account = AwsAccount(
@@ -56,7 +58,7 @@ def update(*, account: AwsAccount, actor: User, **fields: str) -> AwsAccount:
 
     Another way in is closed until it is checked itself.
     """
-    roles.require(Role.ADMIN, user=actor, team=account.team)
+    policy.require(Act.ADMINISTER_ACCOUNTS, user=actor, team=account.team)
     before = _shown(account)
     unknown = set(fields) - set(CHANGEABLE)
     if unknown:
@@ -146,7 +148,7 @@ def _shown(account: AwsAccount) -> dict[str, Any]:
 
 def delete(*, account: AwsAccount, actor: User) -> None:
     """Forget an account. Raises Forbidden, or Refused while integrations live in it."""
-    roles.require(Role.ADMIN, user=actor, team=account.team)
+    policy.require(Act.ADMINISTER_ACCOUNTS, user=actor, team=account.team)
     name, key = str(account), account.pk
     try:
         account.delete()

@@ -15,9 +15,11 @@ from deployers.services.deployments.groups import active, group
 from deployers.services.deployments.sync import sync
 from deployers.states import DeploymentStatus
 from integrations.models import Deployer, Integration
+from teams import policy
 from teams.errors import Refused
-from teams.models import Role, User
-from teams.services import audit, roles
+from teams.models import User
+from teams.policy import Act
+from teams.services import audit
 
 
 def redeploy(*, artifact: Artifact, actor: User) -> Deployment:
@@ -27,7 +29,7 @@ def redeploy(*, artifact: Artifact, actor: User) -> Deployment:
 
 def roll_back(*, integration: Integration, actor: User) -> Deployment:
     """Deploy the last artifact that ran well before the present one. Raises Forbidden, Refused and errors of AWS."""
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    policy.require(Act.DEPLOY, user=actor, team=integration.team, integration=integration.pk)
     artifact = last_good(integration)
     if artifact is None:
         raise Refused(
@@ -49,7 +51,7 @@ def last_good(integration: Integration) -> Artifact | None:
 
 def _deploy(artifact: Artifact, actor: User, trigger: Trigger) -> Deployment:
     integration = artifact.integration
-    roles.require(Role.OPERATOR, user=actor, team=integration.team)
+    policy.require(Act.DEPLOY, user=actor, team=integration.team, integration=integration.pk)
     stack, access = _target(integration)
     if artifact.ref_name != integration.deploy_ref:
         raise Refused(
@@ -158,7 +160,7 @@ def reject(*, deployment: Deployment, actor: User, comment: str = "") -> Deploym
 
 
 def _answer(deployment: Deployment, actor: User, *, approved: bool, comment: str) -> Deployment:
-    stack, access = _of(deployment, actor)
+    stack, access = _of(deployment, actor, Act.ANSWER_APPROVAL)
     summary = f"{comment.strip() or ('Approved' if approved else 'Rejected')} ({actor.get_username()}, Sluice)"
     pipeline = pipelines.name(stack)
     waits = stack.kind == StackKind.ECS and codepipeline.answer_approval(
@@ -171,7 +173,7 @@ def _answer(deployment: Deployment, actor: User, *, approved: bool, comment: str
 
 def retry(*, deployment: Deployment, actor: User) -> Deployment:
     """Do the failed stage of a pipeline's run once more. Raises Forbidden, Refused and the errors of AWS."""
-    stack, access = _of(deployment, actor)
+    stack, access = _of(deployment, actor, Act.DEPLOY)
     step = deployment.steps.filter(status=DeploymentStatus.FAILED).first()
     if stack.kind != StackKind.ECS or deployment.status != DeploymentStatus.FAILED or step is None:
         raise Refused("Only a pipeline's run with a failed stage can go on from there.", remedy="Redeploy it.")
@@ -179,8 +181,8 @@ def retry(*, deployment: Deployment, actor: User) -> Deployment:
     return _told(deployment, stack, actor, "retry", {"stage": step.group})
 
 
-def _of(deployment: Deployment, actor: User) -> tuple[Stack, Access]:
-    roles.require(Role.OPERATOR, user=actor, team=deployment.integration.team)
+def _of(deployment: Deployment, actor: User, act: Act) -> tuple[Stack, Access]:
+    policy.require(act, user=actor, team=deployment.integration.team, integration=deployment.integration.pk)
     if deployment.stack is None:
         raise Refused("The stack of this deployment is gone.")
     return deployment.stack, accounts.access(deployment.integration.aws_account, deployment.stack.region)
@@ -205,7 +207,7 @@ def stop(*, deployment: Deployment, actor: User, roll_back: bool = False) -> Dep
 
     Raises Forbidden, Refused and the errors of AWS.
     """
-    stack, access = _of(deployment, actor)
+    stack, access = _of(deployment, actor, Act.STOP_DEPLOYMENT)
     if deployment.finished:
         raise Refused("The deployment is over.")
     if stack.kind == StackKind.ECS:

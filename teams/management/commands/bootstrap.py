@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils.text import slugify
 
-from teams.models import ApiToken, Membership, Role, Team, User
+from teams.models import ApiToken, Membership, Role, Scope, Team, User
 from teams.services import audit, tokens
 
 
@@ -85,6 +85,5 @@ class Command(BaseCommand):
     def _token(user: User, team: Team, *, name: str, force: bool) -> str | None:
         if not force and ApiToken.objects.filter(user=user, team=team, name=name).exists():
             return None
-        token, plain = tokens.create(user=user, team=team, name=name)
-        audit.record(actor=None, team=team, action="token.create", target=token)
+        _, plain = tokens.create(actor=user, team=team, name=name, scope=Scope.ADMIN)
         return plain

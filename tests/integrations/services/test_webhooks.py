@@ -4,6 +4,7 @@ from integrations.errors import PermissionMissing, ProviderRateLimited
 from integrations.models import Integration, WebhookState
 from integrations.services import webhooks
 from teams.encryption import DecryptionFailed
+from teams.models import User
 from tests.integrations.providers.contract import HOOK_URL
 from tests.integrations.providers.fake_github import FakeGitHub
 
@@ -35,11 +36,13 @@ def test_at_a_new_url_the_old_one_is_removed_and_it_counts_as_new(integration: I
     assert [hook["url"] for hook in github.hooks.values()] == [OTHER_URL]
 
 
-def test_where_the_token_may_not_a_person_has_to_and_is_told_why(integration: Integration, github: FakeGitHub):
+def test_where_the_token_may_not_a_person_has_to_and_is_told_why(
+    integration: Integration, github: FakeGitHub, admin: User
+):
     github.forbid_administration()
     assert webhooks.install(integration=integration, url=HOOK_URL) == WebhookState.MANUAL
     assert "admin of acme/shop" in stored().webhook_problem
-    steps = webhooks.instructions(integration=integration, url=HOOK_URL)
+    steps = webhooks.instructions(integration=integration, url=HOOK_URL, actor=admin)
     assert steps.page_url == "https://github.com/acme/shop/settings/hooks/new"
     assert ("Payload URL", HOOK_URL) in steps.fields
     assert ("Secret", integration.webhook_secret) in steps.fields
