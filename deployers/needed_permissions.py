@@ -55,6 +55,11 @@ CALLS = {
     "ec2:Get*": "",
     "elasticloadbalancing:Describe*": "elasticloadbalancing:DescribeTargetGroups",
     "managed-fleets:Get*": "",
+    # Taken away by the permission with which they are put:
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketEncryption.html
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketLifecycle.html
+    "s3:DeleteBucketEncryption": "s3:PutEncryptionConfiguration",
+    "s3:DeleteBucketLifecycle": "s3:PutLifecycleConfiguration",
     "ssm:Get*": "ssm:GetParameters",
 }
 
@@ -79,6 +84,19 @@ def needed(kind: str, operation: str, properties: Mapping[str, Any], *, tagged: 
         if not any(_has(properties, path, tagged=tagged) for path in row.unless)
     }
     return frozenset(call for name in found for call in CALLS.get(name, name).split())
+
+
+def both_branches(value: Any) -> Any:
+    """Both branches of an `Fn::If` that is one of a list stand in that list."""
+    if isinstance(value, dict):
+        return {name: both_branches(each) for name, each in value.items()}
+    if not isinstance(value, list):
+        return value
+    found = []
+    for each in value:
+        branches = each["Fn::If"][1:] if isinstance(each, dict) and "Fn::If" in each else [each]
+        found += [both_branches(branch) for branch in branches if branch != {"Ref": "AWS::NoValue"}]
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployers import needed_permissions, templates
+from deployers import catalog, needed_permissions, templates
 from deployers.policies.statements import as_list, statements
 
 
@@ -17,9 +17,30 @@ class Maker:
     roles: tuple[str, ...]
     """Logical ids of the role and of managed policies that belong to it."""
     makes: tuple[str, ...]
+    others_pass: frozenset[str] = frozenset()
+    """Services whose roles another role passes to them."""
 
 
-MAKERS = (Maker("nested/ecs_roles.yaml", ("ServiceRole",), ("nested/ecs_service.yaml",)),)
+_ACCESS = "sluice_access.yaml"
+_ALWAYS = ("StacksPolicy", "FunctionsPolicy", "GitPolicy")
+MAKERS = (
+    Maker("nested/ecs_roles.yaml", ("ServiceRole",), ("nested/ecs_service.yaml",)),
+    # Stacks have no service role of their own: they are made with the role by which the panel gets into the account.
+    *(
+        # CloudFormation's role for the service's stack is passed by the pipeline.
+        Maker(
+            _ACCESS,
+            (*_ALWAYS, *policies),
+            (kind.template, *kind.nested),
+            frozenset({"cloudformation.amazonaws.com"}),
+        )
+        for kind, policies in (
+            (catalog.GIT, ()),
+            (catalog.CODEDEPLOY, ("InstancesPolicy", "CodeDeployPolicy")),
+            (catalog.ECS, ("InstancesPolicy", "EcsPolicy")),
+        )
+    ),
+)
 
 
 def faults(maker: Maker) -> list[str]:
@@ -38,7 +59,7 @@ def missing(maker: Maker, own: Mapping[str, Any], made: Mapping[str, Mapping[str
             for permission in _needs(resource):
                 if permission.lower() not in allowed:
                     lacks.setdefault(permission, set()).add(name)
-            if resource["Type"] == "AWS::IAM::Role" and _taken_by(resource).isdisjoint(services):
+            if resource["Type"] == "AWS::IAM::Role" and _taken_by(resource).isdisjoint(services | maker.others_pass):
                 found.append(f"{where}: may not pass {name} of {source} to {' or '.join(sorted(_taken_by(resource)))}")
         for permission, names in sorted(lacks.items()):
             found.append(f"{where}: lacks {permission} for {', '.join(sorted(names))} of {source}")
@@ -50,21 +71,8 @@ def _needs(resource: Mapping[str, Any]) -> frozenset[str]:
     found: frozenset[str] = frozenset()
     for operation in ("create", "update", "delete"):
         found |= needed_permissions.needed(
-            resource["Type"], operation, _both(resource.get("Properties", {})), tagged=True
+            resource["Type"], operation, needed_permissions.both_branches(resource.get("Properties", {})), tagged=True
         )
-    return found
-
-
-def _both(value: Any) -> Any:
-    """Both branches of an `Fn::If` that is one of a list stand in that list."""
-    if isinstance(value, dict):
-        return {name: _both(each) for name, each in value.items()}
-    if not isinstance(value, list):
-        return value
-    found = []
-    for each in value:
-        branches = each["Fn::If"][1:] if isinstance(each, dict) and "Fn::If" in each else [each]
-        found += [_both(branch) for branch in branches if branch != {"Ref": "AWS::NoValue"}]
     return found
 
 

@@ -37,6 +37,14 @@ GLOBAL_KEYS = frozenset(
 )
 
 
+# What the reference lacks: API Gateway's tags are resources of their own.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-iam-policy.html
+ALSO = {
+    "apigateway:PUT": ["arn:aws:apigateway:*::/tags/*"],
+    "apigateway:DELETE": ["arn:aws:apigateway:*::/tags/*"],
+}
+
+
 def faults(source: str, template: Mapping[str, Any]) -> list[str]:
     """What IAM would not understand, one line each."""
     found = []
@@ -97,7 +105,10 @@ def _action(action: str) -> Mapping[str, Any] | None:
 def _resources(action: str, data: Mapping[str, Any]) -> list[str]:
     """The forms of ARNs that the action takes, with `*` for what varies."""
     known = _service(action.partition(":")[0].lower())["resources"]
-    return [arns.form(known[kind]["arn"]) for kind in data["resource_types"] if kind in known]
+    return [
+        *(arns.form(known[kind]["arn"]) for kind in data["resource_types"] if kind in known),
+        *ALSO.get(action, ()),
+    ]
 
 
 def _knows(action: str, data: Mapping[str, Any], key: str) -> bool:

@@ -5,24 +5,36 @@ from typing import Any
 
 from deployers.policies.statements import as_list, statements
 
-# They take no resource, or are asked about several in one request as DescribeAlarms is:
+# They take no resource, or are asked about several in one request as DescribeAlarms, DescribeStacks and ListTasks are:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/
 WITHOUT_RESOURCE = frozenset(
     {
+        "acm:ListCertificates",
+        "acm:RequestCertificate",
         "application-autoscaling:DescribeScalableTargets",
         "application-autoscaling:DescribeScalingPolicies",
         "application-autoscaling:DescribeScheduledActions",
         "autoscaling:DescribeAutoScalingGroups",
         "autoscaling:DescribeLifecycleHooks",
         "autoscaling:DescribePolicies",
+        "autoscaling:DescribeScalingActivities",
+        "cloudformation:DescribeStacks",
         "cloudwatch:DescribeAlarms",
+        "codedeploy:BatchGetDeploymentTargets",
+        "codedeploy:ListDeploymentTargets",
+        "codedeploy:StopDeployment",
         "codepipeline:PutJobFailureResult",
         "codepipeline:PutJobSuccessResult",
         "ec2:DescribeAccountAttributes",
         "ec2:DescribeAddresses",
         "ec2:DescribeInstanceStatus",
+        "ec2:DescribeInstanceTypeOfferings",
         "ec2:DescribeInstances",
         "ec2:DescribeInternetGateways",
+        "ec2:DescribeKeyPairs",
+        "ec2:DescribeLaunchTemplateVersions",
+        "ec2:DescribeLaunchTemplates",
+        "ec2:DescribeRegions",
         "ec2:DescribeSecurityGroupRules",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSubnets",
@@ -30,6 +42,8 @@ WITHOUT_RESOURCE = frozenset(
         "ecr:GetAuthorizationToken",
         "ecs:DeregisterTaskDefinition",
         "ecs:DescribeTaskDefinition",
+        "ecs:ListServices",
+        "ecs:ListTasks",
         "ecs:RegisterTaskDefinition",
         "elasticloadbalancing:DescribeCapacityReservation",
         "elasticloadbalancing:DescribeListenerAttributes",
@@ -40,9 +54,16 @@ WITHOUT_RESOURCE = frozenset(
         "elasticloadbalancing:DescribeTargetGroupAttributes",
         "elasticloadbalancing:DescribeTargetGroups",
         "elasticloadbalancing:DescribeTargetHealth",
+        "kms:CreateKey",
+        "lambda:CreateEventSourceMapping",
+        "lambda:GetAccountSettings",
         "logs:DescribeIndexPolicies",
         "logs:DescribeLogGroups",
         "logs:DescribeResourcePolicies",
+        "route53:ListHostedZones",
+        "sns:GetSubscriptionAttributes",
+        "sns:SetSubscriptionAttributes",
+        "sns:Unsubscribe",
     }
 )
 # These get their role by iam:PassRole, within its account; AWS's own trust policies for them have no condition:

@@ -29,12 +29,12 @@ def test_policies_of_aws_are_to_be_explained_too() -> None:
 
 
 def test_what_is_not_explained_and_what_nobody_allows_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    text = DOCUMENT.read_text().replace("`codedeploy:CreateDeployment`", "`codedeploy:Nothing`")
+    text = DOCUMENT.read_text().replace("`codepipeline:PutJobFailureResult`", "`codepipeline:Nothing`")
     (tmp_path / "iam.md").write_text(text)
     monkeypatch.setattr(document, "DOCUMENT", tmp_path / "iam.md")
 
-    role = "nested/add_codedeploy_s3_trigger.yaml DeployRole"
+    role = "nested/codepipeline.yaml ManifestRole"
     assert checks.check() == [
-        f"docs/iam.md does not say why {role} codedeploy:CreateDeployment is needed",
-        f"docs/iam.md explains {role} codedeploy:Nothing, which no template allows",
+        f"docs/iam.md does not say why {role} codepipeline:PutJobFailureResult is needed",
+        f"docs/iam.md explains {role} codepipeline:Nothing, which no template allows",
     ]
