@@ -1,7 +1,7 @@
 # The panel: web, worker, beat and sweeper are one image with four commands (docker-compose.yml).
-ARG PYTHON=3.13
+ARG PYTHON_IMAGE=python:3.13-slim
 
-FROM python:${PYTHON}-slim AS build
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PATH=/opt/venv/bin:$PATH
 RUN python -m venv /opt/venv
 COPY requirements.txt /tmp/requirements.txt
@@ -23,7 +23,7 @@ COPY panel panel
 COPY docker/gunicorn.py docker/gunicorn.py
 RUN CHECK=1 python manage.py collectstatic --noinput --verbosity 0 && python -m compileall -q .
 
-FROM python:${PYTHON}-slim
+FROM ${PYTHON_IMAGE}
 ARG LAMBDA_RUNTIME=python3.13
 ARG LAMBDA_ARCHITECTURE=arm64
 ENV PATH=/opt/venv/bin:$PATH \

@@ -44,12 +44,39 @@ def test_only_web_is_published_and_only_on_this_machine():
     assert all(SERVICES[name]["networks"] == ["data"] for name in ("postgres", "valkey"))
 
 
-@pytest.mark.parametrize("name", sorted(PANEL))
-def test_panel_process_runs_confined(name):
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_process_runs_confined(name):
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def images() -> dict[str, str]:
+    """The variables of .env that name images, with the defaults that docker-compose.yml has for them."""
+    named = re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", (ROOT / "docker-compose.yml").read_text())
+    return dict(named)
+
+
+def test_images_are_of_one_version_until_they_are_pinned():
+    assert set(images()) == {"PYTHON_IMAGE", "POSTGRES_IMAGE", "VALKEY_IMAGE"}
+    assert all(re.search(r":\d+\.\d+", name) for name in images().values())
+
+
+def test_pinned_images_go_into_env_and_replace_older_ones(tmp_path):
+    digest = "sha256:" + "a" * 64
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f'#!/bin/sh\n[ "$1 $2 $3" = "buildx imagetools inspect" ] && echo {digest}\n')
+    docker.chmod(0o755)
+    (tmp_path / ".env").write_text("POSTGRES_IMAGE=postgres:1@sha256:old\nLOG_LEVEL=INFO\n")
+    environment = {"PATH": f"{docker.parent}:/usr/bin:/bin"}
+    for _ in range(2):
+        subprocess.run([ROOT / "docker/pin-images", tmp_path / ".env"], env=environment, check=True)
+        lines = (tmp_path / ".env").read_text().splitlines()
+        assert sorted(lines) == sorted(
+            ["LOG_LEVEL=INFO", *(f"{name}={image}@{digest}" for name, image in images().items())]
+        )
 
 
 def test_image_does_not_run_as_root():

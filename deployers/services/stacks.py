@@ -222,7 +222,9 @@ def retry(*, operation: Operation, actor: User) -> Operation:
     What a failed creation left is removed first, and a rollback that got stuck is continued. Raises Forbidden,
     NothingToRetry and StackBusy.
     """
-    policy.require(Act.CHANGE_OPERATION, user=actor, team=operation.team, integration=operation.integration_id)
+    deletes = operation.kind == OperationKind.DELETE
+    act = Act.DELETE_INTEGRATION if deletes else Act.CHANGE_OPERATION
+    policy.require(act, user=actor, team=operation.team, integration=operation.integration_id)
     operation.refresh_from_db()
     integration = operation.integration
     if operation.status not in {OperationStatus.FAILED, OperationStatus.CANCELLED}:
@@ -235,11 +237,11 @@ def retry(*, operation: Operation, actor: User) -> Operation:
         return secret_rotation.rotate(integration=integration, actor=actor)
     if operation.kind == OperationKind.ROTATE_KEY:
         return key_rotation.rotate(integration=integration, actor=actor)
-    if operation.kind == OperationKind.DELETE and operation.options.get("only"):
+    if deletes and operation.options.get("only"):
         if operation.stack is None:
             raise NothingToRetry("The stack of this operation is gone.")
         return remove(stack=operation.stack, actor=actor)
-    if operation.kind == OperationKind.DELETE:
+    if deletes:
         return delete(integration=integration, actor=actor, bucket=operation.options.get("bucket", "keep"))
     kept = {name: operation.options[name] for name in ("review",) if name in operation.options}
     return _apply(integration, actor, kinds=wanted(integration), options={"repair": True, **kept})

@@ -1,5 +1,6 @@
 """Integrations: what is mirrored, where to, and what is deployed from there."""
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from integrations.services import clients, obstacles, providers
 from lambdas.common.errors import InvalidName
 from lambdas.common.refs import BRANCH_PREFIX, Ref, RefPatterns
 from teams import policy
+from teams.errors import Forbidden
 from teams.models import Team, TeamOwned, User
 from teams.policy import Act
 from teams.services import audit
@@ -25,6 +27,9 @@ REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
 MAX_PATHS = 1024  # characters; they travel in a Lambda's environment, which holds 4 KB in all
 
 MAX_ROTATE_EVERY = 3650  # days
+
+ADMIN_PARAMETERS = frozenset({"SNSTopicEmailAddress", "SshCidr", "TaskPermissionsBoundary"})
+"""Template parameters that give somebody rights: who approves deployments, who reaches instances, what tasks may do."""
 
 Parameters = Mapping[str, Mapping[str, Any]]
 
@@ -78,6 +83,7 @@ def create(
         raise InvalidValue("A region is written like eu-central-1.", field="region")
     _assign(
         integration,
+        actor,
         name=name,
         method=method,
         refs=refs,
@@ -154,7 +160,7 @@ def update(
     }
     before = {field: getattr(integration, field) for field in given}
     kept = {field: before[field] for field, value in given.items() if value is None and field != "rotate_every"}
-    _assign(integration, **(given | kept))
+    _assign(integration, actor, **(given | kept))
     # Values of parameters may be secrets, so the log only says that they changed.
     changes = {
         field: "changed" if field == "parameters" else [old, getattr(integration, field)]
@@ -182,6 +188,7 @@ def update(
 
 def _assign(
     integration: Integration,
+    actor: User,
     *,
     name: str,
     method: str,
@@ -200,7 +207,7 @@ def _assign(
     rotate_every: int | None,
     parameters: Parameters,
 ) -> None:
-    """Validate and set the fields that a person may change. Raises InvalidValue."""
+    """Validate and set the fields that a person may change. Raises InvalidValue and Forbidden."""
     integration.name = name.strip()
     if not NAME.fullmatch(integration.name):
         raise InvalidValue(
@@ -222,7 +229,9 @@ def _assign(
     integration.application = _label(application, "application")
     integration.environment = _label(environment, "environment")
     integration.rotate_every = _days(rotate_every)
-    integration.parameters = _parameters(parameters)
+    new = _parameters(parameters)
+    _require_admin(integration, actor, new)
+    integration.parameters = new
     if integration.method == Method.GIT_PULL and not integration.repository.provider.ssh_known_hosts:
         raise InvalidValue(
             f"Nobody confirmed the SSH host keys of {integration.repository.provider}, so git pull could not trust it.",
@@ -325,6 +334,19 @@ def _parameters(parameters: Parameters) -> dict[str, dict[str, Any]]:
         ):
             raise InvalidValue(f"Parameters of {kind} must be names with plain values.", field="parameters")
     return {kind: dict(values) for kind, values in parameters.items()}
+
+
+def _require_admin(integration: Integration, actor: User, new: Parameters) -> None:
+    """Raises Forbidden if somebody else than an admin sets, changes or clears a parameter of ADMIN_PARAMETERS."""
+    old: Parameters = integration.parameters or {}
+    for kind, name in itertools.product({*old, *new}, sorted(ADMIN_PARAMETERS)):
+        before, after = (str(each.get(kind, {}).get(name, "")).strip() for each in (old, new))
+        if before != after:
+            known = None if integration._state.adding else integration.pk  # noqa: SLF001 - Django documents it
+            try:
+                policy.require(Act.WIDEN_PERMISSIONS, user=actor, team=integration.team, integration=known)
+            except Forbidden as error:
+                raise Forbidden(f"{name} may be changed by admins only. {error.message}", remedy=error.remedy) from None
 
 
 def _require_free_name(integration: Integration) -> None:

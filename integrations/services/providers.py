@@ -22,6 +22,7 @@ from teams.policy import Act
 from teams.services import audit
 
 CHECK_EVERY = timedelta(days=1)
+SSH_PORT = 22
 
 
 def create(
@@ -33,7 +34,7 @@ def create(
     base_url: str = "",
     credentials: Mapping[str, str],
     ca_bundle: str = "",
-    ssh_port: int = 22,
+    ssh_port: int = SSH_PORT,
     ssh_known_hosts: str = "",
 ) -> Provider:
     """Add a provider whose credentials work.
@@ -190,8 +191,14 @@ def _tidy(field: str, value: str) -> str:
 
 
 def _cleaned(kind: str, credentials: Mapping[str, str]) -> dict[str, str]:
-    """The fields that this kind has, stripped. Raises InvalidValue for a required one that is blank."""
+    """The fields that this kind has, stripped. Raises InvalidValue for a required one that is blank, and for others."""
     cleaned = {}
+    known = [field.name for field in client_class(kind).credential_fields]
+    for name, value in credentials.items():
+        if name not in known and value.strip():
+            raise InvalidValue(
+                f"{client_class(kind).label} takes no credential of this name; it takes {', '.join(known)}.", field=name
+            )
     for field in client_class(kind).credential_fields:
         value = credentials.get(field.name, "").strip()
         if field.required and not value:
@@ -218,6 +225,7 @@ def _validate(provider: Provider) -> None:
         raise InvalidValue("The address is required, such as https://git.example.com.", field="base_url")
     if provider.base_url == client_class(provider.kind).default_base_url:
         provider.base_url = ""
+    _refuse_what_only_servers_have(provider)
     trust(provider.ca_bundle)
     if not 1 <= provider.ssh_port <= 65535:
         raise InvalidValue("A port is a number from 1 to 65535.", field="ssh_port")
@@ -225,6 +233,21 @@ def _validate(provider: Provider) -> None:
         if line.strip() and not line.startswith("#") and len(line.split()) < 3:
             raise InvalidValue(
                 "Each line is written <host> <type> <key>, as ssh-keyscan does.", field="ssh_known_hosts"
+            )
+
+
+def _refuse_what_only_servers_have(provider: Provider) -> None:
+    """Raises InvalidValue for an address or port that a public service would never be asked at."""
+    kind = client_class(provider.kind)
+    if kind.self_hosted:
+        return
+    given = {"base_url": bool(provider.base_url), "ssh_port": provider.ssh_port != SSH_PORT}
+    for field, there in given.items():
+        if there:
+            raise InvalidValue(
+                f"{kind.label} is the service at {kind.default_base_url}: it has no address or port of your own.",
+                remedy="Leave this out, or choose the kind of a server that you run yourselves.",
+                field=field,
             )
 
 

@@ -56,6 +56,7 @@ class IntegrationViewSet(Noun[Integration]):
     @extend_schema(request=IntegrationCreateSerializer, responses={201: IntegrationSerializer})
     def create(self, request: Request) -> Response:
         """Add an integration; nothing is made at AWS until it is provisioned."""
+        policy.require(Act.EDIT_INTEGRATION, user=self.actor, team=self.team)
         fields = read_body(IntegrationCreateSerializer, request)
         integration = integration_settings.create(team=self.team, actor=self.actor, **fields)
         return self.answer(self._again(integration), status.HTTP_201_CREATED)
@@ -64,6 +65,7 @@ class IntegrationViewSet(Noun[Integration]):
     def partial_update(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Change an integration; provision it again to bring the change to AWS."""
         integration = self.get_object()
+        policy.require(Act.EDIT_INTEGRATION, user=self.actor, team=self.team, integration=integration.pk)
         fields = read_body(IntegrationUpdateSerializer, request, partial=True)
         changed = integration_settings.update(integration=integration, actor=self.actor, **fields)
         return self.answer(self._again(changed))

@@ -117,8 +117,8 @@ class SSHKeyViewSet(Noun[SSHKey]):
     @action(detail=False, methods=["post"], pagination_class=None, filters=Filters)
     def rotate(self, request: Request) -> Response:
         """Rotate the keys of several integrations, a few seconds apart at each provider."""
-        body = read_body(RotateBody, request)
         policy.require(Act.ROTATE_MANY_KEYS, user=self.actor, team=self.team)
+        body = read_body(RotateBody, request)
         rows = Integration.objects.of(self.team)
         if "integrations" in body:
             wanted = set(body["integrations"])
@@ -144,8 +144,8 @@ class SSHKeyViewSet(Noun[SSHKey]):
     def revoke(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Make a key that leaked worthless at once: its integration fetches nothing until the key is rotated."""
         key = self.get_object()
-        body = read_body(RevokeBody, request)
         policy.require(Act.REVOKE_KEY, user=self.actor, team=self.team, integration=key.integration_id)
+        body = read_body(RevokeBody, request)
         if body["confirm"] != key.integration.name:
             raise serializers.ValidationError({"confirm": [f"Write {key.integration.name} to revoke its key."]})
         return self.answer(key_rotation.revoke(key=key, actor=self.actor))

@@ -66,13 +66,13 @@ def live(request: PageRequest, pk: UUID) -> HttpResponseBase:
 def webhook(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Install the webhook again, ping it, or show what to paste where: the last answer holds its secret."""
     integration = _find(request, pk)
-    policy.require(Act.INSTALL_WEBHOOK, user=request.user, team=request.team)
-    url = integration_detail.webhook_url(integration)
     action = request.POST.get("action", "")
+    act = Act.SHOW_SECRET if action == "show" else Act.INSTALL_WEBHOOK
+    policy.require(act, user=request.user, team=request.team)
+    url = integration_detail.webhook_url(integration)
     if not url:
         messages.error(request, "There is no webhook URL yet. Provision the integration first.")
     elif action == "show":
-        policy.require(Act.SHOW_SECRET, user=request.user, team=request.team)
         if (asked := reauthentication.ask(request)) is not None:
             return asked
         manual = webhooks.instructions(integration=integration, url=url, actor=request.user)

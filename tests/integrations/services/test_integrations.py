@@ -1,5 +1,6 @@
 import pytest
 
+from deployers import catalog
 from deployers.models import AwsAccount
 from integrations.errors import InvalidValue
 from integrations.models import Integration, Method, Provider, Repository
@@ -201,3 +202,37 @@ def test_webhooks_are_not_restricted_to_networks_that_nobody_publishes(fields: d
         integrations.create(**{**fields, "restrict_source_ips": True})
     assert caught.value.field == "restrict_source_ips"
     assert not Integration.objects.exists()
+
+
+def operator(team: Team) -> User:
+    return factories.make_user(team=team, role=Role.OPERATOR)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("ecs", "TaskPermissionsBoundary"), ("ecs", "SNSTopicEmailAddress"), ("codedeploy", "SshCidr")]
+)
+def test_parameters_that_give_rights_are_for_admins(fields: dict, team: Team, admin: User, kind: str, name: str):
+    boundary = {kind: {name: "value"}}
+    with pytest.raises(Forbidden, match=f"{name} may be changed by admins only"):
+        integrations.create(**{**fields, "actor": operator(team), "parameters": boundary})
+    assert not Integration.objects.exists()
+    integration = integrations.create(**fields, parameters=boundary)
+    for other in ({}, {kind: {}}, {kind: {name: ""}}, {kind: {name: "other"}}):
+        with pytest.raises(Forbidden):
+            integrations.update(integration=integration, actor=operator(team), parameters=other)
+    integration.refresh_from_db()
+    assert integration.parameters == boundary
+
+
+def test_an_operator_changes_the_other_parameters_beside_one_of_an_admin(fields: dict, team: Team):
+    given = {"ecs": {"TaskPermissionsBoundary": "arn:aws:iam::123456789012:policy/wide", "TaskCpu": "256"}}
+    integration = integrations.create(**fields, parameters=given)
+    given["ecs"]["TaskCpu"] = "512"
+    integrations.update(integration=integration, actor=operator(team), parameters=given, application="other")
+    integration.refresh_from_db()
+    assert integration.parameters["ecs"]["TaskCpu"] == "512"
+
+
+def test_parameters_for_admins_are_parameters_of_templates():
+    settable = {name for kind in catalog.KINDS.values() for name in kind.settable}
+    assert settable >= integrations.ADMIN_PARAMETERS

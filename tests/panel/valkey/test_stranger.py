@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from integrations.models import Integration
-from teams.models import Team, User
+from teams.models import Scope, Team, User
 from teams.services import tokens
 from tests.factories import make_integration
 from tests.web.conftest import client_of, for_tests  # noqa: F401 - static files without a manifest
@@ -143,7 +143,7 @@ def test_pages_and_api_go_on_with_every_key_overwritten(
     written_by_others: redis.Redis, proof: Path, admin: User, team: Team
 ) -> None:
     make_integration(team=team)
-    _, key = tokens.create(user=admin, team=team, name="test")
+    _, key = tokens.create(actor=admin, team=team, name="test", scope=Scope.READ)
     pages_before_and_after_signing_in(admin, key)
     known = written_by_others.keys("*")
     assert known, "the pages read nothing"
