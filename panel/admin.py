@@ -5,8 +5,12 @@ What services and workers keep consistent is shown and not edited here. No form 
 
 from typing import TYPE_CHECKING, Any, cast
 
+from allauth.account.admin import EmailAddress, EmailConfirmation
+from allauth.mfa.admin import Authenticator
+from allauth.usersessions.admin import UserSession
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -19,6 +23,7 @@ from panel.admin_audit import Audited, password_changed
 from panel.web.reauthentication import ask
 from teams.errors import SluiceError
 from teams.models import ApiToken, AuditEntry, Membership, Team, User
+from teams.services import second_factors
 
 # Django's classes take no type arguments at run time, its stubs ask for them.
 if TYPE_CHECKING:
@@ -27,9 +32,21 @@ if TYPE_CHECKING:
     Users = UserAdmin[User]
 else:
     Rows, Inline, Users = admin.ModelAdmin, admin.TabularInline, UserAdmin
+admin.site.unregister(Group)
 
 admin.site.site_header = "Sluice administration"
 admin.site.site_title = "Sluice"
+
+
+def _is_super(request: HttpRequest) -> bool:
+    return bool(request.user.is_active and request.user.is_superuser)
+
+
+def _may_touch(request: HttpRequest, user: User | None) -> bool:
+    """Whether this user's row is theirs to change: superusers' are for superusers, as are those of other staff."""
+    if user is None or _is_super(request):
+        return True
+    return not user.is_superuser and (not user.is_staff or user.pk == request.user.pk)
 
 
 class ReadOnly(Rows):
@@ -65,9 +82,59 @@ class TeamAdmin(Audited):
     inlines = [MembershipInline]
 
 
+# What is theirs is changed by its owner, on the pages of the account; a row written here could let anybody in.
+for theirs in (EmailAddress, EmailConfirmation, Authenticator, UserSession):
+    if admin.site.is_registered(theirs):
+        admin.site.unregister(theirs)
+
+
+@admin.register(Group)
+class SluiceGroupAdmin(Audited, GroupAdmin):
+    """Groups hold permissions, so they are for superusers."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return _is_super(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:  # noqa: ARG002
+        return _is_super(request)
+
+    has_add_permission = has_module_permission
+    has_change_permission = has_delete_permission = has_view_permission
+
+
 @admin.register(User)
 class SluiceUserAdmin(Audited, Users):
+    """Staff raise nobody, themselves least: what a user may do in the admin is for superusers to set.
+
+    For staff who may change users, other staff are to look at: a new password would be another way up.
+    """
+
     list_display = ["username", "email", "is_active", "is_staff", "last_login"]
+    actions = ["reset_second_factor"]
+    POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        powers = [] if _is_super(request) else self.POWERS
+        return [*super().get_readonly_fields(request, obj), *powers]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+
+    @admin.action(description="Reset the second factors of the selected users", permissions=["change"])
+    def reset_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        if (asked := ask(request)) is not None:
+            return asked
+        for user in queryset:
+            try:
+                second_factors.reset(user=user, actor=cast("User", request.user))
+            except SluiceError as error:
+                self.message_user(request, str(error), messages.ERROR)
+                continue
+            self.message_user(request, f"{user} signs in without a second factor until one is set up again.")
+        return None
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         answer = super().user_change_password(request, id, form_url)

@@ -51,6 +51,13 @@ class Environment:
         except ValueError as error:
             raise ImproperlyConfigured(f"{name} must be a whole number") from error
 
+    def choice(self, name: str, choices: tuple[str, ...], *, help: str) -> str:  # noqa: A002
+        """One of `choices`, of which the first is the default."""
+        value = self.text(name, choices[0], help=help).strip()
+        if value not in choices:
+            raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}")
+        return value
+
     def items(self, name: str, default: str = "", *, help: str) -> list[str]:  # noqa: A002
         """A comma separated list; blanks are dropped."""
         return [item.strip() for item in self.text(name, default, help=help).split(",") if item.strip()]

@@ -1,11 +1,10 @@
 """Tells the audit log where each request comes from."""
 
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from django.http import HttpRequest, HttpResponse
 
-from panel.web.session import client_address
+from panel.addresses import client_ip
 from teams.services.origin import Origin, Source, acting
 
 _SOURCES: tuple[tuple[str, Source], ...] = (("/api/", "api"), ("/admin/", "admin"))
@@ -19,12 +18,5 @@ class OriginMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         found = (source for prefix, source in _SOURCES if request.path.startswith(prefix))
-        with acting(Origin(next(found, "page"), ip=_ip(client_address(request)))):
+        with acting(Origin(next(found, "page"), ip=client_ip(request))):
             return self._get_response(request)
-
-
-def _ip(text: str) -> str | None:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        return None

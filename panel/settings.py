@@ -42,6 +42,16 @@ SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_HTTPONLY = True
+# `__Host-` makes browsers refuse the cookie from a subdomain or over plain HTTP (RFC 6265bis, 4.1.3.2).
+SESSION_COOKIE_NAME = "__Host-sessionid" if SECURE else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if SECURE else "csrftoken"
+SESSION_IDLE_MINUTES = env.number(
+    "SLUICE_SESSION_IDLE_MINUTES", 480, help="Minutes without a click after which a session ends."
+)
+SESSION_HOURS = env.number(
+    "SLUICE_SESSION_HOURS", 168, help="Hours after the sign-in after which a session ends, whatever happens in it."
+)
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if env.flag("TRUST_PROXY", False, help="Believe X-Forwarded-Proto: only behind a proxy that always sets it."):
@@ -60,6 +70,10 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "django_htmx",
     "tablericons",
     "rest_framework",
@@ -80,6 +94,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "panel.origins.OriginMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "panel.session_limits.SessionLimits",
+    "panel.second_factor.StaffSecondFactor",
 ]
 ROOT_URLCONF = "panel.urls"
 WSGI_APPLICATION = "panel.wsgi.application"
@@ -87,6 +104,34 @@ AUTH_USER_MODEL = "teams.User"
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "sign-in"
+PASSWORDS = env.flag("SLUICE_PASSWORDS", True, help="Let people sign in with a password; false: by other means only.")
+SECOND_FACTOR = env.choice(
+    "SLUICE_SECOND_FACTOR",
+    ("optional", "staff", "everyone"),
+    help="Who must set up a second factor: optional (nobody, unless a team asks for it), staff or everyone.",
+)
+ACCOUNT_ADAPTER = "panel.sign_in_adapter.AccountAdapter"
+ACCOUNT_FORMS = {"login": "panel.web.session.SignInForm"}
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"  # at sign-in; a changed address is verified
+ACCOUNT_EMAIL_NOTIFICATIONS = False
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False  # panel.sign_in_limits counts, also while Valkey is down
+MFA_ADAPTER = "panel.sign_in_adapter.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "panel.web.second_factor_forms.CodeForm",
+    "reauthenticate": "panel.web.second_factor_forms.ConfirmingCodeForm",
+    "activate_totp": "panel.web.second_factor_forms.FirstCodeForm",
+    "add_webauthn": "panel.web.second_factor_forms.NewPasskeyForm",
+    "edit_webauthn": "panel.web.second_factor_forms.PasskeyNameForm",
+    "login_webauthn": "panel.web.second_factor_forms.PasskeySignInForm",
+    "authenticate_webauthn": "panel.web.second_factor_forms.PasskeyFactorForm",
+    "reauthenticate_webauthn": "panel.web.second_factor_forms.ConfirmingPasskeyForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -217,8 +262,9 @@ SPECTACULAR_SETTINGS = {
 CONFIRMATION_MINUTES = env.number(
     "SLUICE_CONFIRMATION_MINUTES",
     15,
-    help="Minutes after which a password is asked for again to rotate, revoke or delete.",
+    help="Minutes after which a password or second factor is asked for again to rotate, revoke or delete.",
 )
+ACCOUNT_REAUTHENTICATION_TIMEOUT = CONFIRMATION_MINUTES * 60
 AUDIT_RETENTION_DAYS = env.number(
     "SLUICE_AUDIT_RETENTION_DAYS", 400, help="Days that entries of the audit log are kept; 0: for ever."
 )

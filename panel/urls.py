@@ -1,9 +1,13 @@
 """Where everything is served."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path, re_path
 
 from panel.api import problems
+
+# The admin's own form knows no limit on attempts and no second factor: everybody signs in at one place.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("", include("panel.web.urls")),

@@ -1,11 +1,13 @@
 """Components as template tags: icons, statuses, times, values to copy, fields, cards."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import tablericons
 from django import template
+from django.core.serializers.json import DjangoJSONEncoder
 from django.forms import BoundField, CheckboxInput, RadioSelect, Select, SelectMultiple, Textarea
 from django.forms.widgets import CheckboxSelectMultiple
 from django.template.loader import render_to_string
@@ -256,3 +258,9 @@ def took(operation: Operation) -> timedelta | None:
     if operation.started_at is None:
         return None
     return (operation.finished_at or timezone.now()) - operation.started_at
+
+
+@register.filter
+def as_json(value: object) -> str:
+    """JSON for a data attribute, which the template escapes."""
+    return json.dumps(value, cls=DjangoJSONEncoder)

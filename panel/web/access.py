@@ -12,6 +12,7 @@ from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
+from panel import second_factor
 from teams.errors import Forbidden
 from teams.models import Membership, Role, Team, User
 
@@ -33,7 +34,26 @@ class PageRequest(HttpRequest):
 def page(
     view: Callable[Concatenate[PageRequest, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Only for members: a stranger signs in first, a user without a team is told so, Forbidden becomes a 403 page."""
+    """Only for members: a stranger signs in first, a user without a team is told so, Forbidden becomes a 403 page.
+
+    Who has to have a second factor and has none sets one up first.
+    """
+
+    @wraps(view)
+    def wrapper(request: PageRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.memberships:
+            return render(request, "no_team.html", status=403)
+        if second_factor.missing(request, request.user, (each.team for each in request.memberships)):
+            return second_factor.set_up(request)
+        return view(request, *args, **kwargs)
+
+    return person(wrapper)
+
+
+def person(
+    view: Callable[Concatenate[PageRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """For everybody who is signed in, in a team or not: the pages about one's own account."""
 
     @wraps(view)
     def wrapper(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -45,10 +65,9 @@ def page(
         member.memberships = list(
             Membership.objects.filter(user=member.user).select_related("team").order_by("team__name")
         )
-        if not member.memberships:
-            return render(request, "no_team.html", status=403)
         chosen = request.session.get(SESSION_TEAM)
-        _enter(member, next((m for m in member.memberships if str(m.team_id) == chosen), member.memberships[0]))
+        if member.memberships:
+            _enter(member, next((m for m in member.memberships if str(m.team_id) == chosen), member.memberships[0]))
         try:
             response = view(member, *args, **kwargs)
         except Forbidden as error:

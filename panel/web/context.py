@@ -113,8 +113,9 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     """The sidebar and the role, for requests that `panel.web.access.page` let in; nothing for others and fragments."""
     role: Role | None = getattr(request, "role", None)
     if role is None:
-        return {}
+        return {"frame": "alone.html"}
     context: dict[str, Any] = {
+        "frame": "base.html",
         "role": role,
         "may_operate": role.includes(Role.OPERATOR),
         "may_administer": role.includes(Role.ADMIN),

@@ -1,6 +1,7 @@
-"""Asking for one's password again before something that cannot be taken back: rotate, revoke, delete, show a secret.
+"""Asking who somebody is again before something that cannot be taken back: rotate, revoke, delete, show a secret.
 
-Signing in counts. Who has no password here, as another system signs them in, is not asked.
+A password or a second factor will do, and signing in counts. Who has neither here, as another system signs them in, is
+not asked. The pages that ask are django-allauth's, in the panel's own dress.
 """
 
 from collections.abc import Callable
@@ -8,20 +9,15 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 from urllib.parse import urlsplit
 
-from django import forms
-from django.conf import settings
+from allauth.account.adapter import get_adapter
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
 from panel import confirmation
-from panel.web.access import PageRequest, page
-from panel.web.session import SignInForm
-from teams.services import audit
+from panel.web.access import PageRequest
 
 P = ParamSpec("P")
 
@@ -29,7 +25,7 @@ P = ParamSpec("P")
 def confirmed(
     view: Callable[Concatenate[PageRequest, P], HttpResponseBase],
 ) -> Callable[Concatenate[PageRequest, P], HttpResponseBase]:
-    """Under `page`: only for who gave the password a short while ago; others give it first, then come back."""
+    """Under `page`: only for who proved a short while ago who they are; others do it first, then come back."""
 
     @wraps(view)
     def wrapper(request: PageRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -39,11 +35,14 @@ def confirmed(
 
 
 def ask(anyone: HttpRequest) -> HttpResponse | None:
-    """Where somebody who is signed in gives the password, or None if that is not needed."""
+    """Where somebody who is signed in proves again who they are, or None if that is not needed."""
     request = cast("PageRequest", anyone)
-    if 0 <= confirmation.age(request) < settings.CONFIRMATION_MINUTES * 60 or not request.user.has_usable_password():
+    if confirmation.is_recent(request):
         return None
-    url = f"{reverse('confirm-password')}?{urlencode({'next': _page_of(request)})}"
+    methods = get_adapter(request).get_reauthentication_methods(request.user)
+    if not methods:
+        return None
+    url = f"{methods[0]['url']}?{urlencode({'next': _page_of(request)})}"
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
 
@@ -56,41 +55,3 @@ def _page_of(request: PageRequest) -> str:
         return reverse("overview")
     parts = urlsplit(there)
     return parts.path + (f"?{parts.query}" if parts.query else "")
-
-
-class PasswordForm(forms.Form):
-    password = forms.CharField(
-        strip=False,
-        max_length=4096,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
-    )
-
-    def __init__(self, *args: object, request: PageRequest, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self._request = request
-
-    def clean_password(self) -> str:
-        """As at the sign-in: counted, and limited."""
-        typed: str = self.cleaned_data["password"]
-        attempt = SignInForm(self._request, {"username": self._request.user.get_username(), "password": typed})
-        if not attempt.is_valid():
-            throttled = attempt.has_error("__all__", "throttled")
-            raise forms.ValidationError(
-                attempt.error_messages["throttled"] if throttled else "This is not your password."
-            )
-        return typed
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@never_cache
-@page
-def confirm_password(request: PageRequest) -> HttpResponseBase:
-    target = request.POST.get("next") or request.GET.get("next", "")
-    if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
-        target = reverse("overview")
-    form = PasswordForm(request.POST or None, request=request)
-    if request.method == "POST" and form.is_valid():
-        confirmation.note(request)
-        audit.record(actor=request.user, team=None, action="user.confirm_password", target=request.user)
-        return redirect(target)
-    return render(request, "confirm_password.html", {"form": form, "next": target})

@@ -1,8 +1,9 @@
 """Addresses of the pages. A name is `<noun>-<what>`; the noun marks the entry of the sidebar."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, path
 
 from panel.web import (
+    account_urls,
     accounts,
     audit,
     deliveries,
@@ -12,7 +13,6 @@ from panel.web import (
     operations,
     overview,
     providers,
-    reauthentication,
     recovery,
     repositories,
     search,
@@ -23,15 +23,12 @@ from panel.web import (
     tokens,
 )
 
-urlpatterns: list[URLPattern] = [
+urlpatterns: list[URLPattern | URLResolver] = [
+    *account_urls.urlpatterns,
     path("", overview.overview, name="overview"),
     path("healthz", health.healthz, name="healthz"),
     path("search/", search.search, name="search"),
-    path("sign-in/", session.SignIn.as_view(), name="sign-in"),
-    path("sign-out/", session.SignOut.as_view(), name="sign-out"),
-    path("confirm-password/", reauthentication.confirm_password, name="confirm-password"),
     path("team/", session.switch_team, name="team-switch"),
-    path("admin/login/", session.admin_sign_in),
     path("providers/", providers.index, name="provider-list"),
     path("providers/add/", providers.add, name="provider-add"),
     path("providers/<uuid:pk>/", providers.detail, name="provider-detail"),

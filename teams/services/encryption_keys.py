@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db.models import QuerySet
 
 from teams import encryption
 from teams.encryption import Ciphertext, DecryptionFailed, EncryptedTextField
+from teams.services import second_factors
 
 BATCH = 200
 
@@ -70,6 +72,15 @@ def rotate(*, progress: Callable[[EncryptedTextField, int], object]) -> int:
             if replaced and done % BATCH == 0:
                 progress(each, done)
         moved += done
+    return moved + _rotate_second_factors()
+
+
+def _rotate_second_factors() -> int:
+    newest, moved = encryption.key_ids()[0], 0
+    older = {pk for pk, stored in second_factors.stored_secrets() if encryption.key_id(stored) != newest}
+    for pk in sorted(older):
+        with suppress(DecryptionFailed):  # `survey` tells
+            moved += second_factors.move_to_newest_key(pk)
     return moved
 
 
@@ -83,6 +94,12 @@ def survey() -> Survey:
                 encryption.decrypt(stored, bound_to=each.bound_to(pk))
             except DecryptionFailed as error:
                 found.unreadable.append(Unreadable(each.model._meta.label, pk, each.name, error.message))
+    for factor, sealed in second_factors.stored_secrets():
+        found.used[encryption.key_id(sealed)] += 1
+        try:
+            encryption.decrypt(sealed, bound_to=second_factors.BOUND_TO)
+        except DecryptionFailed as error:
+            found.unreadable.append(Unreadable("mfa.Authenticator", factor, "data", error.message))
     return found
 
 

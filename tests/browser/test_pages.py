@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 from django.utils import timezone
@@ -29,6 +30,10 @@ FORMS = (
     reverse("account-add"),
     f"{reverse('account-add')}?method=keys",
     reverse("integration-add"),
+)
+ACCOUNT = (
+    *(reverse(f"mfa_{name}") for name in ("index", "activate_totp", "add_webauthn", "view_recovery_codes")),
+    *(reverse(name) for name in ("account_reauthenticate", "mfa_reauthenticate")),
 )
 
 
@@ -126,6 +131,7 @@ def every_page(team: Team) -> list[str]:
     return [
         *(reverse(name) for name in LISTS),
         *FORMS,
+        *ACCOUNT,
         *about.values(),
         *others,
         reverse("integration-detail", args=[new.pk]),
@@ -170,6 +176,7 @@ def test_every_page_is_accessible_and_clean(
     ) as context:
         page = watch(context.new_page())
         problems = look(page, f"{live_server.url}{reverse('sign-in')}", width)
+        RecoveryCodes.activate(admin)
         sign_in(context, admin)
         problems += look(page, f"{live_server.url}{reverse('overview')}", width)  # the first steps
         for path in every_page(team):

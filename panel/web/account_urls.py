@@ -1,0 +1,44 @@
+"""Addresses of signing in and of one's own account. django-allauth's views are found by the names that it gives them.
+
+Only what is listed here is served: its other pages, as signing up, are not.
+"""
+
+from allauth.account import views as account
+from allauth.mfa.base import views as mfa
+from allauth.mfa.recovery_codes import views as codes
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as webauthn
+from django.urls import URLPattern, URLResolver, include, path
+
+from panel.web import session
+from panel.web.access import person
+
+sign_in, sign_out = session.SignIn.as_view(), session.SignOut.as_view()
+factors = person(mfa.index)
+
+profile: list[URLPattern] = [
+    path("second-factor/", factors, name="mfa_index"),
+    path("passkeys/", factors, name="mfa_list_webauthn"),
+    path("passkeys/add/", person(webauthn.add_webauthn), name="mfa_add_webauthn"),
+    path("passkeys/<int:pk>/", person(webauthn.edit_webauthn), name="mfa_edit_webauthn"),
+    path("passkeys/<int:pk>/remove/", person(webauthn.remove_webauthn), name="mfa_remove_webauthn"),
+    path("app/add/", person(totp.activate_totp), name="mfa_activate_totp"),
+    path("app/remove/", person(totp.deactivate_totp), name="mfa_deactivate_totp"),
+    path("recovery-codes/", person(codes.view_recovery_codes), name="mfa_view_recovery_codes"),
+    path("recovery-codes/renew/", person(codes.generate_recovery_codes), name="mfa_generate_recovery_codes"),
+    path("recovery-codes/download/", person(codes.download_recovery_codes), name="mfa_download_recovery_codes"),
+]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("sign-in/", sign_in, name="sign-in"),
+    path("sign-in/", sign_in, name="account_login"),
+    path("sign-in/second-factor/", mfa.authenticate, name="mfa_authenticate"),
+    path("sign-in/passkey/", session.PasskeySignIn.as_view(), name="mfa_login_webauthn"),
+    path("sign-in/closed/", session.closed, name="account_signup"),
+    path("sign-in/inactive/", account.account_inactive, name="account_inactive"),
+    path("sign-out/", sign_out, name="sign-out"),
+    path("sign-out/", sign_out, name="account_logout"),
+    path("confirm-password/", person(account.reauthenticate), name="account_reauthenticate"),
+    path("confirm-password/code/", person(mfa.reauthenticate), name="mfa_reauthenticate"),
+    path("confirm-password/passkey/", person(webauthn.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"),
+    path("profile/", include(profile)),
+]

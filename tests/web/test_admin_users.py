@@ -1,0 +1,85 @@
+"""Staff who may change users cannot make themselves, or anybody, more than they are."""
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.test import Client
+from django.urls import reverse
+
+from teams.models import User
+from tests.web.conftest import client_of
+
+
+@pytest.fixture
+def clerk(db: None) -> User:
+    """Staff with every permission that Django has."""
+    user = User.objects.create_user("clerk", password="correct horse battery", is_staff=True)
+    user.user_permissions.set(Permission.objects.all())
+    return user
+
+
+@pytest.fixture
+def desk(clerk: User) -> Client:
+    return client_of(clerk)
+
+
+def change(client: Client, user: User, **fields: str) -> int:
+    url = reverse("admin:teams_user_change", args=[user.pk])
+    joined = f"{user.date_joined:%Y-%m-%d}", f"{user.date_joined:%H:%M:%S}"
+    body = {"username": user.username, "date_joined_0": joined[0], "date_joined_1": joined[1], "is_active": "on"}
+    return client.post(url, {**body, **fields}).status_code
+
+
+def test_staff_do_not_raise_themselves(desk: Client, clerk: User) -> None:
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "change_user"]))
+    group = Group.objects.create(name="all")
+    every = [str(pk) for pk in Permission.objects.values_list("pk", flat=True)]
+    assert change(desk, clerk, first_name="C", is_superuser="on", groups=str(group.pk), user_permissions=every) == 302  # type: ignore[arg-type]
+    clerk.refresh_from_db()
+    assert (clerk.first_name, clerk.is_superuser, clerk.is_staff) == ("C", False, True)
+    assert clerk.user_permissions.count() == 2
+    assert not clerk.groups.exists()
+
+
+def test_staff_raise_nobody_else(desk: Client) -> None:
+    other = User.objects.create_user("other")
+    assert change(desk, other, first_name="O", is_staff="on", is_superuser="on") == 302
+    other.refresh_from_db()
+    assert (other.first_name, other.is_superuser, other.is_staff) == ("O", False, False)
+
+
+@pytest.mark.parametrize("powers", [{"is_superuser": True, "is_staff": True}, {"is_staff": True}])
+def test_staff_take_over_nobody_with_powers(desk: Client, powers: dict[str, bool]) -> None:
+    root = User.objects.create_user("root", password="correct horse battery", **powers)
+    before = root.password
+    new = {"password1": "another horse battery", "password2": "another horse battery", "usable_password": "true"}
+    assert change(desk, root, username="mine") == 403
+    assert desk.post(reverse("admin:auth_user_password_change", args=[root.pk]), new).status_code == 403
+    assert desk.post(reverse("admin:teams_user_delete", args=[root.pk]), {"post": "yes"}).status_code == 403
+    root.refresh_from_db()
+    assert (root.username, root.password) == ("root", before)
+
+
+def test_staff_have_no_other_way_to_a_second_factor_or_a_group(desk: Client) -> None:
+    page = desk.get("/admin/").content.decode()
+    for app in ("account", "mfa", "usersessions", "auth/group", "socialaccount"):
+        assert f"/admin/{app}" not in page
+        assert desk.get(f"/admin/{app}/").status_code == 404 or app == "auth/group"
+    assert desk.get("/admin/auth/group/add/").status_code == 403
+
+
+def test_staff_reset_no_second_factor(desk: Client, clerk: User) -> None:
+    from tests.second_factors import make_app
+
+    row = make_app(clerk)
+    url = reverse("admin:teams_user_changelist")
+    answer = desk.post(url, {"action": "reset_second_factor", "_selected_action": [clerk.pk]}, follow=True)
+    assert "Only a superuser" in answer.content.decode()
+    row.refresh_from_db()
+
+
+def test_superusers_do_all_of_it(clerk: User) -> None:
+    root = client_of(User.objects.create_superuser("root"))
+    assert change(root, clerk, is_staff="on", is_superuser="on") == 302
+    clerk.refresh_from_db()
+    assert clerk.is_superuser
+    assert root.get("/admin/auth/group/add/").status_code == 200
