@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,13 +14,13 @@ from django.utils import timezone
 from deployers.aws import dynamodb, sqs
 from deployers.errors import AwsError
 from deployers.models import Artifact, Operation, OperationKind, Stack, StackKind
-from deployers.services import accounts, outputs
+from deployers.services import accounts, outputs, stuck
 from deployers.states import ACTIVE
 from integrations.errors import InvalidValue
 from integrations.models import Delivery, DeliveryStatus, Integration, Method
 from integrations.services import deliveries as rows
 from integrations.services import ssh_keys
-from lambdas.common import queue, statuses
+from lambdas.common import statuses
 from lambdas.common.deliveries import timestamp
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import artifact_key
@@ -39,7 +40,6 @@ SYNC_SECONDS = 10.0
 # How long after a delivery more are expected at once, and how often those integrations are asked that rest.
 RECENT = timedelta(minutes=30)
 RESTING = timedelta(seconds=15)
-STUCK = timedelta(minutes=15)
 _OUTPUTS = {Method.GIT_PULL: "GitPullWebHookApi", Method.ZIP_DOWNLOAD: "ZipDownloadWebHookApi"}
 
 
@@ -157,6 +157,7 @@ def sync_due(*, limit: int = 200, seconds: float = 20.0) -> int:
             continue
         try:
             changed += sync(integration=integration, force=True)
+            stuck.send_again(integration=integration)
         except AwsError as error:
             logger.warning("integration %s: deliveries cannot be read: %s", key, error)
     return changed
@@ -179,9 +180,8 @@ def redeliver(*, delivery: Delivery, actor: User) -> None:
     integration = delivery.integration
     policy.require(Act.REDELIVER, user=actor, team=integration.team, integration=integration.pk)
     now = timezone.now()
-    stuck = not DeliveryStatus(delivery.status).finished and delivery.updated_at < now - STUCK
     ignored = delivery.status == DeliveryStatus.IGNORED and bool(delivery.commit)
-    if delivery.status != DeliveryStatus.FAILED and not stuck and not ignored:
+    if delivery.status != DeliveryStatus.FAILED and not ignored and not stuck.is_stuck(delivery, now=now):
         raise Refused(
             f"This delivery is {delivery.get_status_display().lower()}; only one that failed, or a push that was "
             "ignored, can be sent again.",
@@ -193,14 +193,9 @@ def redeliver(*, delivery: Delivery, actor: User) -> None:
     table = outputs.required(found, "DeliveriesTableName")
     queue_url = outputs.required(found, outputs.queue(method))
     access = accounts.access(integration.aws_account, integration.region)
-    request = queue.FetchRequest(
-        delivery=delivery.delivery_id,
-        repository=integration.repository.full_name if ignored else delivery.repository,
-        ref=delivery.ref,
-        commit=delivery.commit,
-        received_at=timestamp(delivery.received_at),
-        method=method,
-    )
+    request = stuck.request_for(delivery)
+    if ignored:
+        request = replace(request, repository=integration.repository.full_name)
     again = timestamp(now.astimezone(UTC))
     move: dict[str, Any] = {
         "table": table,

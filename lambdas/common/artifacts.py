@@ -1,12 +1,14 @@
 """Writing an artifact into the versioned output bucket, as a stream, and only if its content is new."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
+
+from lambdas.common import log
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 PART_SIZE = 8 * 1024 * 1024
 """Bytes; parts but the last are at least 5 MiB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 IN_FLIGHT = 2
+TRIES = 3
+_CHANGED_MEANWHILE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "NoSuchUpload"})
+"""What S3 answers to a conditional write whose condition does not hold (any more), or whose upload is complete."""
 # S3 takes 2 KB of user metadata in all, names included.
 _CAPS = {"ref": 400, "author": 200, "message": 600, "delivery-id": 150}
 
@@ -80,11 +85,20 @@ def content_digest(entries: Iterable[ContentEntry]) -> str:
 class ArtifactWriter:
     """Streams one artifact to S3: a single PUT if it fits one part, else a multipart upload with two parts in flight.
 
-    Nothing becomes visible before `finish`; leaving the `with` block without it aborts the upload.
+    Nothing becomes visible before `finish`; leaving the `with` block without it aborts the upload. `require_newest` is
+    asked just before and may raise.
     """
 
-    def __init__(self, s3: "S3Client", artifact: Artifact, *, part_size: int = PART_SIZE) -> None:
+    def __init__(
+        self,
+        s3: "S3Client",
+        artifact: Artifact,
+        *,
+        part_size: int = PART_SIZE,
+        require_newest: Callable[[], object] = lambda: None,
+    ) -> None:
         self._s3, self._artifact, self._part_size = s3, artifact, part_size
+        self._require_newest = require_newest
         self._buffer = bytearray()
         self._size = 0
         self._upload_id = ""
@@ -120,26 +134,52 @@ class ArtifactWriter:
         return self._size
 
     def finish(self, digest: str) -> StoredArtifact:
-        """Complete the upload, unless the newest version has the same content already: then that one stands."""
-        newest = self._newest()
-        if newest is not None:
-            version, size = newest["VersionId"], newest["ContentLength"]
-            if self._is_mine(newest) and size == self._size:
-                return self._result(version, size, digest, "Stored")
-            if digest == self._digest_of(newest):
-                return self._result(version, size, digest, "The content has not changed: the version before stands")
+        """Complete the upload, unless the newest version has the same content already: then that one stands.
+
+        Only in the place of the version that was looked at: S3 then refuses a request that comes a second time, as it
+        does where its first answer was lost, and what another writer overtook.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+
+        Raises botocore's errors, and what `require_newest` does.
+        """
         if self._upload_id:
-            version = self._complete()
-        else:
-            version = self._s3.put_object(
-                Bucket=self._artifact.bucket,
-                Key=self._artifact.key,
-                Body=bytes(self._buffer),
-                ContentType="application/zip",
-                Metadata=self._artifact.metadata(digest),
+            self._send(bytes(self._buffer))
+        tries = 0
+        while True:
+            newest, tries = self._newest(), tries + 1
+            if newest is not None:
+                version, size = newest["VersionId"], newest["ContentLength"]
+                if self._is_mine(newest) and size == self._size:
+                    return self._result(version, size, digest, "Stored")
+                if digest == self._digest_of(newest):
+                    return self._result(version, size, digest, "The content has not changed: the version before stands")
+            self._require_newest()
+            try:
+                version = self._put(newest, digest)
+            except self._s3.exceptions.ClientError as error:
+                if error.response["Error"].get("Code") not in _CHANGED_MEANWHILE or tries == TRIES:
+                    raise
+                log.info("artifact_written_meanwhile", key=self._artifact.key, delivery=self._artifact.delivery_id)
+                continue
+            self._finished = True
+            return self._result(version, self._size, digest, "Stored")
+
+    def _put(self, newest: "HeadObjectOutputTypeDef | None", digest: str) -> str:
+        """Make the artifact visible in the place of `newest`; returns its version."""
+        where: dict[str, Any] = {"Bucket": self._artifact.bucket, "Key": self._artifact.key}
+        where |= {"IfNoneMatch": "*"} if newest is None else {"IfMatch": newest["ETag"]}
+        if self._upload_id:
+            return self._s3.complete_multipart_upload(
+                **where,
+                UploadId=self._upload_id,
+                MultipartUpload={"Parts": [part.result() for part in self._parts]},
             )["VersionId"]
-        self._finished = True
-        return self._result(version, self._size, digest, "Stored")
+        return self._s3.put_object(
+            **where,
+            Body=bytes(self._buffer),
+            ContentType="application/zip",
+            Metadata=self._artifact.metadata(digest),
+        )["VersionId"]
 
     def _result(self, version: str, size: int, digest: str, reason: str) -> StoredArtifact:
         return StoredArtifact(self._artifact.bucket, self._artifact.key, version, size, digest, reason)
@@ -173,15 +213,6 @@ class ArtifactWriter:
             # S3 wants each part's checksum again when an upload that was begun with checksums is completed.
             done["ChecksumCRC32"] = checksum
         return done
-
-    def _complete(self) -> str:
-        self._send(bytes(self._buffer))
-        return self._s3.complete_multipart_upload(
-            Bucket=self._artifact.bucket,
-            Key=self._artifact.key,
-            UploadId=self._upload_id,
-            MultipartUpload={"Parts": [part.result() for part in self._parts]},
-        )["VersionId"]
 
     def _newest(self) -> "HeadObjectOutputTypeDef | None":
         try:

@@ -1,7 +1,8 @@
 """The deliveries table: every webhook request that a stack received, and what became of it.
 
 Each change of state is one conditional write, so two writers never both win. Beside the deliveries lie `head#...`
-items, one a ref: the newest accepted delivery, and the newest artifact with the digest of its content.
+items, one a ref: the newest accepted delivery, and the newest artifact with the digest of its content; and `body#...`
+items, one a signed body that was accepted: the delivery that brought it.
 """
 
 import hashlib
@@ -59,6 +60,20 @@ class DeliveryTable:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+    def first_with_body(self, body: bytes, *, delivery_id: str, expires_at: int) -> str:
+        """The id of the delivery that brought this signed body first; `delivery_id` if none did before.
+
+        A delivery's id is not signed, so whoever caught a request can send it again under another one.
+        """
+        answer = self._client.update_item(
+            TableName=self._name,
+            Key=pack({"id": f"body#{hashlib.sha256(body).hexdigest()}"}),
+            UpdateExpression="SET delivery_id = if_not_exists(delivery_id, :d), expires_at = :e",
+            ExpressionAttributeValues=pack({":d": delivery_id, ":e": expires_at}),
+            ReturnValues="ALL_NEW",
+        )
+        return str(unpack(answer["Attributes"])["delivery_id"])
 
     def get(self, delivery_id: str) -> Item | None:
         """The delivery as it is now, or None."""

@@ -10,6 +10,7 @@
     └── PermanentFailure          only a person can help; the message says how
         └── BadCredentials        the provider does not take our token (any more)
     NotWanted                     an accepted delivery changes nothing that counts, as turned out on the way
+    Overtaken                     the ref of an accepted delivery stands elsewhere by now
     InvalidName                   a name that must not become a path or an object key
 
 Messages are for people and are shown in the panel: they carry no secrets.
@@ -70,6 +71,10 @@ class BadCredentials(PermanentFailure):
 
 class NotWanted(Exception):
     """The commit is not stored, as it changes no file that counts. The message says which would."""
+
+
+class Overtaken(Exception):
+    """The commit is not stored: its ref points at another one, or is gone. The message says so."""
 
 
 class InvalidName(ValueError):

@@ -34,21 +34,17 @@ class FetchRequest:
             raise ValueError("The message has values that are not text")
         return cls(**values)
 
-    @property
-    def group(self) -> str:
-        """FIFO group: pushes to one ref are handled one after the other, those to others beside them."""
-        return hashlib.sha256(f"{self.repository}|{self.ref}".encode()).hexdigest()
-
 
 def send(client: "SQSClient", queue_url: str, request: FetchRequest, *, requeued_at: str = "") -> None:
     """Put a request on its FIFO queue. The same one twice within five minutes is one message.
 
-    `requeued_at`: when somebody asked for a failed delivery again; makes it another message.
+    Each message is a group of its own: it waits for no other, and least of all for an older one that is being tried
+    again. `requeued_at`: when somebody asked for a delivery again; makes it another message, and another group.
     """
     once = hashlib.sha256(f"{request.delivery}{requeued_at or request.received_at}".encode()).hexdigest()
     client.send_message(
         QueueUrl=queue_url,
         MessageBody=json.dumps(asdict(request)),
-        MessageGroupId=request.group,
+        MessageGroupId=once,
         MessageDeduplicationId=once,
     )

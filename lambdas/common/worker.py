@@ -1,20 +1,27 @@
-"""A batch of messages from a FIFO queue: each ends as stored, superseded, ignored, failed, or is tried again later.
+"""A batch of messages: each ends as stored, superseded, ignored, failed, or is tried again later.
 
-Only the newest push of a ref is fetched. Messages of one group stay in order: once one of them fails, those behind it
-are handed back too. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+Only the newest push of a ref is stored. Each message is a group of its own on its FIFO queue, so that no push waits for
+an older one: neither for its fetch, nor for the pause between two attempts, nor for a process that died with it. What
+keeps them apart is the head of their ref, which is asked before a fetch and again before its artifact is stored.
+
+Whatever fails, the message is handed back within seconds, and the delivery says why: also if the table cannot be read,
+or if the function does not even start (see `lambdas.common.starting`).
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lambdas.common import log
 from lambdas.common.artifacts import Artifact, StoredArtifact
 from lambdas.common.deliveries import DeliveryTable, Head, Item, timestamp
-from lambdas.common.errors import FetchError, NotWanted, PermanentFailure, TemporaryFailure
+from lambdas.common.errors import FetchError, NotWanted, Overtaken, PermanentFailure, TemporaryFailure
 from lambdas.common.keys import artifact_key
+from lambdas.common.leash import Leash, holding
 from lambdas.common.queue import FetchRequest
 from lambdas.common.refs import Ref
 from lambdas.common.statuses import FETCHABLE, DeliveryStatus
@@ -25,10 +32,11 @@ if TYPE_CHECKING:
 BACKOFF = (5, 30, 120, 300, 600)
 """Seconds until the next attempt, after the first, second ... one."""
 MAX_BACKOFF = 3600
+LAG = timedelta(minutes=1)
+"""How long after a push the provider's API may still tell of the commit before it."""
+LAG_SECONDS = 3
 RESERVE = 5
 """Seconds before the function is ended in which failures are written down."""
-GRACE = 10
-"""Seconds after that, before another one takes the message up."""
 
 
 class Context(Protocol):
@@ -53,6 +61,9 @@ class Job:
     check_paths: bool = False
     """Whether the receiver could not tell which files the push changes, and so left it to the worker to look."""
 
+    require_newest: Callable[[], object] = lambda: None
+    """Asked once more before anything is stored. Raises Overtaken if the ref has a later push by now."""
+
     def check_time(self) -> None:
         """Raise TemporaryFailure once the deadline has passed."""
         if time.monotonic() > self.deadline:
@@ -73,13 +84,18 @@ class Worker:
     output_bucket: str
     max_receive_count: int
     fetch: Fetch
+    ref_commit: Callable[[FetchRequest], str]
+    """Asks the provider which commit a request's ref points at now; empty: there is no such ref. Raises FetchError."""
+
+    def hide(self, receipt: str, seconds: int) -> None:
+        """Have a message come back so many seconds from now. Raises botocore's errors."""
+        self.sqs.change_message_visibility(QueueUrl=self.queue_url, ReceiptHandle=receipt, VisibilityTimeout=seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class _Message:
     id: str
     receipt: str
-    group: str
     receive_count: int
     body: str
 
@@ -89,7 +105,6 @@ class _Message:
         return cls(
             id=record["messageId"],
             receipt=record["receiptHandle"],
-            group=attributes.get("MessageGroupId", ""),
             receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
             body=record["body"],
         )
@@ -99,80 +114,96 @@ def run(worker: Worker, event: Mapping[str, Any], context: Context) -> dict[str,
     """Handle a batch; returns the messages to hand back (ReportBatchItemFailures)."""
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE
     messages = [_Message.from_record(record) for record in event["Records"]]
-    newest = _newest_of_each_group(messages)
-    blocked: set[str] = set()
     handed_back: list[str] = []
-    for message in messages:
-        if message.group in blocked:
-            _make_visible(worker, message, 0)
-            done = False
-        else:
-            done = _handle(worker, message, newest.get(message.group, ""), deadline)
-        if not done:
-            blocked.add(message.group)
+    with holding(worker.hide, [message.receipt for message in messages]) as leash:
+        for message in messages:
+            delay = _settle(worker, message, deadline)
+            leash.release(message.receipt, delay)
+            if delay is not None:
+                handed_back.append(message.id)
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in handed_back]}
+
+
+def hand_back(worker: Worker, event: Mapping[str, Any], failure: FetchError) -> dict[str, Any]:
+    """Hand a batch back that nothing could be done with, and tell its deliveries why."""
+    handed_back = []
+    for message in map(_Message.from_record, event["Records"]):
+        delay = _failed(worker, message, failure, {"at": timestamp(), "duration_ms": 0, "error": str(failure)})
+        if delay is not None:
+            Leash(worker.hide, ()).release(message.receipt, delay)
             handed_back.append(message.id)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in handed_back]}
 
 
-def _newest_of_each_group(messages: list[_Message]) -> dict[str, str]:
-    newest: dict[str, str] = {}
-    for message in messages:
-        try:
-            received_at = FetchRequest.from_json(message.body).received_at
-        except ValueError:
-            continue
-        newest[message.group] = max(newest.get(message.group, ""), received_at)
-    return newest
+def _settle(worker: Worker, message: _Message, deadline: float) -> int | None:
+    """None if the message is done with, or else the seconds until it is to come back."""
+    started, at = time.monotonic(), timestamp()
 
+    def attempt(error: str = "") -> dict[str, object]:
+        return {"at": at, "duration_ms": round((time.monotonic() - started) * 1000), "error": error}
 
-def _handle(worker: Worker, message: _Message, newest_in_batch: str, deadline: float) -> bool:
-    """Whether the message is done with."""
     try:
         request = FetchRequest.from_json(message.body)
-    except ValueError as error:
-        log.exception("message_unreadable", error, message=message.id)
-        return False
-    item = worker.table.get(request.delivery)
-    if item is None:
-        log.info("delivery_unknown", delivery=request.delivery)
-        return False
-    head = worker.table.head(request.repository, request.ref)
-    if max(head.received_at, newest_in_batch) > request.received_at:
-        reason = "A newer push to the same ref took its place"
-        worker.table.move(request.delivery, DeliveryStatus.SUPERSEDED, when=FETCHABLE, reason=reason)
-        return True
-    reason = f"Attempt {message.receive_count} of {worker.max_receive_count}"
-    if not worker.table.move(request.delivery, DeliveryStatus.FETCHING, when=FETCHABLE, reason=reason):
-        return True
-    return _attempt(worker, message, request, item, head, deadline=deadline)
-
-
-def _attempt(
-    worker: Worker, message: _Message, request: FetchRequest, item: Item, head: Head, *, deadline: float
-) -> bool:
-    """Fetch, and write down how it went. Nothing but the process's death leaves a delivery without a word."""
-    # Should this process die, the message comes back once it cannot be running any more, not a whole timeout later.
-    _make_visible(worker, message, max(1, math.ceil(deadline - time.monotonic() + RESERVE + GRACE)))
-    mine = Head(request.delivery, request.received_at, commit=request.commit, before=str(item.get("before", "")))
-    worker.table.advance_head(request.repository, request.ref, mine)
-    started, at = time.monotonic(), timestamp()
-    try:
-        artifact = _artifact(worker, request, item, head)
-        stored = worker.fetch(Job(request, artifact, deadline, check_paths=item.get("check_paths") is True))
-        worker.table.remember_artifact(
-            request.repository, request.ref, version_id=stored.version_id, content_digest=stored.content_digest
-        )
+        item = worker.table.get(request.delivery)
+        if item is None:
+            log.info("delivery_unknown", delivery=request.delivery)
+            return _delay(message)
+        stored = _fetch(worker, message, request, item, deadline)
+        if stored is not None:
+            _stored(worker, request, stored, attempt())
+    except Overtaken as decision:
+        _ended(worker, request, DeliveryStatus.SUPERSEDED, str(decision))
     except NotWanted as decision:
-        attempt = {"at": at, "duration_ms": _since(started), "error": ""}
-        _ignored(worker, request, str(decision), attempt)
-        return True
+        _ended(worker, request, DeliveryStatus.IGNORED, str(decision), attempt())
     except Exception as error:  # noqa: BLE001 - written down as this delivery's failure, and tried again
         failure = _as_failure(error)
-        attempt = {"at": at, "duration_ms": _since(started), "error": str(failure)}
-        return _failed(worker, message, request, failure, attempt)
-    attempt = {"at": at, "duration_ms": _since(started), "error": ""}
-    _stored(worker, request, stored, attempt)
-    return True
+        return _failed(worker, message, failure, attempt(str(failure)))
+    return None
+
+
+def _fetch(
+    worker: Worker, message: _Message, request: FetchRequest, item: Item, deadline: float
+) -> StoredArtifact | None:
+    """The artifact, or None if the delivery has ended already. Raises Overtaken, NotWanted, and whatever fails."""
+    require_newest = partial(_require_newest, worker.table, request)
+    head = require_newest()
+    reason = f"Attempt {message.receive_count} of {worker.max_receive_count}"
+    if not worker.table.move(request.delivery, DeliveryStatus.FETCHING, when=FETCHABLE, reason=reason):
+        return None
+    if item.get("doubted") is True:
+        _require_standing(worker, message, request)
+    mine = Head(request.delivery, request.received_at, commit=request.commit, before=str(item.get("before", "")))
+    worker.table.advance_head(request.repository, request.ref, mine)
+    check_paths = item.get("check_paths") is True
+    artifact = _artifact(worker, request, item, head)
+    stored = worker.fetch(Job(request, artifact, deadline, check_paths=check_paths, require_newest=require_newest))
+    worker.table.remember_artifact(
+        request.repository, request.ref, version_id=stored.version_id, content_digest=stored.content_digest
+    )
+    return stored
+
+
+def _require_newest(table: DeliveryTable, request: FetchRequest) -> Head:
+    """The head of the request's ref. Raises Overtaken if it is of a later push."""
+    head = table.head(request.repository, request.ref)
+    if head.received_at > request.received_at:
+        raise Overtaken("A newer push to the same ref took its place")
+    return head
+
+
+def _require_standing(worker: Worker, message: _Message, request: FetchRequest) -> None:
+    """Raise Overtaken if the provider says that the ref does not stand at this commit.
+
+    Raises TemporaryFailure too: a provider may tell of the past in the first moments after a push.
+    """
+    now, ref = worker.ref_commit(request), Ref.parse(request.ref)
+    if now == request.commit:
+        return
+    stands = f"points at {now[:12]}" if now else "is not there"
+    age = datetime.now(UTC) - datetime.fromisoformat(request.received_at)
+    if message.receive_count == 1 and age < LAG:
+        raise TemporaryFailure(f"The provider says that the {ref} {stands}", retry_after=LAG_SECONDS)
+    raise Overtaken(f"The provider says that the {ref} {stands}, so this commit is not stored over a newer one")
 
 
 def _artifact(worker: Worker, request: FetchRequest, item: Item, head: Head) -> Artifact:
@@ -218,45 +249,40 @@ def _stored(worker: Worker, request: FetchRequest, stored: StoredArtifact, attem
     log.info("delivery_stored", delivery=request.delivery, key=stored.key, version=stored.version_id, **attempt)
 
 
-def _ignored(worker: Worker, request: FetchRequest, reason: str, attempt: Mapping[str, object]) -> None:
-    worker.table.move(
-        request.delivery, DeliveryStatus.IGNORED, when={DeliveryStatus.FETCHING}, attempt=attempt, reason=reason
-    )
-    log.info("delivery_ignored", delivery=request.delivery, reason=reason)
-
-
-def _failed(
+def _ended(
     worker: Worker,
-    message: _Message,
     request: FetchRequest,
-    failure: FetchError,
-    attempt: Mapping[str, object],
-) -> bool:
-    """Write a failed attempt down. True if the message is done with: only a permanent failure is.
+    status: DeliveryStatus,
+    reason: str,
+    attempt: Mapping[str, object] | None = None,
+) -> None:
+    worker.table.move(request.delivery, status, when=FETCHABLE, attempt=attempt, reason=reason)
+    log.info(f"delivery_{status}", delivery=request.delivery, reason=reason)
 
-    The last of the attempts hands its message back too, so that it comes to the dead-letter queue.
+
+def _failed(worker: Worker, message: _Message, failure: FetchError, attempt: Mapping[str, object]) -> int | None:
+    """Write a failed attempt down. None if the message is done with: only a permanent failure is.
+
+    Else the seconds until the next attempt. The last of the attempts hands its message back too, so that it comes to
+    the dead-letter queue.
     """
     last = message.receive_count >= worker.max_receive_count
     if isinstance(failure, TemporaryFailure) and not last:
-        delay = min(failure.retry_after or BACKOFF[min(message.receive_count, len(BACKOFF)) - 1], MAX_BACKOFF)
-        reason = f"{failure}. Trying again in {delay} s"
-        status = DeliveryStatus.RETRYING
+        delay = _delay(message, failure.retry_after)
+        status, reason = DeliveryStatus.RETRYING, f"{failure}. Trying again in {delay} s"
     else:
         delay, status = 0, DeliveryStatus.FAILED
         reason = str(failure) if not last else f"{failure} (attempt {message.receive_count}, the last)"
-    worker.table.move(request.delivery, status, when={DeliveryStatus.FETCHING}, attempt=attempt, reason=reason)
-    log.info(f"delivery_{status}", delivery=request.delivery, reason=reason)
-    if isinstance(failure, PermanentFailure):
-        return True
-    _make_visible(worker, message, delay)
-    return False
+    try:
+        delivery = FetchRequest.from_json(message.body).delivery
+        worker.table.move(delivery, status, when=FETCHABLE, attempt=attempt, reason=reason)
+    except Exception as error:  # noqa: BLE001 - the message is handed back all the same, and not lost
+        log.exception("failure_not_written", error, message=message.id, reason=reason)
+        return _delay(message)
+    log.info(f"delivery_{status}", delivery=delivery, reason=reason)
+    return None if isinstance(failure, PermanentFailure) else delay
 
 
-def _make_visible(worker: Worker, message: _Message, delay: int) -> None:
-    worker.sqs.change_message_visibility(
-        QueueUrl=worker.queue_url, ReceiptHandle=message.receipt, VisibilityTimeout=delay
-    )
-
-
-def _since(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)
+def _delay(message: _Message, asked: int | None = None) -> int:
+    """Seconds until the next attempt."""
+    return min(asked or BACKOFF[min(message.receive_count, len(BACKOFF)) - 1], MAX_BACKOFF)

@@ -55,7 +55,7 @@ def fetch(job: Job, *, settings: Settings, key: str, root: Path, s3: "S3Client",
             tls=tls_context(settings.ca_bundle),
             check_time=job.check_time,
         )
-    with ArtifactWriter(s3, job.artifact) as writer:
+    with ArtifactWriter(s3, job.artifact, require_newest=job.require_newest) as writer:
         written = write_zip(parts, writer.write, check_time=job.check_time, large_files=large_files)
         if written.submodules:
             log.info("submodules_left_out", delivery=request.delivery, paths=written.submodules[:20])

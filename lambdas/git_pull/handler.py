@@ -7,16 +7,20 @@ from typing import Any
 from lambdas.common import clients
 from lambdas.common.artifacts import StoredArtifact
 from lambdas.common.deliveries import DeliveryTable
+from lambdas.common.queue import FetchRequest
 from lambdas.common.worker import Context, Job, Worker, run
 from lambdas.git_pull import ssh
 from lambdas.git_pull.fetch import fetch
 from lambdas.git_pull.history import History
 from lambdas.git_pull.probe import probe
+from lambdas.git_pull.repository import ref_commit
 from lambdas.git_pull.settings import Settings
 from lambdas.git_pull.workspace import folder
 
 KEEP_TIME = 30_000
 """Milliseconds that must be left for the copies of repositories to be written."""
+ASKING_SECONDS = 20.0
+"""To ask the Git server where a ref stands."""
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -50,6 +54,7 @@ def _worker(root: Path) -> Worker:
         output_bucket=settings.output_bucket,
         max_receive_count=settings.max_receive_count,
         fetch=partial(_fetch, settings, root),
+        ref_commit=partial(_ref_commit, settings, root),
     )
 
 
@@ -61,6 +66,14 @@ def _fetch(settings: Settings, root: Path, job: Job) -> StoredArtifact:
         root=root,
         s3=clients.s3(),
         history=_history(settings.cache_bucket, root),
+    )
+
+
+def _ref_commit(settings: Settings, root: Path, request: FetchRequest) -> str:
+    ssh.trust_only(settings.ssh_known_hosts, root / "home")
+    key = ssh.private_key(_key_secret(settings))
+    return ref_commit(
+        settings.url(request.repository), request.ref, request.commit, lambda: ssh.in_seconds(key, ASKING_SECONDS)
     )
 
 

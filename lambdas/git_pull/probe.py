@@ -10,13 +10,12 @@ Answers `{"ok": true, "refs": 3}` or `{"ok": false, "error": code, "message": wo
     argument_missing
 """
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lambdas.common import log
-from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
+from lambdas.common.errors import FetchError, PermanentFailure
 from lambdas.git_pull import ssh
 from lambdas.git_pull.repository import list_refs
 from lambdas.git_pull.settings import Settings
@@ -35,22 +34,12 @@ def probe(event: Mapping[str, Any], *, settings: Settings, key_secret: str, root
         return _no("unknown_key", f"The stack's secret holds no key with the fingerprint {fingerprint}")
     try:
         ssh.trust_only(settings.ssh_known_hosts, root / "home")
-        refs = list_refs(settings.url(repository), lambda: _callbacks(key))
+        refs = list_refs(settings.url(repository), lambda: ssh.in_seconds(key, DEADLINE))
     except FetchError as error:
         log.info("ssh_key_probe", repository=repository, fingerprint=fingerprint, error=_code(error))
         return _no(_code(error), str(error))
-    log.info("ssh_key_probe", repository=repository, fingerprint=fingerprint, refs=refs)
-    return {"ok": True, "refs": refs}
-
-
-def _callbacks(key: str) -> ssh.SshCallbacks:
-    deadline = time.monotonic() + DEADLINE
-
-    def check_time() -> None:
-        if time.monotonic() > deadline:
-            raise TemporaryFailure("The Git server did not answer in time")
-
-    return ssh.SshCallbacks(key=key, check_time=check_time)
+    log.info("ssh_key_probe", repository=repository, fingerprint=fingerprint, refs=len(refs))
+    return {"ok": True, "refs": len(refs)}
 
 
 def _code(error: FetchError) -> str:

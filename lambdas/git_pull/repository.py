@@ -82,14 +82,27 @@ def fetch_commit(
         raise _failure(error) from error
 
 
-def list_refs(url: str, callbacks: Callbacks) -> int:
-    """How many refs the server shows us, as `git ls-remote` asks; nothing is fetched. Raises FetchError."""
+def list_refs(url: str, callbacks: Callbacks) -> dict[str, str]:
+    """The refs that the server shows us, as `git ls-remote` asks, each with what it points at; nothing is fetched.
+
+    `<tag>^{}` is the commit of an annotated tag. Raises FetchError.
+    """
     with tempfile.TemporaryDirectory() as empty:
         remote = pygit2.init_repository(empty, bare=True).remotes.create_anonymous(url)
         try:
-            return len(remote.list_heads(callbacks=callbacks()))
+            return {str(head.name): str(head.oid) for head in remote.list_heads(callbacks=callbacks())}
         except (pygit2.GitError, KeyError, ValueError, OSError) as error:
             raise _failure(error) from error
+
+
+def ref_commit(url: str, ref: str, commit: str, callbacks: Callbacks) -> str:
+    """The commit that a ref points at now; empty: there is no such ref. Raises FetchError.
+
+    `commit` itself, if it is the object of an annotated tag that is still that.
+    """
+    refs = list_refs(url, callbacks)
+    itself = refs.get(ref, "")
+    return itself if itself == commit else refs.get(f"{ref}^{{}}", itself)
 
 
 def _fetch(path: Path, url: str, ref: str, commit: str, callbacks: Callbacks) -> pygit2.Repository:

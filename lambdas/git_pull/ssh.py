@@ -1,13 +1,14 @@
 """The SSH side of a fetch: our key, and the only host keys that are accepted."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pygit2
 from pygit2.enums import CredentialType
 
-from lambdas.common.errors import PermanentFailure
+from lambdas.common.errors import PermanentFailure, TemporaryFailure
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 10_000, 60_000
 """Milliseconds."""
@@ -101,3 +102,14 @@ class SshCallbacks(pygit2.RemoteCallbacks):
     def transfer_progress(self, stats: object) -> None:  # noqa: ARG002
         """Stop a fetch that would outlive the function."""
         self._check_time()
+
+
+def in_seconds(key: str, seconds: float) -> SshCallbacks:
+    """For a question that is to be answered within so many seconds; raises TemporaryFailure after that."""
+    deadline = time.monotonic() + seconds
+
+    def check_time() -> None:
+        if time.monotonic() > deadline:
+            raise TemporaryFailure("The Git server did not answer in time")
+
+    return SshCallbacks(key=key, check_time=check_time)

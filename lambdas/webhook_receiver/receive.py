@@ -2,6 +2,11 @@
 
 An accepted change is written as `received`, sent, and then moved to `queued`. Whatever dies in between, the same
 delivery sent again goes on where it stopped, and one that was queued is never queued twice.
+
+A change may be an old one: a webhook that came late, or one that was caught and is sent again under another id, as
+ids are not signed. Or it is new and only looks so, as a branch does that was deleted and made again at an older commit.
+Only the provider knows: such a change is queued as `doubted`, and the worker asks where the ref stands before it stores
+anything over what came after.
 """
 
 import hashlib
@@ -62,6 +67,17 @@ class Receiver:
     def format(self) -> WebhookFormat:
         """How this stack's provider writes. Raises KeyError for a kind that is not known."""
         return PROVIDERS[self.settings.provider_kind].webhooks
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an accepted change beside what the webhook says."""
+
+    identity: str
+    check_paths: bool
+    """Whether the worker is to look which files it changes."""
+    repeated: bool
+    """Whether its signed body came before, under another id."""
 
 
 def receive(receiver: Receiver, request: Request) -> Answer:
@@ -159,7 +175,7 @@ def _why_unneeded(settings: Settings, change: PushEvent, ref: Ref) -> str:
 
 
 def _changes(receiver: Receiver, request: Request, webhook: WebhookRequest) -> list[Answer]:
-    settings, answers, ignored = receiver.settings, list[Answer](), 0
+    settings, answers, ignored, repeated = receiver.settings, list[Answer](), 0, None
     for number, change in enumerate(webhook.changes, start=1):
         identity, ref = delivery_id(webhook, request, number), Ref.parse(change.ref)
         reason = _why_not(settings, change, ref)
@@ -167,70 +183,77 @@ def _changes(receiver: Receiver, request: Request, webhook: WebhookRequest) -> l
             # Providers differ in how they write a name's case; an artifact has one key.
             named = replace(change, repository=settings.repository or change.repository)
             check_paths = bool(settings.paths) and change.files is None and ref.kind is RefKind.BRANCH
-            answers.append(_accept(receiver, request, webhook, named, identity, check_paths=check_paths))
+            if repeated is None:
+                repeated = _is_repeated(receiver, request, webhook)
+            known = Known(identity, check_paths=check_paths, repeated=repeated)
+            answers.append(_accept(receiver, request, webhook, named, known))
         elif ignored < MAX_IGNORED:
             ignored += 1
             answers.append(_ignore(receiver, request, webhook, change, identity=identity, reason=reason))
     return answers
 
 
-def _accept(
-    receiver: Receiver,
-    request: Request,
-    webhook: WebhookRequest,
-    change: PushEvent,
-    identity: str,
-    *,
-    check_paths: bool,
-) -> Answer:
+def _is_repeated(receiver: Receiver, request: Request, webhook: WebhookRequest) -> bool:
+    """Whether another delivery brought the same signed body before, while that is kept."""
+    identity = delivery_id(webhook, request)
+    signed = receiver.format.signed(request.headers, request.body)
+    expires_at = _expiry(receiver.settings.retention_days)
+    return receiver.table.first_with_body(signed, delivery_id=identity, expires_at=expires_at) != identity
+
+
+def _accept(receiver: Receiver, request: Request, webhook: WebhookRequest, change: PushEvent, known: Known) -> Answer:
+    identity, head = known.identity, receiver.table.head(change.repository, change.ref)
+    doubted = _is_doubted(head, change, identity, repeated=known.repeated)
     item = _item(receiver, request, webhook, change) | {
         "id": identity,
         "status": DeliveryStatus.RECEIVED,
         "reason": "",
-        "check_paths": check_paths,
+        "check_paths": known.check_paths,
+        "doubted": doubted,
     }
     if not receiver.table.create(item):
-        known = receiver.table.get(identity) or item
-        if known["status"] in ASKED_AGAIN and known.get("commit") == change.commit:
-            known["requeued_at"] = timestamp()
+        before = receiver.table.get(identity) or item
+        if before["status"] in ASKED_AGAIN and before.get("commit") == change.commit:
+            before |= {"requeued_at": timestamp(), "doubted": doubted}
             receiver.table.move(
                 identity,
                 DeliveryStatus.RECEIVED,
                 when=ASKED_AGAIN,
-                requeued_at=known["requeued_at"],
+                requeued_at=before["requeued_at"],
+                doubted=doubted,
                 reason="Sent again by the provider",
             )
-        elif known["status"] != DeliveryStatus.RECEIVED:
-            return Answer(200, identity, known["status"], f"Already received at {known['received_at']}")
-        item = known
+        elif before["status"] != DeliveryStatus.RECEIVED:
+            return Answer(200, identity, before["status"], f"Already received at {before['received_at']}")
+        item = before
     return _enqueue(receiver, request, item)
+
+
+def _is_doubted(head: Head, change: PushEvent, identity: str, *, repeated: bool) -> bool:
+    """Whether the change may be older than the ref's newest delivery: it does not start where that one ended.
+
+    Or it does, and its body came before.
+    """
+    if not head.commit or head.delivery_id == identity or head.commit == change.commit:
+        return False
+    return repeated or change.before != head.commit
 
 
 def _enqueue(receiver: Receiver, request: Request, item: Item) -> Answer:
     identity, repository, ref = item["id"], item["repository"], item["ref"]
-    head = receiver.table.head(repository, ref)
-    if _came_late(head, item):
-        reason = f"The push after it ({head.commit[:12]}) was received first"
-        receiver.table.move(identity, DeliveryStatus.SUPERSEDED, when={DeliveryStatus.RECEIVED}, reason=reason)
-        return Answer(200, identity, DeliveryStatus.SUPERSEDED, reason)
     fetch = queue.FetchRequest(identity, repository, ref, item["commit"], item["received_at"], item["method"])
     queue_url = receiver.settings.queue_urls[request.path]
     queue.send(receiver.sqs, queue_url, fetch, requeued_at=item.get("requeued_at", ""))
     reason = f"Queued for {item['method'].replace('_', ' ')}"
+    if item.get("doubted"):
+        reason += ", if the provider says that this is its newest commit"
     receiver.table.move(identity, DeliveryStatus.QUEUED, when={DeliveryStatus.RECEIVED}, reason=reason)
-    receiver.table.advance_head(
-        repository, ref, Head(identity, item["received_at"], commit=item["commit"], before=item["before"])
-    )
+    if not item.get("doubted"):  # else the worker does, once the provider says so
+        receiver.table.advance_head(
+            repository, ref, Head(identity, item["received_at"], commit=item["commit"], before=item["before"])
+        )
     log.info("delivery_queued", delivery=identity, repository=repository, ref=ref, commit=item["commit"])
     return Answer(202, identity, DeliveryStatus.QUEUED, reason)
-
-
-def _came_late(head: Head, item: Item) -> bool:
-    """Whether the ref's newest delivery started where this one ends, so that this one is the older of the two.
-
-    Unless this one starts where that one ended: then somebody pushed the old commit again.
-    """
-    return bool(head.delivery_id != item["id"] and head.before == item["commit"] and item["before"] != head.commit)
 
 
 def _ignore(

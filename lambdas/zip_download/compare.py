@@ -69,7 +69,7 @@ def asker(api_url: str, request: ArchiveRequest, tls: ssl.SSLContext) -> Ask:
             connection, response = send("GET", url, headers, tls, timeout=TIMEOUT)
             try:
                 if response.status != 200:
-                    raise NotTold(f"it answered {response.status}")
+                    raise NotTold(f"it answered {response.status}", status=response.status)
                 content = bytearray()
                 while chunk := _read(response, urlsplit(url).hostname or ""):
                     content += chunk

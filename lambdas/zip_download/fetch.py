@@ -32,7 +32,10 @@ def fetch(
     request = authorized(archive(settings.api_url, job.request.repository, commit, secret), tls)
     not_told = ask_first(job, settings, request, tls, s3)
     host = urlsplit(request.url).hostname or ""
-    with open_archive(request, tls) as response, ArtifactWriter(s3, job.artifact) as writer:
+    with (
+        open_archive(request, tls) as response,
+        ArtifactWriter(s3, job.artifact, require_newest=job.require_newest) as writer,
+    ):
 
         def read(size: int) -> bytes:
             job.check_time()

@@ -1,17 +1,22 @@
 """Reads the zip download queue."""
 
+from collections.abc import Callable
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 from lambdas.common import clients
 from lambdas.common.artifacts import StoredArtifact
 from lambdas.common.deliveries import DeliveryTable
 from lambdas.common.errors import BadCredentials
 from lambdas.common.https import tls_context
-from lambdas.common.provider_secret import SecretReader
+from lambdas.common.provider_secret import ProviderSecret, SecretReader
+from lambdas.common.queue import FetchRequest
 from lambdas.common.worker import Context, Job, Worker, run
 from lambdas.zip_download.fetch import fetch
 from lambdas.zip_download.settings import Settings
+from lambdas.zip_download.standing import ref_commit
+
+Result = TypeVar("Result")
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -29,19 +34,30 @@ def _worker() -> Worker:
         output_bucket=settings.output_bucket,
         max_receive_count=settings.max_receive_count,
         fetch=partial(_fetch, settings),
+        ref_commit=partial(_ref_commit, settings),
     )
 
 
 def _fetch(settings: Settings, job: Job) -> StoredArtifact:
-    secrets = _secrets(settings.provider_secret_arn)
     tls = tls_context(settings.ca_bundle)
+    return _signed_in(settings, lambda secret: fetch(job, settings=settings, secret=secret, tls=tls, s3=clients.s3()))
+
+
+def _ref_commit(settings: Settings, request: FetchRequest) -> str:
+    tls = tls_context(settings.ca_bundle)
+    return _signed_in(settings, lambda secret: ref_commit(request, settings=settings, secret=secret, tls=tls))
+
+
+def _signed_in(settings: Settings, ask: Callable[[ProviderSecret], Result]) -> Result:
+    """Once more with a newer secret, where the one that is known is refused."""
+    secrets = _secrets(settings.provider_secret_arn)
     try:
-        return fetch(job, settings=settings, secret=secrets.get(), tls=tls, s3=clients.s3())
+        return ask(secrets.get())
     except BadCredentials:
         newer = secrets.get_newer()
         if newer is None:
             raise
-        return fetch(job, settings=settings, secret=newer, tls=tls, s3=clients.s3())
+        return ask(newer)
 
 
 @cache

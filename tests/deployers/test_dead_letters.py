@@ -51,7 +51,7 @@ def bury(url: str, *requests: FetchRequest, body: str = "") -> None:
         client.send_message(
             QueueUrl=url,
             MessageBody=body or json.dumps(asdict(request)),
-            MessageGroupId=request.group,
+            MessageGroupId=request.delivery,
             MessageDeduplicationId=f"{request.delivery}-{number}",
         )
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from deployers.errors import AwsError
 from deployers.models import Artifact, OperationKind
-from deployers.services import artifacts, deliveries
+from deployers.services import artifacts, deliveries, stuck
 from integrations.models import Delivery, DeliveryStatus, Integration, WebhookState
 from lambdas.common.deliveries import DeliveryTable, timestamp
 from teams.errors import Forbidden, Refused
@@ -248,13 +248,78 @@ def test_a_push_to_another_repository_stays_ignored(integration: Integration) ->
         deliveries.redeliver(delivery=delivery, actor=make_user(team=integration.team))
 
 
-def test_a_delivery_that_got_stuck_is_sent_again(
-    table: DeliveryTable, queue_url: str, integration: Integration
+@pytest.mark.parametrize(
+    ("status", "ago"),
+    [
+        (DeliveryStatus.RECEIVED, timedelta(seconds=31)),
+        (DeliveryStatus.QUEUED, timedelta(minutes=3)),
+        (DeliveryStatus.RETRYING, timedelta(0)),
+        (DeliveryStatus.FETCHING, timedelta(minutes=16)),
+    ],
+)
+def test_a_delivery_that_got_stuck_may_be_sent_again(
+    table: DeliveryTable, queue_url: str, integration: Integration, status: DeliveryStatus, ago: timedelta
 ) -> None:
-    table.create(item("one", status="queued"))
-    then = timezone.now() - timedelta(hours=1)
-    delivery = failed_delivery(integration, queue_url, status=DeliveryStatus.QUEUED, received_at=then, updated_at=then)
+    table.create(item("one", status=status.value))
+    delivery = failed_delivery(integration, queue_url, status=status, updated_at=timezone.now() - ago)
+
     deliveries.redeliver(delivery=delivery, actor=make_user(team=integration.team))
+
+    assert (table.get("one") or {})["status"] == "queued"
+
+
+def stuck_item(queue_url: str, integration: Integration, *, since: timedelta, **fields: Any) -> dict[str, Any]:
+    """A push that stands where it stands since then."""
+    stack = integration.stacks.get()
+    stack.outputs |= {"ZipDownloadQueueUrl": queue_url}
+    stack.save()
+    then = timestamp(datetime.now(UTC) - since)
+    return item("one", received_at=then, updated_at=then, **fields)
+
+
+@pytest.mark.parametrize(
+    ("status", "since", "words"),
+    [
+        ("received", timedelta(seconds=31), "it was never queued"),
+        ("queued", timedelta(minutes=3), "nothing took it up"),
+    ],
+)
+def test_a_push_that_nobody_works_on_is_sent_again_by_itself(
+    table: DeliveryTable, queue_url: str, integration: Integration, status: str, since: timedelta, words: str
+) -> None:
+    table.create(stuck_item(queue_url, integration, since=since, status=status))
+
+    deliveries.sync_due()
+
+    [message] = boto3.client("sqs", region_name="us-east-1").receive_message(QueueUrl=queue_url)["Messages"]
+    assert json.loads(message["Body"])["delivery"] == "one"
+    now = table.get("one") or {}
+    assert (now["status"], now["reason"]) == ("queued", f"Stuck: {words}, so it was sent again")
+    assert deliveries.sync(integration=integration, force=True) == 1
+    assert integration.deliveries.get().reason == now["reason"], "the page says more than Queued"
+    assert stuck.send_again(integration=integration) == 0, "not each time that somebody looks"
+
+
+@pytest.mark.parametrize(
+    ("status", "since"),
+    [
+        ("received", timedelta(seconds=5)),
+        ("queued", timedelta(seconds=90)),
+        ("fetching", timedelta(minutes=30)),
+        ("retrying", timedelta(minutes=30)),
+        ("queued", timedelta(hours=2)),
+        ("stored", timedelta(minutes=30)),
+    ],
+)
+def test_what_is_worked_on_or_is_a_persons_to_see_to_is_left_alone(
+    table: DeliveryTable, queue_url: str, integration: Integration, status: str, since: timedelta
+) -> None:
+    table.create(stuck_item(queue_url, integration, since=since, status=status))
+
+    deliveries.sync_due()
+
+    assert "Messages" not in boto3.client("sqs", region_name="us-east-1").receive_message(QueueUrl=queue_url)
+    assert (table.get("one") or {})["status"] == status
 
 
 def test_viewers_and_strangers_cannot_redeliver(integration: Integration) -> None:

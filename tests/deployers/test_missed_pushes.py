@@ -145,7 +145,7 @@ def test_a_push_that_came_is_not_caught_up_and_a_dead_letter_becomes_an_artifact
     real_aws.client("sqs").send_message(
         QueueUrl=outputs["DeadLetterQueueUrl"],
         MessageBody=json.dumps(asdict(request)),
-        MessageGroupId=request.group,
+        MessageGroupId=request.delivery,
         MessageDeduplicationId="dead",
     )
     assert dead_letters.count(integration=integration) == 1

@@ -10,8 +10,8 @@ from lambdas.common.queue import FetchRequest
 class Context:
     """An invocation with this much time left."""
 
-    def __init__(self, seconds: float = 60) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float = 60, function_name: str = "worker") -> None:
+        self.seconds, self.function_name = seconds, function_name
 
     def get_remaining_time_in_millis(self) -> int:
         return int(self.seconds * 1000)
@@ -23,5 +23,5 @@ def record(request: FetchRequest, *, receipt: str = "", attempt: int = 1) -> dic
         "messageId": f"message-{request.delivery}",
         "receiptHandle": receipt or f"receipt-{request.delivery}",
         "body": json.dumps(asdict(request)),
-        "attributes": {"MessageGroupId": request.group, "ApproximateReceiveCount": str(attempt)},
+        "attributes": {"MessageGroupId": request.delivery, "ApproximateReceiveCount": str(attempt)},
     }

@@ -1,6 +1,7 @@
 """The two workers as Lambda calls them: environment, secrets, message, artifact, delivery."""
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -48,17 +49,27 @@ def environment(
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(git_pull, "ROOT", tmp_path_factory.mktemp("tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
     yield
     for cached in CACHES:
         cached.cache_clear()
 
 
-def push(stack: Stack, hosted: HostedRepository, method: str, delivery: str = "delivery-1") -> dict[str, Any]:
+def push(
+    stack: Stack,
+    hosted: HostedRepository,
+    method: str,
+    delivery: str = "delivery-1",
+    *,
+    commit: str = "",
+    ref: str = "refs/heads/main",
+    doubted: bool = False,
+) -> dict[str, Any]:
     """Write a delivery, send its message and take it off the queue again, as Lambda's poller does."""
     received_at = f"2026-11-23T10:00:00.{len(stack.all_items()):06d}Z"
-    stack.table.create({"id": delivery, "status": DeliveryStatus.QUEUED, "received_at": received_at, "author": "Ada"})
-    request = FetchRequest(delivery, hosted.full_name, "refs/heads/main", hosted.work.head(), received_at, method)
+    item = {"id": delivery, "received_at": received_at, "author": "Ada", "doubted": doubted}
+    stack.table.create({**item, "status": DeliveryStatus.QUEUED})
+    request = FetchRequest(delivery, hosted.full_name, ref, commit or hosted.work.head(), received_at, method)
     client = boto3.client("sqs")
     send(client, stack.queue_url, request)
     [message] = client.receive_message(QueueUrl=stack.queue_url)["Messages"]
@@ -135,3 +146,42 @@ def test_no_secret_is_logged_or_kept(
     assert (stack.table.get("delivery-2") or {})["status"] == "failed"
     written = caplog.text + json.dumps(stack.all_items())
     assert not [secret for secret in secrets if secret in written]
+
+
+@pytest.mark.parametrize("method", sorted(HANDLERS))
+def test_a_caught_push_is_not_stored_over_what_came_after(stack: Stack, hosted: HostedRepository, method: str) -> None:
+    old = hosted.work.head()
+    hosted.work.write("new", "file")
+    hosted.work.commit("New")
+    hosted.publish()
+    HANDLERS[method](push(stack, hosted, method), Context())
+
+    HANDLERS[method](push(stack, hosted, method, "delivery-2", commit=old, doubted=True), Context())
+
+    item = stack.table.get("delivery-2")
+    assert item
+    now = hosted.work.head()[:12]
+    assert item["status"] == "superseded"
+    assert item["reason"].startswith(f"The provider says that the branch main points at {now}")
+
+
+@pytest.mark.parametrize("method", sorted(HANDLERS))
+@pytest.mark.parametrize("ref", ["refs/heads/main", "refs/tags/annotated"])
+def test_a_ref_that_went_back_is_stored_where_it_stands(
+    stack: Stack, hosted: HostedRepository, method: str, ref: str
+) -> None:
+    hosted.work.git("tag", "-a", "-m", "First", "annotated")
+    hosted.publish()
+
+    HANDLERS[method](push(stack, hosted, method, ref=ref, doubted=True), Context())
+
+    assert (stack.table.get("delivery-1") or {})["status"] == "stored"
+
+
+@pytest.mark.parametrize("method", sorted(HANDLERS))
+def test_a_branch_that_is_gone_is_not_stored(stack: Stack, hosted: HostedRepository, method: str) -> None:
+    HANDLERS[method](push(stack, hosted, method, ref="refs/heads/gone", doubted=True), Context())
+
+    item = stack.table.get("delivery-1")
+    assert item
+    assert (item["status"], "branch gone is not there" in item["reason"]) == ("superseded", True)

@@ -64,7 +64,7 @@ def given_up(integration: Integration, table: DeliveryTable, dead_url: str) -> s
     boto3.client("sqs", region_name="us-east-1").send_message(
         QueueUrl=dead_url,
         MessageBody=json.dumps(asdict(request)),
-        MessageGroupId=request.group,
+        MessageGroupId=request.delivery,
         MessageDeduplicationId="one",
     )
     return "one"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lambdas.common.providers.archives import Archive
-from lambdas.common.providers.comparisons import ChangedFiles
+from lambdas.common.providers.comparisons import ChangedFiles, RefCommit
 from lambdas.common.providers.webhooks import WebhookFormat
 
 
@@ -14,3 +14,4 @@ class Provider:
     webhooks: WebhookFormat
     archive: Archive
     changed_files: ChangedFiles
+    ref_commit: RefCommit

@@ -11,7 +11,7 @@ from lambdas.common.errors import BadPayload
 from lambdas.common.provider_secret import ProviderSecret
 from lambdas.common.providers.archives import ArchiveRequest, Consumer, basic_or_bearer
 from lambdas.common.providers.base import Provider
-from lambdas.common.providers.comparisons import PAGES, Ask, NotTold, file_name, records
+from lambdas.common.providers.comparisons import PAGES, Ask, NotTold, commit_at, file_name, records, standing
 from lambdas.common.providers.webhooks import (
     PushEvent,
     WebhookFormat,
@@ -25,7 +25,7 @@ from lambdas.common.providers.webhooks import (
     valid_ref,
     value_at,
 )
-from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX
+from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX, Ref, RefKind
 from lambdas.common.signatures import check_hub_signature
 
 _SIGNATURE, _EVENT, _DELIVERY = "x-hub-signature", "x-event-key", "x-request-uuid"
@@ -113,5 +113,13 @@ def changed_files(ask: Ask, repository: str, before: str, after: str) -> set[str
     raise NotTold(f"there are more than {PAGES} pages of them")
 
 
+def ref_commit(ask: Ask, repository: str, ref: str, commit: str) -> str:  # noqa: ARG001 - as RefCommit has it
+    """https://developer.atlassian.com/cloud/bitbucket/rest/api-group-refs/: slashes in a name stay as they are."""
+    root, parsed = f"/repositories/{quote(repository)}", Ref.parse(ref)
+    part = "tags" if parsed.kind is RefKind.TAG else "branches"
+    path = f"{root}/refs/{part}/{quote(parsed.name)}"
+    return commit_at(standing(ask, path, {}, repository=root), "target", "hash")
+
+
 WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
-PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files)
+PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files, ref_commit=ref_commit)

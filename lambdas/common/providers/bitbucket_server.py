@@ -12,7 +12,7 @@ from lambdas.common.errors import BadPayload, BadSignature
 from lambdas.common.provider_secret import ProviderSecret
 from lambdas.common.providers.archives import ArchiveRequest, basic_or_bearer
 from lambdas.common.providers.base import Provider
-from lambdas.common.providers.comparisons import PAGES, Ask, NotTold, file_name, records
+from lambdas.common.providers.comparisons import PAGES, Ask, NotTold, commit_at, file_name, records, standing
 from lambdas.common.providers.webhooks import (
     PushEvent,
     WebhookFormat,
@@ -26,7 +26,7 @@ from lambdas.common.providers.webhooks import (
     valid_ref,
     value_at,
 )
-from lambdas.common.refs import RefKind
+from lambdas.common.refs import Ref, RefKind
 from lambdas.common.signatures import check_hub_signature
 
 MOST_CHANGES = 1000
@@ -132,5 +132,21 @@ def _path(repository: str) -> str:
     return f"/projects/{quote(key)}/repos/{quote(slug)}"
 
 
+def ref_commit(ask: Ask, repository: str, ref: str, commit: str) -> str:
+    """https://developer.atlassian.com/server/bitbucket/rest/v906/api-group-repository: get commits
+
+    Where a push moves several refs, the webhook tells the object of an annotated tag and not its commit.
+    """
+    now = _newest(ask, repository, ref)
+    is_tag = Ref.parse(ref).kind is RefKind.TAG
+    return commit if is_tag and now and now != commit and _newest(ask, repository, commit) == now else now
+
+
+def _newest(ask: Ask, repository: str, until: str) -> str:
+    found = standing(ask, f"{_path(repository)}/commits", {"until": until, "limit": "1"}, repository=_path(repository))
+    commits = [] if found is None else records(found, "values")
+    return commit_at(commits[0], "id") if commits else ""
+
+
 WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
-PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files)
+PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files, ref_commit=ref_commit)

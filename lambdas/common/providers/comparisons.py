@@ -1,6 +1,6 @@
-"""Which files differ between two commits, as the provider tells, for what its webhooks do not say."""
+"""What a provider tells when it is asked: which files differ between two commits, and where a ref stands now."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 PAGES = 10
@@ -8,7 +8,14 @@ PAGES = 10
 
 
 class NotTold(Exception):
-    """The provider does not tell, or not for sure all of it. The message says why, for people."""
+    """The provider does not tell, or not for sure all of it. The message says why, for people.
+
+    `status` is what it answered over HTTP, where that was not 200; else 0.
+    """
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 Ask = Callable[[str, Mapping[str, str]], dict[str, Any]]
@@ -19,6 +26,31 @@ ChangedFiles = Callable[[Ask, str, str, str], set[str]]
 
 One that was changed and changed back may be among them, but none may be missing: raises NotTold if one might be.
 """
+
+RefCommit = Callable[[Ask, str, str, str], str]
+"""(ask, full name, full ref, commit of a push) -> the commit that the ref points at now; empty: there is no such ref.
+
+Raises NotTold. The commit of a push may be a tag object, where a webhook does not tell the commit: then that.
+"""
+
+
+def standing(ask: Ask, path: str, params: Mapping[str, str], *, repository: str) -> dict[str, Any] | None:
+    """What is at the path of a ref; None if there is no such ref. Raises NotTold, also if the repository is not shown.
+
+    `repository` is the repository's own path: providers answer 404 too for what a token may not see.
+    """
+    try:
+        return ask(path, params)
+    except NotTold as error:
+        if error.status not in (404, 409, 422):
+            raise
+    ask(repository, {})
+    return None
+
+
+def commit_at(record: Mapping[str, Any] | None, *path: str) -> str:
+    """The commit at a path of keys; empty for no record. Raises NotTold."""
+    return "" if record is None else _text(record, path, "a commit")
 
 
 def records(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
@@ -31,9 +63,13 @@ def records(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 def file_name(record: Mapping[str, Any], *path: str) -> str:
     """The file's name at a path of keys. Raises NotTold."""
+    return _text(record, path, "the name of a file")
+
+
+def _text(record: Mapping[str, Any], path: Sequence[str], what: str) -> str:
     value: Any = record
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, str) or not value:
-        raise NotTold("its answer leaves the name of a file out")
+        raise NotTold(f"its answer leaves {what} out")
     return value

@@ -13,7 +13,7 @@ from lambdas.common.errors import BadPayload, BadSignature
 from lambdas.common.provider_secret import ProviderSecret
 from lambdas.common.providers.archives import ArchiveRequest
 from lambdas.common.providers.base import Provider
-from lambdas.common.providers.comparisons import Ask, NotTold, file_name, records
+from lambdas.common.providers.comparisons import Ask, NotTold, commit_at, file_name, records, standing
 from lambdas.common.providers.webhooks import (
     PushEvent,
     WebhookFormat,
@@ -28,7 +28,7 @@ from lambdas.common.providers.webhooks import (
     valid_ref,
     value_at,
 )
-from lambdas.common.refs import RefKind
+from lambdas.common.refs import Ref, RefKind
 from lambdas.common.signatures import check_hmac_sha256
 
 _SIGNATURES = ("x-forgejo-signature", "x-gitea-signature")
@@ -40,11 +40,16 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> N
     digest = header(headers, _SIGNATURES)
     if not digest:
         raise BadSignature("The request is not signed (no X-Gitea-Signature): set the webhook's secret")
+    check_hmac_sha256(secrets, signed(headers, body), digest)
+
+
+def signed(headers: Mapping[str, str], body: bytes) -> bytes:
+    """The JSON that is signed, of a form too."""
     try:
-        signed = json_of(headers, body)
+        text = json_of(headers, body)
     except BadPayload:
-        signed = body
-    check_hmac_sha256(secrets, signed.encode("utf-8", "replace") if isinstance(signed, str) else signed, digest)
+        return body
+    return text.encode("utf-8", "replace") if isinstance(text, str) else text
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
@@ -105,5 +110,15 @@ def changed_files(ask: Ask, repository: str, before: str, after: str) -> set[str
     return {file_name(each, "filename") for commit in commits for each in records(commit, "files")}
 
 
-WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=("x-forgejo-delivery", "x-gitea-delivery"))
-PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files)
+def ref_commit(ask: Ask, repository: str, ref: str, commit: str) -> str:  # noqa: ARG001 - as RefCommit has it
+    """https://docs.gitea.com/api/#tag/repository: repoGetBranch and repoGetTag"""
+    root, parsed = f"/repos/{quote(repository)}", Ref.parse(ref)
+    if parsed.kind is RefKind.TAG:
+        return commit_at(standing(ask, f"{root}/tags/{quote(parsed.name)}", {}, repository=root), "commit", "sha")
+    return commit_at(standing(ask, f"{root}/branches/{quote(parsed.name)}", {}, repository=root), "commit", "id")
+
+
+WEBHOOKS = WebhookFormat(
+    verify=verify, parse=parse, delivery_headers=("x-forgejo-delivery", "x-gitea-delivery"), signed=signed
+)
+PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files, ref_commit=ref_commit)

@@ -11,7 +11,7 @@ from lambdas.common.errors import BadPayload
 from lambdas.common.provider_secret import ProviderSecret
 from lambdas.common.providers.archives import ArchiveRequest, bearer
 from lambdas.common.providers.base import Provider
-from lambdas.common.providers.comparisons import Ask, NotTold, file_name, records
+from lambdas.common.providers.comparisons import Ask, NotTold, commit_at, file_name, records, standing
 from lambdas.common.providers.webhooks import (
     PushEvent,
     WebhookFormat,
@@ -120,5 +120,15 @@ def changed_files(ask: Ask, repository: str, before: str, after: str) -> set[str
     return {file_name(each, "filename") for each in files} | renamed
 
 
+def ref_commit(ask: Ask, repository: str, ref: str, commit: str) -> str:  # noqa: ARG001 - as RefCommit has it
+    """https://docs.github.com/en/rest/commits/commits#get-a-commit: of heads/<branch> and tags/<tag>
+
+    `per_page` is of the commit's files, which are not needed.
+    """
+    root = f"/repos/{quote(repository)}"
+    path = f"{root}/commits/{quote(ref.removeprefix('refs/'))}"
+    return commit_at(standing(ask, path, {"per_page": "1"}, repository=root), "sha")
+
+
 WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
-PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files)
+PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files, ref_commit=ref_commit)

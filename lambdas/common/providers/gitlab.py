@@ -15,7 +15,7 @@ from lambdas.common.errors import BadPayload, BadSignature
 from lambdas.common.provider_secret import ProviderSecret
 from lambdas.common.providers.archives import ArchiveRequest
 from lambdas.common.providers.base import Provider
-from lambdas.common.providers.comparisons import Ask, NotTold, file_name, records
+from lambdas.common.providers.comparisons import Ask, NotTold, commit_at, file_name, records, standing
 from lambdas.common.providers.webhooks import (
     PushEvent,
     WebhookFormat,
@@ -29,7 +29,7 @@ from lambdas.common.providers.webhooks import (
     valid_ref,
     value_at,
 )
-from lambdas.common.refs import RefKind
+from lambdas.common.refs import Ref, RefKind
 from lambdas.common.signatures import any_equal, standard_webhook_matches
 
 SIGNING_TOKEN = "whsec_"  # noqa: S105 - the mark of a signing token, not one
@@ -128,5 +128,13 @@ def changed_files(ask: Ask, repository: str, before: str, after: str) -> set[str
     return {file_name(each, side) for each in records(body, "diffs") for side in ("old_path", "new_path")}
 
 
+def ref_commit(ask: Ask, repository: str, ref: str, commit: str) -> str:  # noqa: ARG001 - as RefCommit has it
+    """https://docs.gitlab.com/api/branches/#get-single-repository-branch, and the same of tags"""
+    root, parsed = f"/projects/{quote(repository, safe='')}", Ref.parse(ref)
+    part = "tags" if parsed.kind is RefKind.TAG else "branches"
+    path = f"{root}/repository/{part}/{quote(parsed.name, safe='')}"
+    return commit_at(standing(ask, path, {}, repository=root), "commit", "id")
+
+
 WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_ID, "idempotency-key", "x-gitlab-event-uuid"))
-PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files)
+PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files, ref_commit=ref_commit)

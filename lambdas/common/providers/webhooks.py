@@ -63,6 +63,8 @@ class WebhookFormat:
     """(headers, raw body): raises BadPayload."""
     delivery_headers: tuple[str, ...]
     """Where a delivery's id is: the first that is there."""
+    signed: Callable[[Mapping[str, str], bytes], bytes] = lambda headers, body: body  # noqa: ARG005
+    """(headers, raw body) -> what of it the signature covers: the same push in another wrapping is the same."""
 
     def delivery_id(self, headers: Mapping[str, str]) -> str:
         """The id that the provider gave the delivery; empty if it gave none."""

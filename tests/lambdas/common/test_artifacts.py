@@ -1,3 +1,5 @@
+import random
+from typing import Any
 from urllib.parse import unquote
 
 import boto3
@@ -5,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lambdas.common.artifacts import Artifact, ArtifactWriter, ContentEntry, StoredArtifact, content_digest
+from lambdas.common.errors import Overtaken
 from tests.lambdas.conftest import BUCKET, stored_object, versions_of
 
 KEY = "acme/site/main/site.zip"
@@ -132,3 +135,50 @@ def test_the_digest_depends_on_everything_but_the_order() -> None:
 
     assert len(digests) == 7
     assert content_digest([two, one]) == content_digest([one, two])
+
+
+def send_twice(client: Any, operation: str) -> None:
+    """Have boto3 do as it does where the answer to a request is lost: send it once more."""
+
+    def again(attempts: int, **_: object) -> float | None:
+        return 0 if attempts == 1 else None
+
+    client.meta.events.register_first(f"needs-retry.s3.{operation}", again)
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize("before", [[], [b"what was there before"]])
+@pytest.mark.parametrize(("size", "operation"), [(10, "PutObject"), (3 * PART, "CompleteMultipartUpload")])
+def test_a_lost_answer_makes_no_second_version(size: int, operation: str, before: list[bytes]) -> None:
+    for content in before:
+        store(content, "before", artifact(delivery="earlier"))
+    client, asked = boto3.client("s3"), artifact()
+    send_twice(client, operation)
+
+    with ArtifactWriter(client, asked, part_size=PART) as writer:
+        writer.write(random.Random(size).randbytes(size))
+        stored = writer.finish("digest")
+
+    assert versions_of(KEY) == [stored.version_id, *versions_of(KEY)[1:]]
+    assert len(versions_of(KEY)) == len(before) + 1
+    assert (stored.reason, stored.size) == ("Stored", size)
+
+
+@pytest.mark.usefixtures("stack")
+def test_what_another_writer_stored_meanwhile_is_looked_at_again() -> None:
+    client, asked = boto3.client("s3"), list[str]()
+
+    def overtaken() -> None:
+        asked.append("newest?")
+        if len(asked) == 1:
+            store(b"newer", "newer", artifact(delivery="newer"))
+        else:
+            raise Overtaken("A newer push to the same ref took its place")
+
+    with ArtifactWriter(client, artifact(delivery="old"), require_newest=overtaken) as writer:
+        writer.write(b"older")
+        with pytest.raises(Overtaken):
+            writer.finish("older")
+
+    assert len(versions_of(KEY)) == 1
+    assert client.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == b"newer"

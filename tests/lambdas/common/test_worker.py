@@ -1,4 +1,5 @@
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,9 +8,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.common import queue
+from lambdas.common import leash, queue
 from lambdas.common.artifacts import StoredArtifact
-from lambdas.common.deliveries import Head
+from lambdas.common.deliveries import Head, timestamp
 from lambdas.common.errors import NotWanted, PermanentFailure, TemporaryFailure
 from lambdas.common.statuses import DeliveryStatus
 from lambdas.common.worker import Job, Worker, run
@@ -27,6 +28,15 @@ class Bench:
     fetched: list[str] = field(default_factory=list)
     outcomes: dict[str, Exception] = field(default_factory=dict)
     visibility: list[tuple[str, int]] = field(default_factory=list)
+    stands_at: str | Exception = "c" * 40
+    asked: list[str] = field(default_factory=list)
+    """The refs that the provider was asked for."""
+
+    def ref_commit(self, request: queue.FetchRequest) -> str:
+        self.asked.append(request.ref)
+        if isinstance(self.stands_at, Exception):
+            raise self.stands_at
+        return self.stands_at
 
     def fetch(self, job: Job) -> StoredArtifact:
         self.fetched.append(job.request.delivery)
@@ -51,9 +61,12 @@ class Bench:
         """The ids of the deliveries whose messages were handed back."""
         for each in records:
             each["attributes"]["ApproximateReceiveCount"] = str(attempt)
-        worker = Worker(self.stack.table, self, self.stack.queue_url, BUCKET, MAX, self.fetch)  # type: ignore[arg-type]
-        answer = run(worker, {"Records": list(records)}, Context())
+        answer = run(self.worker(), {"Records": list(records)}, Context())
         return [each["itemIdentifier"].removeprefix("message-") for each in answer["batchItemFailures"]]
+
+    def worker(self) -> Worker:
+        sqs: Any = self
+        return Worker(self.stack.table, sqs, self.stack.queue_url, BUCKET, MAX, self.fetch, self.ref_commit)
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803
         """In the queue's place: moto refuses receipt handles that it did not give out."""
@@ -92,14 +105,6 @@ def test_a_push_becomes_stored_with_its_version(bench: Bench) -> None:
     assert (head.delivery_id, head.artifact_version_id, head.content_digest) == ("a", "v-a", "digest")
 
 
-def test_only_the_newest_push_of_a_ref_in_a_batch_is_fetched(bench: Bench) -> None:
-    records = [bench.deliver("a"), bench.deliver("b"), bench.deliver("c", ref="refs/heads/dev"), bench.deliver("d")]
-
-    assert bench.run(*records) == []
-    assert bench.fetched == ["c", "d"]
-    assert [bench.status(each) for each in "abcd"] == ["superseded", "superseded", "stored", "stored"]
-
-
 def test_a_push_is_superseded_by_one_that_is_still_on_the_queue(bench: Bench) -> None:
     message = bench.deliver("a")
     bench.stack.table.advance_head("acme/site", "refs/heads/main", Head("b", "2026-11-23T11:00:00.000000Z"))
@@ -135,12 +140,160 @@ def test_a_fetch_that_died_is_taken_up_again(bench: Bench) -> None:
     assert bench.status("a") == "stored"
 
 
-def test_a_message_comes_back_soon_after_a_process_that_died_could_have_ended(bench: Bench) -> None:
-    bench.run(bench.deliver("a"))
+def test_a_message_is_hidden_for_as_long_as_its_process_lives(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    renewed = threading.Event()
+    monkeypatch.setattr(leash, "RENEW_SECONDS", 0.01)
 
-    [(delivery, seconds)] = bench.visibility
-    assert delivery == "a"
-    assert 60 < seconds < 90, "longer than the function may still run, and not much longer"
+    def hide(*, ReceiptHandle: str, VisibilityTimeout: int, **_: str) -> None:  # noqa: N803 - boto3's names
+        bench.visibility.append((ReceiptHandle.removeprefix("receipt-"), VisibilityTimeout))
+        if len(bench.visibility) >= 3:
+            renewed.set()
+
+    def fetch(job: Job) -> StoredArtifact:
+        assert renewed.wait(10)
+        raise TemporaryFailure("Not now")
+
+    monkeypatch.setattr(bench, "change_message_visibility", hide)
+    monkeypatch.setattr(bench, "fetch", fetch)
+    assert bench.run(bench.deliver("a")) == ["a"]
+
+    *held, last = bench.visibility
+    assert set(held) == {("a", leash.HIDDEN_SECONDS)}, "should the process die, it is back within half a minute"
+    assert last == ("a", 5), "nothing hides it again once it was handed back"
+
+
+def test_a_queue_that_does_not_answer_stops_no_fetch(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "change_message_visibility", refusing("ChangeMessageVisibility"))
+
+    assert bench.run(bench.deliver("a")) == []
+    assert bench.status("a") == "stored"
+
+
+def refusing(operation: str) -> Callable[..., None]:
+    def refuse(*_: object, **__: object) -> None:
+        raise ClientError({"Error": {"Code": "ServiceUnavailable", "Message": "later"}}, operation)
+
+    return refuse
+
+
+@pytest.mark.parametrize("method", ["get", "head", "move", "advance_head", "remember_artifact"])
+def test_a_table_that_is_away_hands_the_message_back_within_seconds(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    message = bench.deliver("a")
+    with monkeypatch.context() as away:
+        away.setattr(bench.stack.table, method, refusing("UpdateItem"))
+        assert bench.run(message) == ["a"]
+
+    assert bench.visibility[-1] == ("a", 5)
+    if method != "move":
+        assert bench.status("a") == "retrying"
+        assert bench.item("a")["reason"] == "AWS answered ServiceUnavailable to UpdateItem. Trying again in 5 s"
+    assert bench.run(message, attempt=2) == []
+    assert bench.status("a") == "stored"
+
+
+def test_a_permanent_failure_that_cannot_be_written_down_is_not_forgotten(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message, move = bench.deliver("a"), bench.stack.table.move
+    bench.outcomes["a"] = PermanentFailure("No such repository")
+
+    def away(delivery: str, to: DeliveryStatus, **options: Any) -> bool:
+        return refusing("UpdateItem")() or False if to is DeliveryStatus.FAILED else move(delivery, to, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.stack.table, "move", away)
+        assert bench.run(message) == ["a"]
+
+    assert bench.run(message, attempt=2) == []
+    assert bench.status("a") == "failed"
+
+
+def test_a_newer_push_does_not_wait_for_an_older_one_that_is_tried_again(bench: Bench) -> None:
+    older = bench.deliver("a")
+    bench.outcomes["a"] = TemporaryFailure("Slow down", retry_after=300)
+    assert bench.run(older) == ["a"]
+
+    newer = bench.deliver("b")
+    groups = [each["attributes"]["MessageGroupId"] for each in (older, newer)]
+    assert groups[0] != groups[1], "SQS gives out no message of a group while another one of it is hidden"
+    assert bench.run(newer) == []
+    assert bench.run(older, attempt=2) == []
+    assert [bench.status(each) for each in "ab"] == ["superseded", "stored"]
+    assert bench.fetched == ["a", "b"]
+
+
+def test_a_fetch_that_a_newer_push_overtook_stores_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = Head("b", "2026-11-23T11:00:00.000000Z")
+
+    def fetch(job: Job) -> StoredArtifact:
+        bench.stack.table.advance_head("acme/site", "refs/heads/main", newer)
+        job.require_newest()
+        raise AssertionError("it goes on")
+
+    monkeypatch.setattr(bench, "fetch", fetch)
+    assert bench.run(bench.deliver("a")) == []
+    assert (bench.status("a"), bench.item("a")["reason"]) == (
+        "superseded",
+        "A newer push to the same ref took its place",
+    )
+
+
+OLD = "2026-11-23T09:00:00.000000Z"
+
+
+def doubted(bench: Bench, **options: Any) -> dict[str, Any]:
+    """A push that may be an old one, after one that was stored."""
+    bench.run(bench.deliver("newest", received_at="2026-11-23T08:00:00.000000Z"))
+    return bench.deliver("a", doubted=True, **{"received_at": OLD, **options})
+
+
+@pytest.mark.parametrize(
+    ("stands_at", "words"),
+    [("d" * 40, "points at dddddddddddd"), ("", "is not there")],
+)
+def test_a_push_whose_ref_stands_elsewhere_is_not_stored(bench: Bench, stands_at: str, words: str) -> None:
+    message, bench.stands_at = doubted(bench), stands_at
+
+    assert bench.run(message) == []
+    assert (bench.asked, bench.fetched) == (["refs/heads/main"], ["newest"])
+    item = bench.item("a")
+    assert item["status"] == "superseded"
+    assert item["reason"].startswith(f"The provider says that the branch main {words}")
+    assert bench.stack.table.head("acme/site", "refs/heads/main").delivery_id == "newest"
+
+
+def test_a_push_whose_ref_stands_there_is_stored_over_a_newer_commit(bench: Bench) -> None:
+    message = doubted(bench)
+
+    assert bench.run(message) == []
+    assert bench.status("a") == "stored"
+    assert bench.stack.table.head("acme/site", "refs/heads/main").delivery_id == "a"
+
+
+def test_a_provider_that_lags_behind_its_own_webhook_is_asked_again(bench: Bench) -> None:
+    message = doubted(bench, received_at=timestamp())
+    bench.stands_at = "d" * 40
+
+    assert bench.run(message) == ["a"]
+    assert bench.visibility[-1] == ("a", 3)
+    bench.stands_at = "c" * 40
+    assert bench.run(message, attempt=2) == []
+    assert bench.status("a") == "stored"
+
+
+def test_a_provider_that_does_not_tell_where_a_ref_stands_stores_nothing(bench: Bench) -> None:
+    message, bench.stands_at = doubted(bench), TemporaryFailure("api.github.com answered 503")
+
+    assert bench.run(message) == ["a"]
+    assert bench.status("a") == "retrying"
+    assert bench.fetched == ["newest"]
+
+
+def test_a_push_that_nobody_doubts_costs_no_question(bench: Bench) -> None:
+    assert bench.run(bench.deliver("a")) == []
+    assert bench.asked == []
 
 
 @pytest.mark.parametrize(("attempt", "delay"), [(1, 5), (2, 30), (3, 120), (4, 300)])
@@ -206,17 +359,6 @@ def test_a_failed_delivery_whose_message_was_put_back_is_fetched(bench: Bench) -
     assert [each["error"] for each in bench.item("a")["attempts"]] == ["The token is not valid", ""]
 
 
-def test_messages_behind_a_failed_one_of_their_group_are_handed_back(bench: Bench) -> None:
-    newest = bench.deliver("b", received_at="2026-11-23T12:00:00.000000Z")
-    older, elsewhere = bench.deliver("a"), bench.deliver("c", ref="refs/heads/dev")
-    bench.outcomes["b"] = TemporaryFailure("Not now")
-
-    assert bench.run(newest, older, elsewhere) == ["b", "a"]
-    assert bench.fetched == ["b", "c"]
-    assert ("a", 0) in bench.visibility
-    assert bench.status("c") == "stored"
-
-
 def test_what_aws_refuses_is_named_and_tried_again(bench: Bench) -> None:
     error = {"Error": {"Code": "AccessDenied", "Message": "arn:aws:iam::123456789012:role/x is not authorized"}}
     bench.outcomes["a"] = ClientError(error, "PutObject")
@@ -252,9 +394,8 @@ def test_a_message_for_an_unknown_delivery_goes_to_the_dead_letters(bench: Bench
 def test_a_job_notices_that_its_time_is_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     times: list[Callable[[], None]] = []
     monkeypatch.setattr(Bench, "fetch", lambda self, job: times.append(job.check_time) or job.check_time())
-    worker = Worker(bench.stack.table, bench, bench.stack.queue_url, BUCKET, MAX, bench.fetch)  # type: ignore[arg-type]
 
-    run(worker, {"Records": [bench.deliver("a")]}, Context(seconds=4))
+    run(bench.worker(), {"Records": [bench.deliver("a")]}, Context(seconds=4))
 
     assert "longer than the function may run" in bench.item("a")["reason"]
 
