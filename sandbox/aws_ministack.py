@@ -30,6 +30,7 @@ def main() -> None:
         cloudformation_nested,
         cloudformation_statuses,
     )
+    from sandbox.cloudformation_iam.install import install as install_iam_of_stacks
     from sandbox.codedeploy.install import install as install_codedeploy
     from sandbox.codepipeline.install import install as install_codepipeline
 
@@ -41,6 +42,8 @@ def main() -> None:
     cloudformation_statuses.install()
     install_codedeploy()
     install_codepipeline()
+    # It looks at what all the others have put in place.
+    install_iam_of_stacks()
     aws_persistence.save_while_running()
     _end_with_parent()
     sys.argv = sys.argv[:1]
