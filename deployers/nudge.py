@@ -1,13 +1,17 @@
 """Rings the doorbell after a commit. A ring that is lost costs seconds: the tick finds the row."""
 
+import logging
 from uuid import UUID
 
 from celery import current_app
 from django.db import transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from deployers.services.deliveries import FRESH
 from integrations.models import Integration
+
+logger = logging.getLogger(__name__)
 
 
 def on_commit_nudge(operation_id: UUID) -> None:
@@ -28,5 +32,11 @@ def on_commit_freshen(integration: Integration) -> None:
 
 
 def _after_commit(task: str, argument: str) -> None:
-    # robust: a broker that is down must not fail the request, as the row is safe.
-    transaction.on_commit(lambda: current_app.send_task(task, args=[argument]), robust=True)
+    def ring() -> None:
+        try:
+            current_app.send_task(task, args=[argument])
+        except OperationalError as error:
+            logger.info("%s waits for the next tick: %s", task, error)
+
+    # robust: whatever happens to the message must not fail the request, as the row is safe.
+    transaction.on_commit(ring, robust=True)

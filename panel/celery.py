@@ -1,13 +1,46 @@
 """The Celery application: `celery -A panel worker` and `celery -A panel beat`."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.result import AsyncResult
+from kombu import Connection
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError, ResponseError
+
+from panel.heartbeat import Heartbeat
+from panel.valkey import breaker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.settings")
-app = Celery("sluice")
+
+
+class Panel(Celery):
+    """A Celery application that never waits long for its broker, as people wait for it."""
+
+    def connection_for_write(self, url: str | None = None, **kwargs: Any) -> Connection:
+        """A connection that gives up within a second; workers read through others, which try again."""
+        quick = {"socket_connect_timeout": breaker.CONNECT_SECONDS, "socket_timeout": breaker.ANSWER_SECONDS}
+        kwargs["transport_options"] = {**quick, "max_retries": 0, **(kwargs.get("transport_options") or {})}
+        return super().connection_for_write(url, **kwargs)
+
+    def send_task(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
+        """Send a message, or raise OperationalError: at once while the breaker is open, else within a second."""
+        valkey = breaker.of(self.conf.broker_url)
+        if not valkey.closed():
+            raise OperationalError("Valkey does not answer.")
+        try:
+            return super().send_task(*args, **{**kwargs, "retry": False})
+        except (RedisError, OSError, OperationalError) as error:
+            cause = error.__cause__ or error
+            (valkey.refused if isinstance(cause, ResponseError) else valkey.failed)(cause)
+            raise OperationalError(f"No message was sent: {type(cause).__name__}.") from error
+
+
+app = Panel("sluice")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(Heartbeat)
 app.conf.beat_schedule = {
     "tick": {"task": "deployers.tasks.tick", "schedule": 1.0, "options": {"expires": 3}},
     "check-providers": {"task": "integrations.tasks.check_providers", "schedule": 600.0},

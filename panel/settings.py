@@ -180,13 +180,20 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT = "panel.valkey.transport.Transport"
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a worker outlives a Valkey that is full or read-only
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 2,
     "socket_connect_timeout": 1,
     "socket_keepalive": True,
     "health_check_interval": 5,
+    "ack_emulation": False,  # rows, not copies of messages, bring back what a dead worker held
 }
-CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2}
+# Nobody steers workers through Valkey: who can write to it could stop them.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+WORKER_HEARTBEAT = env.text(
+    "SLUICE_WORKER_HEARTBEAT", "", help="File that a worker touches every ten seconds, for health checks; empty: none."
+)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 LANGUAGE_CODE = "en"

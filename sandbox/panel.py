@@ -72,6 +72,7 @@ def web_command(port: int) -> list[str]:
 def worker_command() -> list[str]:
     """A Celery worker."""
     options = ["--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+    options += ["--without-heartbeat"]
     return [sys.executable, "-m", "celery", "-A", "panel", "worker", *options]
 
 

@@ -113,7 +113,7 @@ def test_gunicorn_takes_its_configuration():
 
 
 def test_variables_are_settings_of_ours_or_boto3s():
-    for name in SERVICES["web"]["environment"]:
+    for name in SERVICES["web"]["environment"] | SERVICES["worker"]["environment"]:
         assert name.removesuffix("_FILE") in env.documented or name.startswith("AWS_"), name
 
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -53,7 +54,7 @@ class Breaker:
             threading.Thread(target=self._attempt, name="valkey-attempt", daemon=True).start()
         return False
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException) -> None:
         """Note that the server did not answer: nobody asks it again until an attempt reached it."""
         with self._lock:
             if self._open:
@@ -63,7 +64,7 @@ class Breaker:
             self._open, self._next_attempt = True, time.monotonic() + self._pause
         logger.warning("Valkey does not answer (%s); going on without it.", type(error).__name__)
 
-    def refused(self, error: Exception) -> None:
+    def refused(self, error: BaseException) -> None:
         """Tell the log, once a minute, that the server answers and does not do what it is asked."""
         with self._lock:
             due = time.monotonic() - self._told_at >= TELL_SECONDS
@@ -88,7 +89,7 @@ class Breaker:
         logger.warning("Valkey answers again.")
 
 
-def quick() -> dict[str, object]:
+def quick() -> dict[str, Any]:
     """Options of redis-py for who must not wait; a connection that was lost meanwhile is made again once."""
     return {
         "socket_connect_timeout": CONNECT_SECONDS,

@@ -8,6 +8,8 @@ from django.views.decorators.http import require_safe
 from redis import Redis
 from redis.exceptions import RedisError
 
+from panel.valkey.breaker import quick
+
 
 def _database() -> str:
     try:
@@ -19,7 +21,7 @@ def _database() -> str:
 
 
 def _broker() -> str:
-    client = Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
+    client = Redis.from_url(settings.REDIS_URL, **quick())
     try:
         client.ping()
     except RedisError:

@@ -1,10 +1,13 @@
 """Valkey as somebody else uses it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
 from django.conf import settings
+from pytest_django.fixtures import Settings
+
+from panel.celery import app
 
 
 @pytest.fixture
@@ -15,3 +18,19 @@ def written_by_others() -> Iterator[redis.Redis]:
     yield client
     client.flushdb()
     client.close()
+
+
+@pytest.fixture
+def with_valkey_at(settings: Settings) -> Iterator[Callable[[str], None]]:
+    """Has cache and messages of this process use another Valkey."""
+    before = app.conf.broker_url
+
+    def use(url: str) -> None:
+        settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": url}}
+        settings.REDIS_URL = url
+        app.conf.broker_url = app.conf.broker_write_url = app.conf.broker_read_url = url
+        app.amqp._producer_pool = app._pool = None
+
+    yield use
+    app.conf.broker_url = app.conf.broker_write_url = app.conf.broker_read_url = before
+    app.amqp._producer_pool = app._pool = None
