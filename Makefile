@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help up down reset demo test check format bench lock clean
+.PHONY: help up down reset demo test fuzz check format bench lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ demo: $(VENV)/.installed  ## Walk the whole journey against a running "make up"
 test: $(VENV)/.installed  ## Run every test (gets itself a browser if there is none)
 	@$(BIN)/python -m tests.browser.get_browser
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+fuzz: $(VENV)/.installed  ## Send the API whatever comes to mind, at length (EXAMPLES=500)
+	@EXAMPLES=$${EXAMPLES:-500} $(BIN)/python -m pytest tests/api/test_description.py tests/api/test_fuzz.py $(ARGS)
 
 check: $(VENV)/.installed  ## Format, lint, types, imports, templates, policies, migrations, deployment settings
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from deployers.nudge import on_commit_sync
 from deployers.services import deliveries
-from integrations.models import Delivery, DeliveryStatus, Integration, Method
+from integrations.models import Delivery, DeliveryStatus, DeployStatus, Integration, Method
 from integrations.services import deliveries as delivery_rows
 from panel.api.base import Noun
 from panel.api.shapes import Filters, read_query
@@ -34,6 +34,9 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     duration_ms = serializers.IntegerField(
         read_only=True, allow_null=True, help_text="From the webhook to its outcome; null while something happens."
     )
+
+    method = serializers.ChoiceField(choices=Method.choices, allow_blank=True, read_only=True)
+    deploy_status = serializers.ChoiceField(choices=DeployStatus.choices, allow_blank=True, read_only=True)
 
     class Meta:
         model = Delivery

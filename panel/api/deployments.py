@@ -20,6 +20,8 @@ from panel.api.shapes import Filters, Strict, read_body, read_query
 
 
 class DeploymentStepSerializer(serializers.ModelSerializer[DeploymentStep]):
+    url = serializers.CharField(read_only=True, help_text="Where AWS shows it; empty if it does not.")
+
     class Meta:
         model = DeploymentStep
         fields = ["group", "name", "status", "started_at", "finished_at", "script", "message", "log_tail", "url"]

@@ -29,6 +29,10 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
         help_text="CIDRs that it publishes its webhooks to come from; empty if it publishes none.",
     )
 
+    base_url = serializers.CharField(
+        read_only=True, help_text="Where a self-hosted provider lives; empty for the public one of its kind."
+    )
+
     class Meta:
         model = Provider
         fields = [

@@ -12,6 +12,8 @@ from panel.api.shapes import Filters, OfTeam, Strict, read_body
 
 
 class RepositorySerializer(serializers.ModelSerializer[Repository]):
+    web_url = serializers.CharField(read_only=True, help_text="Its page at the provider; empty if that is not known.")
+
     class Meta:
         model = Repository
         fields = ["id", "provider", "full_name", "default_branch", "private", "web_url", "created_at", "updated_at"]
