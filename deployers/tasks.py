@@ -11,6 +11,7 @@ from deployers.services import (
     key_rotation,
     key_schedule,
     refresh,
+    retention,
     ticks,
 )
 from deployers.services.deployments import told
@@ -81,3 +82,9 @@ def rotate_due_ssh_keys() -> None:
 def follow_credentials() -> None:
     """Bring new credentials of providers into the stacks that use them."""
     credentials.follow_due()
+
+
+@shared_task
+def forget_old_rows() -> None:
+    """Delete rows that are older than they have to be kept."""
+    retention.forget_old()

@@ -65,5 +65,6 @@ app.conf.beat_schedule = {
     "deployment-statuses": {"task": "deployers.tasks.tell_deployments", "schedule": 5.0, "options": {"expires": 5}},
     "audit-retention": {"task": "teams.tasks.forget_old_audit_entries", "schedule": 3600.0},
     "old-sessions": {"task": "teams.tasks.forget_old_sessions", "schedule": 3600.0},
+    "retention": {"task": "deployers.tasks.forget_old_rows", "schedule": 3600.0, "options": {"expires": 3600}},
     "catch-up": {"task": "deployers.tasks.catch_up_missed_pushes", "schedule": 30.0, "options": {"expires": 30}},
 }

@@ -275,6 +275,19 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = CONFIRMATION_MINUTES * 60
 AUDIT_RETENTION_DAYS = env.number(
     "SLUICE_AUDIT_RETENTION_DAYS", 400, help="Days that entries of the audit log are kept; 0: for ever."
 )
+DELIVERY_RETENTION_DAYS = env.number(
+    "SLUICE_DELIVERY_RETENTION_DAYS",
+    180,
+    help="Days that deliveries are kept in the database, but for the newest of each ref; 0: for ever.",
+)
+DEPLOYMENT_RETENTION_DAYS = env.number(
+    "SLUICE_DEPLOYMENT_RETENTION_DAYS",
+    730,
+    help="Days that deployments and the rows of artifacts are kept, but for the newest; 0: for ever.",
+)
+STACK_EVENT_RETENTION_DAYS = env.number(
+    "SLUICE_STACK_EVENT_RETENTION_DAYS", 180, help="Days that the logs of stacks are kept; 0: for ever."
+)
 OPERATION_LEASE = env.number(
     "SLUICE_OPERATION_LEASE", 15, help="Seconds after which another worker goes on with the operation of one that died."
 )
