@@ -22,7 +22,7 @@ from integrations.models import Delivery, Integration, KnownHead, Provider, Repo
 from panel.admin_audit import Audited, password_changed
 from panel.web.reauthentication import ask
 from teams.errors import SluiceError
-from teams.models import ApiToken, AuditEntry, Membership, Team, User
+from teams.models import ApiToken, AuditEntry, Invitation, Membership, Team, User
 from teams.services import second_factors
 
 # Django's classes take no type arguments at run time, its stubs ask for them.
@@ -151,6 +151,13 @@ class ApiTokenAdmin(Audited, ReadOnly):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Revoking somebody's token is an administrator's to do."""
         return Rows.has_delete_permission(self, request, obj)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnly):
+    secret = ("digest",)
+    list_display = ["id", "team", "role", "email", "invited_by", "expires_at", "accepted_at", "accepted_by"]
+    list_select_related = ["team", "invited_by", "accepted_by"]
 
 
 @admin.register(AuditEntry)

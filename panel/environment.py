@@ -96,3 +96,18 @@ class Environment:
         if not config:
             raise ImproperlyConfigured(f"{name} must be a postgresql:// URL, its parts percent-encoded")
         return config
+
+
+def mail_settings(url: str) -> dict[str, Any]:
+    """Django's settings for a mail server's URL; empty: messages go nowhere. Raises ImproperlyConfigured."""
+    import environ
+
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+    if url.partition("://")[0] not in environ.Env.EMAIL_SCHEMES:  # what else it is given, it shows in an error
+        raise ImproperlyConfigured("EMAIL_URL must begin with smtp+tls://, smtp+ssl://, smtp:// or consolemail://")
+    try:
+        config = environ.Env.email_url_config(url)
+    except ValueError as error:  # which may show a part of the password
+        raise ImproperlyConfigured("EMAIL_URL is not a URL, its parts percent-encoded") from error
+    return {name: value for name, value in config.items() if name.startswith("EMAIL_") and name != "EMAIL_FILE_PATH"}

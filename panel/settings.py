@@ -7,7 +7,7 @@ from pathlib import Path
 import bootstrap_wrapper
 from csp.constants import NONE, SELF
 
-from panel.environment import Environment
+from panel.environment import Environment, mail_settings
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -195,6 +195,15 @@ WORKER_HEARTBEAT = env.text(
     "SLUICE_WORKER_HEARTBEAT", "", help="File that a worker touches every ten seconds, for health checks; empty: none."
 )
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+MAIL = env.text(
+    "EMAIL_URL",
+    "",
+    help="Mail server: smtp+tls://user:password@host:587 or consolemail:// (into the log); empty: no e-mail is sent.",
+)
+globals().update(mail_settings(MAIL))
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "sluice@localhost", help="Sender of the panel's e-mail.")
+EMAIL_TIMEOUT = 10
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

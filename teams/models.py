@@ -144,6 +144,29 @@ class ApiToken(models.Model):
         return f"{self.name} ({self.prefix}...)"
 
 
+class Invitation(models.Model):
+    """A link that puts one person into a team, stored as a hash. An accepted one stays as a record."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=8, choices=Role.choices)
+    email = models.EmailField(blank=True, help_text="Where the link was sent; empty where somebody passes it on.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(User, on_delete=models.SET_NULL, related_name="+", null=True, blank=True)
+
+    objects = TeamQuerySet["Invitation"].as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.email or f"link of {self.created_at:%Y-%m-%d}"
+
+
 class Source(models.TextChoices):
     """Where an act came from."""
 

@@ -41,6 +41,8 @@ class Act(StrEnum):
     ADMINISTER_ACCOUNTS = "aws_account.administer"
     WIDEN_PERMISSIONS = "integration.widen_permissions"
     READ_AUDIT_LOG = "audit.read"
+    SEE_MEMBERS = "member.see"
+    LEAVE_TEAM = "member.leave"
     ADMINISTER_MEMBERS = "member.administer"
     ADMINISTER_SERVICE_ACCOUNTS = "service_account.administer"
 
@@ -93,7 +95,9 @@ RULES: dict[Act, Rule] = {
     Act.CONFIRM_HOST_KEYS: _admin("Confirm a provider's SSH host keys"),
     Act.ADMINISTER_ACCOUNTS: _admin("Add, change or delete an AWS account"),
     Act.READ_AUDIT_LOG: _admin("Read the audit log"),
-    Act.ADMINISTER_MEMBERS: _admin("Invite, change and remove members"),
+    Act.SEE_MEMBERS: Rule(Role.VIEWER, Scope.READ, "See who is in the team", team_wide=True),
+    Act.LEAVE_TEAM: Rule(Role.VIEWER, Scope.ADMIN, "Leave the team", team_wide=True),
+    Act.ADMINISTER_MEMBERS: _admin("Invite, change and remove members, ask them for a second factor"),
     Act.ADMINISTER_SERVICE_ACCOUNTS: _admin("Add and remove service accounts, make and revoke their tokens"),
 }
 

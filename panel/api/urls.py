@@ -11,6 +11,7 @@ from panel.api.deliveries import DeliveryViewSet
 from panel.api.deployments import DeploymentViewSet
 from panel.api.integrations import IntegrationViewSet
 from panel.api.me import Me
+from panel.api.members import InvitationViewSet, MemberViewSet
 from panel.api.operations import OperationViewSet
 from panel.api.providers import ProviderViewSet
 from panel.api.repositories import RepositoryViewSet
@@ -29,6 +30,8 @@ router.register("operations", OperationViewSet, basename="api-operation")
 router.register("deliveries", DeliveryViewSet, basename="api-delivery")
 router.register("deployments", DeploymentViewSet, basename="api-deployment")
 router.register("audit-entries", AuditEntryViewSet, basename="api-audit-entry")
+router.register("members", MemberViewSet, basename="api-member")
+router.register("invitations", InvitationViewSet, basename="api-invitation")
 router.register("artifacts", ArtifactViewSet, basename="api-artifact")
 
 urlpatterns = [

@@ -60,6 +60,7 @@ GROUPS = (
     (
         "Admin",
         (
+            ("Members", "member-list", "users"),
             ("SSH keys", "ssh-key-list", "key"),
             ("Audit log", "audit-list", "history"),
             ("API tokens", "token-list", "api"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
@@ -14,7 +15,8 @@ from pytest_django.live_server_helper import LiveServer
 from deployers.models import StackKind
 from deployers.states import OperationStatus, Step
 from integrations.models import DeliveryStatus, Deployer, RemoteState, SSHKey, WebhookState
-from teams.models import Team, User
+from teams.models import Membership, Role, Team, User
+from teams.services import invitations
 from tests import factories
 from tests.web.scene import LISTS, make_scene
 
@@ -30,6 +32,7 @@ FORMS = (
     reverse("account-add"),
     f"{reverse('account-add')}?method=keys",
     reverse("integration-add"),
+    reverse("invitation-add"),
 )
 ACCOUNT = (
     *(reverse(f"mfa_{name}") for name in ("index", "activate_totp", "add_webauthn", "view_recovery_codes")),
@@ -120,6 +123,8 @@ def every_page(team: Team) -> list[str]:
     run = factories.make_pipeline_run(
         artifact=factories.make_artifact(delivery=factories.make_delivery(integration=ecs))
     )
+    other = Membership.objects.get(user=factories.make_user(team=team, username="kim", email="kim@example.com"))
+    _, link = invitations.create(team=team, actor=other.user, role=Role.VIEWER)
     about = scene.about()
     about.pop("stack-events")  # a download
     about.pop("provider-edit")  # as its form
@@ -131,6 +136,9 @@ def every_page(team: Team) -> list[str]:
     return [
         *(reverse(name) for name in LISTS),
         *FORMS,
+        *(reverse(f"member-{what}", args=[other.pk]) for what in ("change", "remove", "hand-over")),
+        reverse("member-leave"),
+        urlsplit(link or "").path,
         *ACCOUNT,
         *about.values(),
         *others,

@@ -91,6 +91,7 @@ LISTS = (
     "stack-list",
     "operation-list",
     "token-list",
+    "member-list",
     "ssh-key-list",
     "audit-list",
     "search",

@@ -131,6 +131,7 @@ def test_the_admin_shows_no_secret_and_changes_nothing_of_the_services(root: Cli
     assert {model.__name__ for model in operational} == {
         "ApiToken",
         "AuditEntry",
+        "Invitation",
         "Provider",
         "Repository",
         "Integration",

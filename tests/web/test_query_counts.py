@@ -21,6 +21,7 @@ LIST_QUERIES = {
     "stack-list": FRAME + 2,
     "operation-list": FRAME + 1,
     "token-list": FRAME + 2,
+    "member-list": FRAME + 2,
     "ssh-key-list": FRAME + 4,
     "audit-list": FRAME + 2,
 }
