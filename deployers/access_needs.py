@@ -50,6 +50,16 @@ CHECK = (
 """What *Check* itself asks; without them it says less, and nothing else lacks anything."""
 
 
+TEMPLATE = "sluice_access.yaml"
+_ALWAYS = ("StacksPolicy", "FunctionsPolicy", "GitPolicy")
+POLICIES: Mapping[str, tuple[str, ...]] = {
+    GIT.kind: _ALWAYS,
+    CODEDEPLOY.kind: (*_ALWAYS, "InstancesPolicy", "CodeDeployPolicy"),
+    ECS.kind: (*_ALWAYS, "InstancesPolicy", "EcsPolicy"),
+}
+"""Which policies of the template hold what a kind of stack needs."""
+
+
 @cache
 def needs(kind: str) -> frozenset[str]:
     """`service:Action` of all that a kind of stack needs from its creation to its end, its git stack's not included."""

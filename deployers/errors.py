@@ -26,6 +26,7 @@ teams.errors.Refused
     NothingToRetry               the operation did not fail, or a newer one took its place
     NotCancellable               the operation is past the point where it can be stopped
     NotWaiting                   the operation does not wait for an approval
+    PermissionsMissing           the account's last check says that it cannot provision this
 """
 
 from collections.abc import Mapping
@@ -184,3 +185,7 @@ class ParametersDoNotFit(SluiceError):
             for kind, wrong in self.problems.items()
             for parameter, message in wrong.items()
         ]
+
+
+class PermissionsMissing(Refused):
+    code = "permissions_missing"

@@ -329,6 +329,12 @@ LAMBDA_ARCHITECTURE = env.text(
     "arm64",
     help="Architecture the Lambda zips were built for: arm64 or x86_64.",
 )
+ACCESS_TEMPLATE_URL = env.text(
+    "SLUICE_ACCESS_TEMPLATE_URL",
+    "",
+    help="Where sluice_access.json lies in S3 for all to read; the page of an AWS account links to CloudFormation "
+    "with it. Empty: the template is downloaded.",
+)
 AMBIENT_AWS = env.flag(
     "SLUICE_AMBIENT_AWS",
     False,

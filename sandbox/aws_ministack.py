@@ -29,6 +29,7 @@ def main() -> None:
         cloudformation_names,
         cloudformation_nested,
         cloudformation_statuses,
+        iam_simulation,
     )
     from sandbox.cloudformation_iam.install import install as install_iam_of_stacks
     from sandbox.codedeploy.install import install as install_codedeploy
@@ -40,6 +41,7 @@ def main() -> None:
     cloudformation_names.install()
     cloudformation_nested.install()
     cloudformation_statuses.install()
+    iam_simulation.install()
     install_codedeploy()
     install_codepipeline()
     # It looks at what all the others have put in place.

@@ -67,6 +67,7 @@ _ABSENT = {
     "DeploymentDoesNotExistException",
     "DeploymentGroupDoesNotExistException",
     "NoSuchBucket",
+    "NoSuchEntity",
     "NoSuchKey",
     "NoSuchUpload",
     "NoSuchVersion",

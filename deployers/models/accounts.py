@@ -46,6 +46,9 @@ class AwsAccount(TeamOwned):
     caller_arn = models.CharField(max_length=2048, blank=True, editable=False)
     checked_at = models.DateTimeField(null=True, blank=True, editable=False)
     check_error = models.TextField(blank=True, editable=False)
+    findings = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="What the last check that passed found; see its service."
+    )
 
     objects = TeamQuerySet["AwsAccount"].as_manager()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployers import catalog, needed_permissions, templates
+from deployers import access_needs, catalog, needed_permissions, templates
 from deployers.policies.statements import as_list, statements
 
 
@@ -21,24 +21,18 @@ class Maker:
     """Services whose roles another role passes to them."""
 
 
-_ACCESS = "sluice_access.yaml"
-_ALWAYS = ("StacksPolicy", "FunctionsPolicy", "GitPolicy")
 MAKERS = (
     Maker("nested/ecs_roles.yaml", ("ServiceRole",), ("nested/ecs_service.yaml",)),
     # Stacks have no service role of their own: they are made with the role by which the panel gets into the account.
     *(
         # CloudFormation's role for the service's stack is passed by the pipeline.
         Maker(
-            _ACCESS,
-            (*_ALWAYS, *policies),
+            access_needs.TEMPLATE,
+            access_needs.POLICIES[kind.kind],
             (kind.template, *kind.nested),
             frozenset({"cloudformation.amazonaws.com"}),
         )
-        for kind, policies in (
-            (catalog.GIT, ()),
-            (catalog.CODEDEPLOY, ("InstancesPolicy", "CodeDeployPolicy")),
-            (catalog.ECS, ("InstancesPolicy", "EcsPolicy")),
-        )
+        for kind in catalog.KINDS.values()
     ),
 )
 

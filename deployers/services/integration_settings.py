@@ -8,7 +8,8 @@ from typing import Any
 
 from deployers.errors import ParametersDoNotFit
 from deployers.models import AwsAccount
-from deployers.services import targets
+from deployers.services import accounts, targets
+from integrations.errors import InvalidValue
 from integrations.models import Integration, Repository
 from integrations.services import integrations
 from teams import policy
@@ -21,11 +22,13 @@ def create(
 ) -> Integration:
     """Add an integration. `fields` are those of `integrations.services.integrations.create`.
 
-    Raises what that raises, and ParametersDoNotFit.
+    Raises what that raises, ParametersDoNotFit, and PermissionsMissing for a deployer that the account cannot have.
     """
     policy.require(Act.EDIT_INTEGRATION, user=actor, team=team)
     # Somebody else's account is not asked anything; the service refuses it in words.
     if aws_account.team_id == team.pk:
+        if problem := accounts.region_problem(region.strip(), role_arn=aws_account.role_arn):
+            raise InvalidValue(problem, field="region")
         _require_fit(fields.get("deployers", ()), fields.get("parameters") or {}, aws_account, region)
     return integrations.create(
         team=team, actor=actor, repository=repository, aws_account=aws_account, region=region, **fields
@@ -48,6 +51,8 @@ def update(*, integration: Integration, actor: User, **fields: Any) -> Integrati
 def _require_fit(
     deployers: Sequence[str], parameters: Mapping[str, Mapping[str, object]], account: AwsAccount, region: str
 ) -> None:
+    for kind in deployers:
+        accounts.require_permissions(account, kind, field="deployers")
     problems = {
         kind: found
         for kind in deployers

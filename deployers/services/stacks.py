@@ -51,11 +51,13 @@ def provision(*, integration: Integration, actor: User, review: bool | None = No
     """Create the integration's stacks, or bring them up to date, one after the other in one operation.
 
     With `review` it waits before each stack until its changes are approved. None: only where a deployer's stack is made
-    for the first time, as that is where instances, roles and costs begin. Raises Forbidden, StackBusy, and
-    AccountClosed while its AWS account is not connected.
+    for the first time, as that is where instances, roles and costs begin. Raises Forbidden, StackBusy,
+    AccountClosed while its AWS account is not connected, and PermissionsMissing if its last check says so.
     """
     policy.require(Act.PROVISION, user=actor, team=integration.team, integration=integration.pk)
     accounts.access(integration.aws_account, integration.region)
+    for kind in wanted(integration):
+        accounts.require_permissions(integration.aws_account, kind)
     if review is None:
         review = _makes_a_deployer(integration)
     return _apply(integration, actor, kinds=wanted(integration), options={"review": True} if review else {})

@@ -1,6 +1,7 @@
 """`/aws-accounts/`: AWS accounts and the ways into them."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -21,6 +22,11 @@ from teams.policy import Act
 class AwsAccountSerializer(serializers.ModelSerializer[AwsAccount]):
     """An AWS account; the secret access key never leaves the panel."""
 
+    findings = serializers.DictField(
+        read_only=True,
+        help_text="What the last check that passed found: `missing` permissions by kind of stack, `region_off`, "
+        "`notes`, and `how` that is known: simulated, template or unknown. Empty before the first.",
+    )
     connected = serializers.BooleanField(
         source="proven",
         read_only=True,
@@ -42,6 +48,7 @@ class AwsAccountSerializer(serializers.ModelSerializer[AwsAccount]):
             "caller_arn",
             "checked_at",
             "check_error",
+            "findings",
             "created_at",
             "updated_at",
         ]
@@ -110,6 +117,24 @@ class ChoicesSerializer(serializers.Serializer[Any]):
     problems = serializers.DictField(child=serializers.CharField(), help_text="List to why it cannot be read.")
 
 
+class LaunchQuery(Strict):
+    codedeploy = serializers.BooleanField(default=True, help_text="Whether CodeDeploy is to deploy there.")
+    ecs = serializers.BooleanField(default=True, help_text="Whether ECS is to deploy there.")
+
+
+class LaunchSerializer(serializers.Serializer[Any]):
+    """How the role is made from the access template, or brought up to date."""
+
+    stack_name = serializers.CharField()
+    role_arn = serializers.CharField(help_text="What the role's ARN will be; empty where the account is not known.")
+    parameters = serializers.DictField(child=serializers.CharField())
+    url = serializers.CharField(
+        help_text="CloudFormation's page with all filled in; empty unless the panel knows a public URL of the template."
+    )
+    command = serializers.CharField(help_text="The same with the AWS CLI and the template as a file.")
+    template = serializers.JSONField()
+
+
 class AwsAccountViewSet(Noun[AwsAccount]):
     queryset = AwsAccount.objects.all()
     serializer_class = AwsAccountSerializer
@@ -158,3 +183,12 @@ class AwsAccountViewSet(Noun[AwsAccount]):
     def trust_policy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """The trust policy that the role needs: the panel may assume it, with this connection's external id."""
         return Response(accounts.trust_policy(self.get_object()))
+
+    @extend_schema(parameters=[LaunchQuery], responses=LaunchSerializer, filters=False)
+    @action(detail=True, methods=["get"], url_path="access-template", pagination_class=None)
+    def access_template(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """The template of the role that the panel assumes, and how to launch it for this connection."""
+        account, query = self.get_object(), read_query(LaunchQuery, request)
+        shown = accounts.launch(account, codedeploy=query["codedeploy"], ecs=query["ecs"])
+        body = LaunchSerializer({**asdict(shown), "template": json.loads(accounts.access_template())})
+        return Response(body.data)

@@ -7,14 +7,14 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.db.models import Count
-from django.http import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from deployers.models import AccessMethod, AwsAccount
+from deployers.models import AccessMethod, AwsAccount, StackKind
 from deployers.services import accounts
-from integrations.models import Integration
+from integrations.models import Deployer, Integration
 from panel.web import paging, queries
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
@@ -31,9 +31,9 @@ class AccountForm(forms.Form):
 
     name = forms.CharField(max_length=80, help_text="What you call it here, such as production.")
     role_arn = forms.CharField(
-        label="Role ARN",
+        label="Account id, or role ARN",
         max_length=2048,
-        help_text="The one it has or will have: the next page shows the trust policy to give it.",
+        help_text="The twelve digits of the account: the next page makes the role. Or the ARN of a role that is there.",
         widget=forms.TextInput(attrs={"placeholder": "arn:aws:iam::123456789012:role/Sluice", "spellcheck": "false"}),
     )
     access_key_id = forms.CharField(
@@ -54,9 +54,21 @@ class AccountForm(forms.Form):
         super().__init__(*args, **kwargs)
         for other in {name for names in self.FIELDS.values() for name in names} - set(self.FIELDS[method]):
             del self.fields[other]
+        if editing and "role_arn" in self.fields:
+            self.fields["role_arn"].label, self.fields["role_arn"].help_text = (
+                "Role ARN",
+                "Another one is checked anew.",
+            )
         if editing and method == AccessMethod.KEYS:
             self.fields["secret_access_key"].required = False
             self.fields["secret_access_key"].help_text = "Leave it empty to keep the present one."
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        given = cleaned.get("role_arn", "")
+        if len(given) == 12 and given.isascii() and given.isdigit():
+            cleaned["role_arn"] = accounts.role_arn_in(given, region=cleaned.get("default_region", ""))
+        return cleaned
 
 
 METHODS: tuple[tuple[AccessMethod, str, str], ...] = (
@@ -111,9 +123,30 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
         ],
     }
     if account.method == AccessMethod.ROLE and request.role.includes(Role.ADMIN):
-        with errors_as_messages(request):
-            context["trust_policy"] = json.dumps(accounts.trust_policy(account), indent=2)
+        chosen = request.GET.getlist("for") if "chosen" in request.GET else [*Deployer.values]
+        context |= {
+            "trust_policy": json.dumps(accounts.trust_policy(account), indent=2),
+            "permissions": json.dumps(accounts.permissions(), indent=2),
+            "chosen": chosen,
+            "deployers": Deployer.choices,
+            "launch": accounts.launch(account, codedeploy=Deployer.CODEDEPLOY in chosen, ecs=Deployer.ECS in chosen),
+        }
+    if found := accounts.findings_of(account):
+        context |= {
+            "findings": found,
+            "kinds": [(StackKind(kind).label, lacks) for kind, lacks in found.missing.items()],
+        }
     return render(request, "accounts/detail.html", context)
+
+
+@require_safe
+@page
+def access_template(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    """The template of the role, for the AWS CLI or for upload in the console."""
+    find(request, AwsAccount.objects.visible_to(request.user), pk=pk)
+    answer = HttpResponse(accounts.access_template(), content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="{accounts.ACCESS_TEMPLATE_FILE}"'
+    return answer
 
 
 @require_POST

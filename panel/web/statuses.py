@@ -8,6 +8,7 @@ from functools import singledispatch
 from typing import Literal
 
 from deployers.models import AwsAccount, Deployment, DeploymentStep, Operation, Stack
+from deployers.services import accounts
 from deployers.states import DeploymentStatus, OperationStatus, StackState
 from integrations.models import (
     Delivery,
@@ -203,6 +204,10 @@ def _(thing: Provider) -> Status:
 
 @status_of.register
 def _(thing: AwsAccount) -> Status:
+    if thing.proven and thing.check_error:
+        return NOT_REACHED
     if thing.proven:
-        return NOT_REACHED if thing.check_error else CONNECTED
+        found = accounts.findings_of(thing)
+        limited = found is not None and (found.region_off or any(found.missing.values()))
+        return LIMITED if limited else CONNECTED
     return FAILED if thing.check_error else NOT_CHECKED

@@ -47,6 +47,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("aws-accounts/add/", accounts.add, name="account-add"),
     path("aws-accounts/<uuid:pk>/", accounts.detail, name="account-detail"),
     path("aws-accounts/<uuid:pk>/check/", accounts.check, name="account-check"),
+    path("aws-accounts/<uuid:pk>/access-template/", accounts.access_template, name="account-access-template"),
     path("aws-accounts/<uuid:pk>/edit/", accounts.edit, name="account-edit"),
     path("aws-accounts/<uuid:pk>/delete/", accounts.delete, name="account-delete"),
     path("integrations/", integrations.index, name="integration-list"),

@@ -12,7 +12,7 @@ from teams.services import encryption_keys
 LISTED = {
     "providers": {"check", "repositories", "host-keys", "host-keys/scan", "host-keys/confirm"},
     "repositories": set(),
-    "aws-accounts": {"check", "choices", "trust-policy"},
+    "aws-accounts": {"access-template", "check", "choices", "trust-policy"},
     "integrations": {
         "provision",
         "rotate-ssh-key",

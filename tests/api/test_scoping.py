@@ -42,6 +42,7 @@ ACTIONS = [
     ("delete", "repositories", ""),
     ("post", "aws-accounts", "check/"),
     ("get", "aws-accounts", "trust-policy/"),
+    ("get", "aws-accounts", "access-template/"),
     ("patch", "aws-accounts", ""),
     ("delete", "aws-accounts", ""),
     ("post", "integrations", "provision/"),

@@ -14,7 +14,7 @@ from botocore import xform_name
 from deployers import access_needs, catalog, templates
 from deployers.policies.statements import as_list, statements
 
-SOURCE = "sluice_access.yaml"
+SOURCE = access_needs.TEMPLATE
 DIRECTORY = Path(templates.__file__).parent / "aws"
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: without blanks
 MOST_CHARACTERS, MOST_POLICIES = 6144, 10
@@ -24,12 +24,7 @@ LONGEST = {
     "RoleName": "R" * 64,
     "ArtifactBuckets": "b" * 63,
 }
-ALWAYS = {"StacksPolicy", "FunctionsPolicy", "GitPolicy"}
-OF_KIND = {
-    catalog.GIT.kind: ALWAYS,
-    catalog.CODEDEPLOY.kind: ALWAYS | {"InstancesPolicy", "CodeDeployPolicy"},
-    catalog.ECS.kind: ALWAYS | {"InstancesPolicy", "EcsPolicy"},
-}
+OF_KIND = {kind: set(names) for kind, names in access_needs.POLICIES.items()}
 
 
 def policies() -> dict[str, dict[str, Any]]:

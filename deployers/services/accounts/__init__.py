@@ -1,17 +1,37 @@
 """AWS accounts: the way into each, opened by a check and by nothing else."""
 
 from deployers.services.accounts.checking import check
+from deployers.services.accounts.findings import Findings, lacks, require_permissions
+from deployers.services.accounts.findings import of as findings_of
 from deployers.services.accounts.rows import create, delete, update
+from deployers.services.accounts.template import (
+    ACCESS_TEMPLATE_FILE,
+    Launch,
+    access_template,
+    launch,
+    permissions,
+    role_arn_in,
+)
 from deployers.services.accounts.trust import trust_policy
 from deployers.services.accounts.way import access, may_lend_own, region_problem, role_arn_problem
 
 __all__ = [
+    "ACCESS_TEMPLATE_FILE",
+    "Findings",
+    "Launch",
     "access",
+    "access_template",
     "check",
     "create",
     "delete",
+    "findings_of",
+    "lacks",
+    "launch",
     "may_lend_own",
+    "permissions",
     "region_problem",
+    "require_permissions",
+    "role_arn_in",
     "role_arn_problem",
     "trust_policy",
     "update",

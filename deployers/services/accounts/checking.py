@@ -7,22 +7,24 @@ from django.utils import timezone
 from deployers.aws import sts
 from deployers.errors import AwsError, ExternalIdIgnored
 from deployers.models import AccessMethod, AwsAccount
+from deployers.services.accounts import findings
 from deployers.services.accounts.way import unproven
 from teams import policy
 from teams.errors import Refused, SluiceError
 from teams.models import User
 from teams.policy import Act
 
-CHECKED = ("checked_at", "check_error", "caller_arn", "account_id", "proven_way")
+CHECKED = ("checked_at", "check_error", "caller_arn", "account_id", "proven_way", "findings")
 """What a check notes; the secret is left as it was read."""
 
 
 def check(*, account: AwsAccount, actor: User | None = None) -> str:
-    """Ask AWS whom the credentials belong to, note the answer and return the caller's ARN.
+    """Ask AWS whom the credentials belong to and what they may do, note the answer and return the caller's ARN.
 
     A role also has to refuse those who do not know the external id. If all is well the account is open from then on
     for exactly this way in; a definite refusal closes it. An answer that does not come, or only says to ask again
     later, is noted and closes nothing: it says nothing about the account, and an outage must not stop what works.
+    Permissions that are missing close nothing either: `findings` has them, and what needs them is refused.
 
     Raises Forbidden, CredentialsRefused, ExternalIdIgnored, Refused when it is another account than was entered or
     when the account was changed meanwhile, and the other errors of AWS; what went wrong is noted on the account too.
@@ -35,7 +37,15 @@ def check(*, account: AwsAccount, actor: User | None = None) -> str:
         closes = {"proven_way": ""} if _is_definite(error) else {}
         _note(account, check_error=str(error), **closes)
         raise
-    noted = _note(account, check_error="", caller_arn=found.arn, account_id=found.account_id, proven_way=account.way)
+    seen = findings.look(account, unproven(account), found)
+    noted = _note(
+        account,
+        check_error="",
+        caller_arn=found.arn,
+        account_id=found.account_id,
+        proven_way=account.way,
+        findings=seen.as_json(),
+    )
     if not noted:
         raise Refused("The account was changed while it was checked.", remedy="Check it again.")
     return found.arn

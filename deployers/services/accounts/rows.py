@@ -73,6 +73,7 @@ def update(*, account: AwsAccount, actor: User, **fields: str) -> AwsAccount:
     if another_secret or old != [getattr(account, name) for name in WAY]:
         # What the old credentials proved says nothing about the new ones.
         account.checked_at, account.check_error, account.caller_arn, account.proven_way = None, "", "", ""
+        account.findings = {}
     _save(account)
     changes = {name: [before[name], now] for name, now in _shown(account).items() if before[name] != now}
     audit.record(actor=actor, team=account.team, action="aws_account.update", target=account, changes=changes)
