@@ -9,6 +9,8 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-nested-
 # MiniStack offers no hooks: what it gets wrong is replaced where it stands.
 # ruff: noqa: SLF001
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 _KIND = "AWS::CloudFormation::Stack"
@@ -20,7 +22,30 @@ def install() -> None:
 
     from sandbox.hooks import replace
 
-    replace(provisioners._RESOURCE_HANDLERS[_KIND], "delete", lambda _delete: _delete_nested)
+    handler = provisioners._RESOURCE_HANDLERS[_KIND]
+    replace(handler, "create", _taking_back)
+    replace(handler, "delete", lambda _delete: _delete_nested)
+
+
+def _taking_back(create: Callable[..., Any]) -> Callable[..., Any]:
+    """What a nested stack made before it failed goes with the rollback of its parent."""
+
+    def create_or_take_back(logical_id: str, properties: dict[str, Any], parent: str) -> Any:
+        from ministack.services.cloudformation import _stacks
+
+        before = set(_stacks)
+        try:
+            return create(logical_id, properties, parent)
+        except Exception:
+            kept = (_stacks.get(parent) or {}).get("DisableRollback") and "ParentId" not in _stacks[parent]
+            for name in [] if kept else sorted(set(_stacks) - before):
+                if _stacks[name].get("_parent_stack_name") == parent:
+                    # If something cannot go, its own events say so; why the creation failed is what counts.
+                    with suppress(ValueError):
+                        _delete_nested(_stacks[name]["StackId"], {})
+            raise
+
+    return create_or_take_back
 
 
 def _delete_nested(physical_id: str, _properties: dict[str, Any]) -> None:

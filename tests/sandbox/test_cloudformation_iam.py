@@ -299,6 +299,20 @@ def test_a_nested_stack_whose_deletion_is_refused_fails_with_its_parent(account:
     assert "was not successfully deleted: The following resource(s) failed" in failures(cloudformation, stack)["Child"]
 
 
+def test_what_a_nested_stack_made_goes_when_the_rest_of_it_is_refused(account: Account) -> None:
+    body = json.loads(template(Queue=("AWS::SQS::Queue", {"QueueName": name()}), Topic=("AWS::SNS::Topic", {})))
+    body["Resources"]["Topic"]["DependsOn"] = "Queue"
+    cloudformation = account.cloudformation()
+    parent = nested(account, json.dumps(body))
+
+    _, status, failed = made(cloudformation, parent, RoleARN=account.role(CHILDREN, QUEUES))
+
+    assert status == "ROLLBACK_COMPLETE"
+    assert "sns:CreateTopic" in failed["Child"]
+    urls = account.aws.client("sqs").list_queues().get("QueueUrls", [])
+    assert not [each for each in urls if body["Resources"]["Queue"]["Properties"]["QueueName"] in each]
+
+
 def test_a_template_in_s3_is_read_for_the_caller(account: Account) -> None:
     nested(account, QUEUE)
     account.aws.client("s3").put_object(Bucket="templates", Key="queue.json", Body=QUEUE.encode())
