@@ -18,7 +18,8 @@ class StackType:
     """A kind of stack. `packages` are the Lambda zips that its template names, `suffix` ends its stacks' names.
 
     `nested` are the templates that its own is made of. `settable` are the parameters that people may set; the panel
-    knows all others itself.
+    knows all others itself. `linked_roles` are the services that need their own role before the stack is made: they
+    make it at their first use, and then cannot take it yet.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class StackType:
     packages: tuple[str, ...]
     settable: frozenset[str]
     nested: tuple[str, ...] = ()
+    linked_roles: tuple[str, ...] = ()
 
 
 GIT = StackType(
@@ -120,6 +122,7 @@ ECS = StackType(
         "nested/ecs_roles.yaml",
         "nested/codepipeline.yaml",
     ),
+    linked_roles=("ecs.amazonaws.com",),
 )
 KINDS: dict[str, StackType] = {each.kind: each for each in (GIT, CODEDEPLOY, ECS)}
 

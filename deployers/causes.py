@@ -83,6 +83,17 @@ _REMEDIES = (
         "AWS has no room for this type in these zones now: choose another in the settings, or press Retry later.",
     ),
     (
+        re.compile(r"Unable to assume the service linked role", re.IGNORECASE),
+        (
+            "ECS makes a role of its own with the first cluster of an account, and could not take it yet. Press Retry. "
+            "If it happens again: aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com"
+        ),
+    ),
+    (
+        re.compile(r"Service Linked Role does not exist", re.IGNORECASE),
+        "Run aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com in the account, then press Retry.",
+    ),
+    (
         re.compile(r"not authorized to perform|AccessDenied|explicit deny", re.IGNORECASE),
         "Let the AWS account's role or user do this, then press Retry.",
     ),

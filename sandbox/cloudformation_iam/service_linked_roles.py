@@ -169,7 +169,7 @@ def _use_of_ecs(subject: Subject, *, made: bool, may_make: bool) -> None:
     """
     on_fargate = any(str(each).startswith("FARGATE") for each in subject.at("CapacityProviders"))
     if not made and may_make:
-        make(_ECS)
+        make(_ECS, settles=time.time() + _SETTLES_SECONDS)
     if subject.kind == "AWS::ECS::CapacityProvider":
         if not made and not may_make:
             raise NotAssumed(_NO_PROVIDER)

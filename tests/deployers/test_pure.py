@@ -163,6 +163,11 @@ def test_without_a_resource_that_failed_the_stack_itself_is_the_cause() -> None:
                 ("The subnet ID 'subnet-0' does not exist", "VPC and its subnets"),
                 ("The key pair 'office' does not exist", "key pair"),
                 ("Certificate ARN 'arn:1' is not valid", "issued certificate"),
+                (
+                    "Unable to assume the service linked role. Please verify that it exists.",
+                    "first cluster of an account",
+                ),
+                ("ECS Service Linked Role does not exist.", "aws iam create-service-linked-role"),
                 ("Your requested instance type (t9.huge) is not supported in eu-west-1a", "type of instances"),
                 ("We currently do not have sufficient t3.small capacity", "no room"),
                 ("You have requested more vCPU capacity than your current vCPU limit of 1", "raise this quota"),

@@ -96,8 +96,42 @@ def test_a_person_may_make_the_role_of_the_service_that_a_policy_names(account: 
         person.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com")
 
 
-CLUSTER = ("AWS::ECS::Cluster", {})
 ECS = allow("ecs:*", "autoscaling:CreateOrUpdateTags")
+CLUSTER = ("AWS::ECS::Cluster", {})
+ON_FARGATE = ("AWS::ECS::Cluster", {"CapacityProviders": ["FARGATE"]})
+NOT_ASSUMED = "Unable to assume the service linked role. Please verify that the ECS service linked role exists."
+
+
+def with_providers() -> str:
+    """A cluster that gets Fargate's providers after it is there."""
+    providers = {"Cluster": {"Ref": "Cluster"}, "CapacityProviders": ["FARGATE"], "DefaultCapacityProviderStrategy": []}
+    return template(Cluster=CLUSTER, Providers=("AWS::ECS::ClusterCapacityProviderAssociations", providers))
+
+
+@pytest.mark.parametrize("cluster", [template(Cluster=ON_FARGATE), with_providers()])
+def test_the_first_cluster_on_fargate_fails_once(account: Account, cluster: str) -> None:
+    cloudformation = account.cloudformation()
+
+    _, status, failed = made(cloudformation, cluster)
+
+    assert status == "ROLLBACK_COMPLETE"
+    [said] = failed.values()
+    assert NOT_ASSUMED in said
+    assert OF_ECS in roles(account)
+    assert made(cloudformation, cluster)[1] == "CREATE_COMPLETE"
+
+
+def test_a_role_made_before_the_first_cluster_spares_it(account: Account) -> None:
+    account.iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
+
+    assert made(account.cloudformation(), with_providers())[1] == "CREATE_COMPLETE"
+
+
+def test_who_may_not_make_the_role_never_gets_a_cluster_on_fargate(account: Account) -> None:
+    role = account.role(ECS)
+    for _ in range(2):
+        said = made(account.cloudformation(), template(Cluster=ON_FARGATE), RoleARN=role)[2]["Cluster"]
+        assert said.startswith("Invalid request provided: CreateCluster Invalid Request: " + NOT_ASSUMED)
 
 
 def test_without_the_role_ecs_has_no_capacity_providers(account: Account) -> None:

@@ -1,14 +1,15 @@
 """Creating and updating a stack: prepare, (clear or repair), publish, change set, execute, watch."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from deployers import requests, templates
-from deployers.aws import cloudformation
+from deployers.aws import cloudformation, service_linked_roles
 from deployers.aws.cloudformation import ChangeSet, StackSnapshot
-from deployers.errors import AlreadyExistsAtAws, AwsError, NotFoundAtAws, RequestInvalid, StackBroken
+from deployers.errors import AccessDenied, AlreadyExistsAtAws, AwsError, NotFoundAtAws, RequestInvalid, StackBroken
 from deployers.services import history, publish
 from deployers.services.steps.parameters import stack_parameters
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work, set_stack
@@ -105,7 +106,8 @@ def repair(work: Work) -> Outcome:
 
 
 def publish_packages(work: Work) -> Outcome:
-    """Put template and packages into the stack's region."""
+    """Put template and packages into the stack's region, and make the roles that services need beforehand."""
+    _make_linked_roles(work)
     found = publish.publish(kind=work.kind, region=work.stack.region, account=work.integration.aws_account)
     work.options["published"] = {
         "bucket": found.bucket,
@@ -114,6 +116,19 @@ def publish_packages(work: Work) -> Outcome:
         "templates_url": found.templates_url,
     }
     return Next(Step.CHANGE_SET)
+
+
+def _make_linked_roles(work: Work) -> None:
+    """The first cluster of an account fails where ECS makes its role with it: the role is not there soon enough.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html
+    """
+    if work.stack.aws_status not in {"", "REVIEW_IN_PROGRESS"}:
+        return
+    for service in work.kind.linked_roles:
+        # The role may be there though we may not make it; if not, the stack fails and says so.
+        with suppress(AccessDenied):
+            service_linked_roles.make(work.access, service)
 
 
 def change_set(work: Work) -> Outcome:
