@@ -29,6 +29,7 @@ def main() -> None:
         cloudformation_names,
         cloudformation_nested,
         cloudformation_statuses,
+        ecs_services,
         iam_simulation,
     )
     from sandbox.cloudformation_iam.install import install as install_iam_of_stacks
@@ -37,6 +38,7 @@ def main() -> None:
 
     aws_patches.apply()
     aws_containers.install()
+    ecs_services.install()
     cloudformation_fleet.install()
     cloudformation_names.install()
     cloudformation_nested.install()

@@ -127,10 +127,10 @@ def stop(access: Access, pipeline: str, execution: str, *, reason: str, abandon:
 
 
 def retry(access: Access, pipeline: str, execution: str, *, stage: str) -> None:
-    """Do the failed actions of a stage once more, within the same run."""
+    """Do a stage once more, within the same run: all of it, as Deploy clears first what a failed deployment left."""
     with aws_faults():
         _client(access).retry_stage_execution(
-            pipelineName=pipeline, stageName=stage, pipelineExecutionId=execution, retryMode="FAILED_ACTIONS"
+            pipelineName=pipeline, stageName=stage, pipelineExecutionId=execution, retryMode="ALL_ACTIONS"
         )
 
 

@@ -1,7 +1,7 @@
 """All checks over all templates."""
 
 from deployers import templates
-from deployers.policies import document, makers, names, reference, width
+from deployers.policies import document, makers, names, reference, topics, width
 from deployers.policies.statements import granted
 
 
@@ -14,6 +14,7 @@ def check() -> list[str]:
         found += width.faults(source, template)
         found += reference.faults(source, template)
         found += names.faults(source, template)
+        found += topics.faults(source, template)
         allowed |= granted(source, template)
     found += [fault for maker in makers.MAKERS for fault in makers.faults(maker)]
     return found + document.faults(allowed)

@@ -15,9 +15,12 @@ WITHOUT_RESOURCE = frozenset(
         "application-autoscaling:DescribeScalingPolicies",
         "application-autoscaling:DescribeScheduledActions",
         "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:DescribeAutoScalingInstances",
         "autoscaling:DescribeLifecycleHooks",
+        "autoscaling:DescribeNotificationConfigurations",
         "autoscaling:DescribePolicies",
         "autoscaling:DescribeScalingActivities",
+        "autoscaling:DescribeScheduledActions",
         "cloudformation:DescribeStacks",
         "cloudwatch:DescribeAlarms",
         "codedeploy:BatchGetDeploymentTargets",
@@ -46,6 +49,7 @@ WITHOUT_RESOURCE = frozenset(
         "ecs:ListTasks",
         "ecs:RegisterTaskDefinition",
         "elasticloadbalancing:DescribeCapacityReservation",
+        "elasticloadbalancing:DescribeInstanceHealth",
         "elasticloadbalancing:DescribeListenerAttributes",
         "elasticloadbalancing:DescribeListeners",
         "elasticloadbalancing:DescribeLoadBalancerAttributes",
@@ -64,6 +68,7 @@ WITHOUT_RESOURCE = frozenset(
         "sns:GetSubscriptionAttributes",
         "sns:SetSubscriptionAttributes",
         "sns:Unsubscribe",
+        "tag:GetResources",
     }
 )
 # These get their role by iam:PassRole, within its account; AWS's own trust policies for them have no condition:
@@ -76,6 +81,10 @@ TRUSTED_AS_THEY_ARE = frozenset(
     {"cloudformation.amazonaws.com", "ec2.amazonaws.com", "ecs-tasks.amazonaws.com", "lambda.amazonaws.com"}
 )
 SOURCE_KEYS = ("aws:sourceaccount", "aws:sourcearn")
+# By type of the resource: services that do nothing where the policy asks for a source.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-iam-servicerole.html
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html
+NAME_NO_SOURCE = {"AWS::IAM::Role": "cloudformation.amazonaws.com", "AWS::SNS::TopicPolicy": "events.amazonaws.com"}
 
 
 def faults(source: str, template: Mapping[str, Any]) -> list[str]:
@@ -84,9 +93,7 @@ def faults(source: str, template: Mapping[str, Any]) -> list[str]:
     for name, resource in template["Resources"].items():
         for statement in statements(resource.get("Properties", {})):
             if statement["Effect"] == "Allow":
-                # A key's policy is about that key, whatever resource it names.
-                own = resource["Type"] == "AWS::KMS::Key"
-                found += [f"{source} {name}: {fault}" for fault in _faults(statement, own=own)]
+                found += [f"{source} {name}: {fault}" for fault in _faults(statement, resource["Type"])]
         if resource["Type"] == "AWS::Lambda::Permission":
             missing = {"SourceAccount", "SourceArn"} - set(resource["Properties"])
             # The ARNs of buckets name no account; those of other services do.
@@ -95,7 +102,7 @@ def faults(source: str, template: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _faults(statement: Mapping[str, Any], *, own: bool) -> Iterator[str]:
+def _faults(statement: Mapping[str, Any], kind: str) -> Iterator[str]:
     for name in ("NotAction", "NotPrincipal", "NotResource"):
         if name in statement:
             yield f"{name} allows what nobody listed"
@@ -103,7 +110,8 @@ def _faults(statement: Mapping[str, Any], *, own: bool) -> Iterator[str]:
     for action in actions:
         if "*" in action or "?" in action:
             yield f"{action} is a wildcard: list the actions"
-    if not own and "*" in as_list(statement.get("Resource", [])):
+    # A key's policy is about that key, whatever resource it names.
+    if kind != "AWS::KMS::Key" and "*" in as_list(statement.get("Resource", [])):
         for action in sorted(set(actions) - WITHOUT_RESOURCE):
             yield f"{action} is allowed for every resource"
     principal = statement.get("Principal", {})
@@ -112,5 +120,9 @@ def _faults(statement: Mapping[str, Any], *, own: bool) -> Iterator[str]:
         return
     keys = {key.lower() for condition in statement.get("Condition", {}).values() for key in condition}
     for service in as_list(principal.get("Service", [])):
-        if service not in TRUSTED_AS_THEY_ARE and not keys & set(SOURCE_KEYS):
+        named = bool(keys & set(SOURCE_KEYS))
+        if service == NAME_NO_SOURCE.get(kind):
+            if named:
+                yield f"{service} names no source here: with this condition it is shut out"
+        elif service not in TRUSTED_AS_THEY_ARE and not named:
             yield f"{service} may act for other accounts: add a condition on aws:SourceAccount or aws:SourceArn"

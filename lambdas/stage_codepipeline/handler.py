@@ -9,9 +9,11 @@ Its contract, which cfn_templates/nested/codepipeline.yaml is the other side of:
   configuration `{"Parameters": {...}}`. Its `ECRImageTag` is the commit; an override from the build goes before it
 - output variables: `ImageTag`, `Commit` where the source has one in its metadata, and `Buildspec`: the source's own,
   or the ARN of a default that builds its Dockerfile, written beside the artifacts (environment: `ARTIFACTS_ARN`)
+- with UserParameters `{"clear": true}` the job makes nothing: it removes the stack of a first deployment that failed
+  (clear.py), and is asked again by its continuation token until that is done
 - the artifact is written with the job's own credentials and key. The role needs codepipeline:PutJobSuccessResult and
   PutJobFailureResult on *, s3:PutObject on the default buildspec, s3:GetObject and s3:GetObjectVersion on the source,
-  and cloudformation:DescribeStacks on the service's stack
+  and cloudformation:DescribeStacks and DeleteStack on the service's stack
 
 A NoEcho parameter cannot be kept by a pipeline: parameters.py says why, and what happens instead.
 """
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from lambdas.common import clients, log
 from lambdas.common.worker import Context
+from lambdas.stage_codepipeline import clear
 from lambdas.stage_codepipeline.job import BadJob, Job
 from lambdas.stage_codepipeline.settings import Settings
 from lambdas.stage_codepipeline.stage import TEMPLATE, Staged, stage
@@ -41,6 +44,9 @@ def handler(event: dict[str, Any], context: Context) -> None:
     job = event["CodePipeline.job"]
     with _told_in_time(job["id"], context):
         try:
+            if clear.wanted(job):
+                _clear(job)
+                return
             staged = stage(
                 Settings.from_environment(),
                 Job.from_event(job),
@@ -53,6 +59,20 @@ def handler(event: dict[str, Any], context: Context) -> None:
         except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline must not wait
             log.exception("manifest_failed", error)
             _fail(job["id"], *_in_words(error))
+
+
+def _clear(job: dict[str, Any]) -> None:
+    token = str(job["data"].get("continuationToken") or "")
+    cleared = clear.clear(Settings.from_environment().stack_name, token, cloudformation=clients.cloudformation())
+    client = clients.codepipeline()
+    try:
+        client.put_job_success_result(
+            jobId=job["id"],
+            executionDetails={"summary": cleared.summary},
+            **({"continuationToken": cleared.token} if cleared.token else {}),  # type: ignore[arg-type]
+        )
+    except (client.exceptions.JobNotFoundException, client.exceptions.InvalidJobStateException) as error:
+        log.info("job_over", job=job["id"], answer=type(error).__name__)
 
 
 def _artifacts(job: Job) -> "S3Client":

@@ -19,6 +19,8 @@ from sandbox.codepipeline.errors import ActionFailed, Interrupted
 
 # Seconds that a function has to answer; AWS waits longer than a person would.
 _JOB_SECONDS = 300.0
+# Between a continuation token and the next job; AWS takes half a minute.
+_CONTINUED_SECONDS = 0.5
 _APPROVAL_SECONDS = 7 * 24 * 3600.0
 
 
@@ -88,6 +90,14 @@ class Run:
                 store.changed.wait(left)
         return found
 
+    def pause(self, seconds: float) -> None:
+        """Let time pass. Raises Interrupted."""
+        deadline = time.monotonic() + seconds
+        with store.changed:
+            while (left := deadline - time.monotonic()) > 0:
+                self.check_interrupted()
+                store.changed.wait(left)
+
     def check_interrupted(self) -> None:
         """Raises Interrupted."""
         if self.execution.get("stop") == "abandon":
@@ -144,8 +154,23 @@ def _object(place: dict[str, str]) -> dict[str, str]:
 
 def _invoke(run: Run) -> None:
     """https://docs.aws.amazon.com/codepipeline/latest/userguide/actions-invoke-lambda-function.html"""
-    key = new_uuid()
     outputs = {each["name"]: run.output() for each in run.action.get("outputArtifacts", [])}
+    found = _job(run, outputs, "")
+    while token := found.get("continuationToken"):
+        run.pause(_CONTINUED_SECONDS)
+        found = _job(run, outputs, token)
+    result = run.record["output"]["executionResult"]
+    result |= {"externalExecutionId": found["id"], "externalExecutionSummary": found.get("summary", "")}
+    if found["status"] == "Failed":
+        raise ActionFailed(found["failure"]["type"], found["failure"]["message"])
+    run.record["output"]["outputVariables"] = found.get("outputVariables", {})
+    for place in outputs.values():
+        run.keep(place)
+
+
+def _job(run: Run, outputs: dict[str, dict[str, str]], token: str) -> dict[str, Any]:
+    """Ask the function, and wait for its answer. With a continuation token it is asked again later, as a new job."""
+    key = new_uuid()
     keys = aws_roles.credentials(run.execution["definition"]["roleArn"], "codepipeline-job")
     job = {
         "id": key,
@@ -162,6 +187,7 @@ def _invoke(run: Run) -> None:
                 "secretAccessKey": keys["aws_secret_access_key"],
                 "sessionToken": keys["aws_session_token"],
             },
+            **({"continuationToken": token} if token else {}),
         },
     }
     details = {name: each for name, each in job["data"].items() if name != "artifactCredentials"}
@@ -169,15 +195,9 @@ def _invoke(run: Run) -> None:
     aws_persistence.note_change()
     event = json.dumps({"CodePipeline.job": job})
     run.client("lambda").invoke(FunctionName=run.need("FunctionName"), InvocationType="Event", Payload=event)
-    found = store.jobs[key]
+    found: dict[str, Any] = store.jobs[key]
     run.wait(lambda: found["status"] != "InProgress", _JOB_SECONDS)
-    result = run.record["output"]["executionResult"]
-    result |= {"externalExecutionId": key, "externalExecutionSummary": found.get("summary", "")}
-    if found["status"] == "Failed":
-        raise ActionFailed(found["failure"]["type"], found["failure"]["message"])
-    run.record["output"]["outputVariables"] = found.get("outputVariables", {})
-    for place in outputs.values():
-        run.keep(place)
+    return found
 
 
 def _location(name: str, place: dict[str, str]) -> dict[str, Any]:

@@ -40,9 +40,9 @@ def run(key: str, variables: dict[str, str], source: bytes) -> bytes:
     status = "FAILED"
     try:
         tag = environment.get("IMAGE_TAG", "")
-        _check(source, tag)
+        dockerfile = _check(source, tag)
         ecr = aws_roles.client("ecr", project["serviceRole"], "codebuild")
-        _push(ecr, environment.get("REPOSITORY_NAME", ""), tag, log)
+        _push(ecr, environment.get("REPOSITORY_NAME", ""), tag, log, labels=_labels(dockerfile))
         status = "SUCCEEDED"
         log(f"[Container] Phase complete: BUILD State: SUCCEEDED, image tag {tag}")
     except (ActionFailed, ClientError) as error:
@@ -56,8 +56,8 @@ def run(key: str, variables: dict[str, str], source: bytes) -> bytes:
     return _zip({"build.json": json.dumps({"tag": tag}).encode()})
 
 
-def _check(source: bytes, tag: str) -> None:
-    """Refuse what would fail at once. Raises ActionFailed."""
+def _check(source: bytes, tag: str) -> str:
+    """Refuse what would fail at once; the Dockerfile's text. Raises ActionFailed."""
     try:
         with zipfile.ZipFile(io.BytesIO(source)) as archive:
             names = archive.namelist()
@@ -83,6 +83,13 @@ def _check(source: bytes, tag: str) -> None:
         words = [line.split()[0].upper() for line in lines if line and not line.startswith("#")]
         if next((word for word in words if word != "ARG"), "") != "FROM":
             raise _failed("dockerfile parse error: no build stage in current context")
+    return files.get("Dockerfile", b"").decode(errors="replace")
+
+
+def _labels(dockerfile: str) -> list[str]:
+    """What the image says of itself: `LABEL a=b` is `a=b`."""
+    lines = [line.split(maxsplit=1) for line in dockerfile.splitlines()]
+    return [line[1].strip() for line in lines if len(line) == 2 and line[0].upper() == "LABEL"]
 
 
 def _check_result(buildspec: dict[str, Any], names: list[str]) -> None:
@@ -106,7 +113,7 @@ def _failed(reason: str) -> ActionFailed:
     return ActionFailed("JobFailed", f"Build terminated with state: FAILED. Phase: BUILD, Message: {reason}")
 
 
-def _push(ecr: Any, repository: str, tag: str, log: Any) -> None:
+def _push(ecr: Any, repository: str, tag: str, log: Any, *, labels: list[str]) -> None:
     if not repository:
         raise _failed("there is no REPOSITORY_NAME")
     try:
@@ -116,7 +123,7 @@ def _push(ecr: Any, repository: str, tag: str, log: Any) -> None:
     if found:
         log(f"The image {tag} is there already.")
         return
-    manifest = json.dumps({"schemaVersion": 2, "simulated": tag, "layers": []})
+    manifest = json.dumps({"schemaVersion": 2, "simulated": tag, "labels": labels, "layers": []})
     ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
     log(f"[Container] Pushed a simulated image {repository}:{tag}")
 

@@ -53,8 +53,13 @@ def start(name: str, *, trigger: str, detail: str, revisions: list[dict[str, Any
     return key
 
 
-def retry(execution: dict[str, Any], stage: str) -> None:
-    """Run a failed stage again, and what comes after it."""
+def retry(execution: dict[str, Any], stage: str, mode: str) -> None:
+    """Run a failed stage again, and what comes after it: all of its actions, or with FAILED_ACTIONS those that failed.
+
+    https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_RetryStageExecution.html
+    """
+    last = {each["actionName"]: each["status"] for each in execution["actions"] if each["stageName"] == stage}
+    execution["done"] = [name for name, status in last.items() if status == "Succeeded" and mode == "FAILED_ACTIONS"]
     names = [each["name"] for each in execution["definition"]["stages"]]
     execution.update(status="InProgress", lastUpdateTime=time.time())
     execution.pop("statusSummary", None)
@@ -94,12 +99,15 @@ def _run(key: str, first: int) -> None:
 
 
 def _walk(execution: dict[str, Any], first: int) -> str:
+    done, retried = execution.pop("done", []), execution["definition"]["stages"][first]
     for stage in execution["definition"]["stages"][first:]:
         if not _enter(execution, stage["name"]):
             return "Superseded"
         for action in sorted(stage["actions"], key=lambda each: int(each.get("runOrder", 1))):
             if execution.get("stop"):
                 return "Stopped"
+            if stage is retried and action["name"] in done:
+                continue
             ended = _act(execution, stage["name"], action)
             if ended != "Succeeded":
                 return "Stopped" if ended == "Abandoned" else "Failed"

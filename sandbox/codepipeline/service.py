@@ -259,7 +259,7 @@ def retry_stage_execution(request: Request) -> Request:
         raise ApiError(
             "StageNotRetryableException", f"The stage {request['stageName']} did not fail in this execution."
         )
-    engine.retry(found, request["stageName"])
+    engine.retry(found, request["stageName"], request["retryMode"])
     return {"pipelineExecutionId": request["pipelineExecutionId"]}
 
 
@@ -303,7 +303,10 @@ def get_job_details(request: Request) -> Request:
 
 def put_job_success_result(request: Request) -> Request:
     summary = (request.get("executionDetails") or {}).get("summary", "")
-    _answer(request, status="Succeeded", summary=summary, outputVariables=request.get("outputVariables") or {})
+    if token := request.get("continuationToken"):
+        _answer(request, status="Continued", summary=summary, continuationToken=token)
+    else:
+        _answer(request, status="Succeeded", summary=summary, outputVariables=request.get("outputVariables") or {})
     return {}
 
 

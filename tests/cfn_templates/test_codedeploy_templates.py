@@ -28,7 +28,7 @@ OUTPUTS = {
     CODEDEPLOY: "CodeDeployApplication CodeDeploymentGroup StackName",
 }
 # Actions that take no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/
-WITHOUT_RESOURCE = ("Describe",)
+WITHOUT_RESOURCE = ("Describe", "GetResources")
 
 
 @pytest.mark.parametrize("source", ALL)

@@ -82,3 +82,42 @@ def test_an_image_tag_is_what_was_built_for_good() -> None:
 def test_a_failed_deployment_of_the_service_is_rolled_back() -> None:
     [service] = resources(templates.load(SERVICE), "AWS::ECS::Service").values()
     assert service["DeploymentConfiguration"]["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+
+
+def test_the_service_waits_for_the_listener_that_gives_its_target_group_a_load_balancer() -> None:
+    """With a certificate that is the HTTPS listener: the other one only redirects."""
+    service: dict[str, Any] = templates.load(SERVICE)["Resources"]["Service"]
+    assert service["DependsOn"] == ["HttpListener"]
+    [condition] = [each["Fn::If"] for each in service["Properties"]["Tags"] if "Fn::If" in each]
+    assert condition[0] == "HasCertificate"
+    assert condition[1]["Value"] == {"Ref": "HttpsListener"}
+
+
+def test_a_capacity_provider_is_never_called_after_a_stack() -> None:
+    """A stack may be called ecs-shop; a capacity provider may not."""
+    [provider] = resources(templates.load(CLUSTER), "AWS::ECS::CapacityProvider").values()
+    assert provider["Name"]["Fn::Sub"][0].startswith("sluice-")
+
+
+def test_a_build_reads_sources_and_writes_builds_only() -> None:
+    [policy] = resources(templates.load(PIPELINE), "AWS::IAM::Role")["BuildRole"]["Policies"]
+    found = {
+        str(each["Action"]): each["Resource"]
+        for each in policy["PolicyDocument"]["Statement"]
+        if "s3:" in str(each["Action"])
+    }
+    assert found == {
+        "['s3:GetObject', 's3:GetObjectVersion']": [
+            {"Fn::Sub": "${ArtifactBucket.Arn}/*/Source/*"},
+            {"Fn::Sub": "${ArtifactBucket.Arn}/buildspec/default.yml"},
+        ],
+        "s3:PutObject": {"Fn::Sub": "${ArtifactBucket.Arn}/*/Build/*"},
+    }
+    artifacts = [
+        artifact["Name"]
+        for each in resources(templates.load(PIPELINE), "AWS::CodePipeline::Pipeline")["Pipeline"]["Stages"]
+        for action in each.get("Actions", [])
+        for artifact in action.get("OutputArtifacts", [])
+    ]
+    assert {"Source", "Build"} < set(artifacts)
+    assert all(len(each) <= 10 for each in artifacts), "CodePipeline cuts longer ones in its keys"

@@ -189,7 +189,7 @@ def test_the_failed_stage_of_a_run_is_retried_and_no_other(
     deployments.retry(deployment=row, actor=operator)
 
     [asked] = api.asked("RetryStageExecution")
-    assert (asked["stageName"], asked["retryMode"]) == ("Deploy", "FAILED_ACTIONS")
+    assert (asked["stageName"], asked["retryMode"]) == ("Deploy", "ALL_ACTIONS")
     row.refresh_from_db()
     assert row.status == "deploying"
     with pytest.raises(Refused, match="failed stage"):

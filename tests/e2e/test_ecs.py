@@ -146,3 +146,51 @@ def test_all_three_stacks_are_made_updated_and_deleted_in_one_go(world: World, r
     assert ended["status"] == "succeeded", ended
     left = [each["StackName"] for each in world.aws("cloudformation").describe_stacks()["Stacks"]]
     assert not [name for name in left if integration["name"] in name]
+
+
+UNHEALTHY = "FROM scratch\nLABEL sluice.local=unhealthy\nCOPY README.md /\n"
+
+
+def test_a_first_deployment_that_fails_is_in_nobody_s_way(world: World, repository: str, clone: Clone) -> None:
+    """CloudFormation can only delete a stack that failed while it was made."""
+    integration, outputs = provisioned(world, repository, LaunchType="FARGATE", ECSTaskDesiredCount="1")
+    cloudformation = world.aws("cloudformation")
+
+    def stack() -> dict[str, Any]:
+        [found] = cloudformation.describe_stacks(StackName=outputs["ServiceStackName"])["Stacks"]
+        return dict(found)
+
+    ill = clone.commit("Never healthy", Dockerfile=UNHEALTHY)
+    clone.push()
+    failed = deployment(world, integration, ill)
+    assert failed["status"] == "failed"
+    assert "Circuit Breaker" in failed["problem"]
+    first = stack()
+    assert first["StackStatus"] == "ROLLBACK_COMPLETE"
+
+    world.post(f"/deployments/{failed['id']}/retry/")
+
+    def rolled_back() -> list[str]:
+        found = cloudformation.list_stacks(StackStatusFilter=["ROLLBACK_COMPLETE"])["StackSummaries"]
+        return [each["StackId"] for each in found if each["StackName"] == outputs["ServiceStackName"]]
+
+    until(lambda: set(rolled_back()) - {first["StackId"]}, "another stack that fails")
+    assert deployment(world, integration, ill)["status"] == "failed"
+
+    well = clone.commit("Healthy", Dockerfile="FROM scratch\nCOPY README.md /\n")
+    clone.push()
+    deployed = deployment(world, integration, well)
+    assert deployed["status"] == "deployed", deployed["problem"]
+    steps = world.get(f"/deployments/{deployed['id']}/steps/")["results"]
+    [cleared] = [each["message"] for each in steps if each["name"] == "Clear"]
+    assert cleared.startswith(f"Removed the stack {outputs['ServiceStackName']}")
+    assert running_tag(world, outputs) == well
+    working = stack()
+
+    worse = clone.commit("Never healthy again", Dockerfile=UNHEALTHY)
+    clone.push()
+    assert deployment(world, integration, worse)["status"] == "failed"
+    again = clone.commit("Healthy again", Dockerfile="FROM scratch\nCOPY README.md /\n")
+    clone.push()
+    assert deployment(world, integration, again)["status"] == "deployed"
+    assert stack()["StackId"] == working["StackId"], "a stack that works is never removed"

@@ -39,6 +39,13 @@ def permission(**properties: str) -> dict[str, Any]:
         (trust(Principal="*"), "everybody"),
         (trust(Principal={"AWS": "*"}), "everybody"),
         (trust(Principal={"Service": "codedeploy.amazonaws.com"}), "may act for other accounts"),
+        (
+            trust(
+                Principal={"Service": "cloudformation.amazonaws.com"},
+                Condition={"StringEquals": {"aws:SourceAccount": "111122223333"}},
+            ),
+            "names no source here",
+        ),
         (permission(Principal="events.amazonaws.com"), "lacks SourceAccount and SourceArn"),
         (permission(Principal="s3.amazonaws.com", SourceArn="arn:aws:s3:::b"), "lacks SourceAccount"),
     ],

@@ -322,3 +322,14 @@ def test_a_source_that_is_no_archive_fails_the_job_with_the_reason(codepipeline:
     version = str(boto3.client("s3").put_object(Bucket=BUCKET, Key=KEY, Body=b"zip")["VersionId"])
     handler(job(version), Context())
     assert "no zip archive" in json.dumps(codepipeline.result)
+
+
+def test_the_clear_action_is_answered_and_makes_no_artifact(codepipeline: CodePipeline) -> None:
+    configuration = {"configuration": {"FunctionName": "f", "UserParameters": '{"clear":true}'}}
+
+    handler(job("", actionConfiguration=configuration, outputArtifacts=[]), Context())
+
+    operation, told = codepipeline.result
+    assert operation == "PutJobSuccessResult"
+    assert told["executionDetails"]["summary"] == "There is no stack yet"
+    assert "continuationToken" not in told
