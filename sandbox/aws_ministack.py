@@ -23,6 +23,7 @@ def main() -> None:
 
     from sandbox import (
         aws_containers,
+        aws_network,
         aws_patches,
         aws_persistence,
         cloudformation_fleet,
@@ -37,6 +38,7 @@ def main() -> None:
     from sandbox.codepipeline.install import install as install_codepipeline
 
     aws_patches.apply()
+    aws_network.install()
     aws_containers.install()
     ecs_services.install()
     cloudformation_fleet.install()

@@ -9,6 +9,7 @@ from typing import Any
 
 from deployers.aws.faults import aws_faults
 from deployers.aws.session import Access, client
+from deployers.errors import AccessDenied
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,18 @@ class Vpc:
     default: bool
 
 
+GATEWAY, NAT, NO_WAY = "gateway", "nat", "none"
+"""How what is in a subnet reaches the internet: with an address of its own, by NAT or another device, not at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A part of a network, in one zone. `public`: its instances get public addresses by themselves."""
+    """A part of a network, in one zone.
+
+    Attributes:
+        public: its instances get public addresses by themselves.
+        way_out: GATEWAY, NAT or NO_WAY; empty where AWS does not tell the routes.
+    """
 
     id: str
     name: str
@@ -31,6 +41,7 @@ class Subnet:
     zone: str
     cidr: str
     public: bool
+    way_out: str = ""
 
 
 def _name(tagged: Mapping[str, Any]) -> str:
@@ -53,6 +64,7 @@ def vpcs(access: Access) -> list[Vpc]:
 
 def subnets(access: Access) -> list[Subnet]:
     """Every subnet of the region."""
+    ways = _ways_out(access)
     return [
         Subnet(
             id=each["SubnetId"],
@@ -61,9 +73,35 @@ def subnets(access: Access) -> list[Subnet]:
             zone=each["AvailabilityZone"],
             cidr=each.get("CidrBlock", ""),
             public=bool(each.get("MapPublicIpOnLaunch")),
+            way_out=ways.get(each["SubnetId"], ways.get(each["VpcId"], "")),
         )
         for each in _all(access, "describe_subnets", "Subnets")
     ]
+
+
+def _ways_out(access: Access) -> dict[str, str]:
+    """By subnet, and by VPC for subnets without a table of their own. Empty where the account does not let us ask.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html
+    """
+    try:
+        tables = _all(access, "describe_route_tables", "RouteTables")
+    except AccessDenied:
+        return {}
+    found = {}
+    for table in tables:
+        way = _way_out(table.get("Routes", []))
+        for each in table.get("Associations", []):
+            if name := each.get("SubnetId") or (each.get("Main") and table["VpcId"]):
+                found[name] = way
+    return found
+
+
+def _way_out(routes: Sequence[Mapping[str, Any]]) -> str:
+    for route in routes:
+        if route.get("DestinationCidrBlock") == "0.0.0.0/0" and route.get("State") != "blackhole":
+            return GATEWAY if str(route.get("GatewayId", "")).startswith("igw-") else NAT
+    return NO_WAY
 
 
 def key_pairs(access: Access) -> list[str]:

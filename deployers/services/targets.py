@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deployers import catalog
+from deployers import catalog, fargate
+from deployers.aws import ec2
 from deployers.models import AwsAccount, StackKind
 from deployers.services import choices
 from deployers.services.choices import Choices
@@ -15,7 +16,16 @@ CHECKED: dict[str, dict[str, str]] = {
     StackKind.ECS: _NETWORK,
 }
 """Kinds of stacks whose parameters are checked; what each of them cannot do without, in words."""
-DEFAULTS = {"InstanceType": "t2.micro", "MinSize": "2", "MaxSize": "4", "DesiredCapacity": "2"}
+DEFAULTS = {
+    "ContainerInstanceType": "t3.medium",
+    "DesiredCapacity": "2",
+    "InstanceType": "t3.micro",
+    "LaunchType": "EC2",
+    "MaxSize": "4",
+    "MinSize": "2",
+    "TaskCpu": "256",
+    "TaskMemory": "512",
+}
 """As the template has them."""
 # The letter g among the options: https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
 _GRAVITON = re.compile(r"a1\.|[a-z]+\d+(?=[a-fh-z]*g)[a-z-]*\.")
@@ -43,15 +53,23 @@ def problems(*, kind: str, parameters: Mapping[str, object], account: AwsAccount
         *_not_settable(kind, values),
         *(Problem(name, f"Choose {what}.") for name, what in CHECKED[kind].items() if not values.get(name)),
         *_network(values, there),
+        *_way_out(values, there),
         *_certificate(values, there, region),
         *_ranges(values),
     ]
     if kind == StackKind.CODEDEPLOY:
         found += [
             *_sizes(values),
-            *_instance_type(values, there),
-            *_key_pair(values, there, region),
+            *_instance_type("InstanceType", values, there),
+            *_key_pair("KeyName", values, there, region),
             *_domain(values, there),
+        ]
+    elif _value("LaunchType", values) == "FARGATE":
+        found += _task(values)
+    else:
+        found += [
+            *_instance_type("ContainerInstanceType", values, there),
+            *_key_pair("ContainerInstanceKeyPair", values, there, region),
         ]
     return list({each.parameter: each for each in reversed(found)}.values())[::-1]
 
@@ -102,33 +120,63 @@ def _network(values: Mapping[str, str], there: Choices) -> Iterator[Problem]:
         yield Problem("Subnets", f"A load balancer needs two zones; these are all in {', '.join(zones)}. Add another.")
 
 
-def _instance_type(values: Mapping[str, str], there: Choices) -> Iterator[Problem]:
-    name = values.get("InstanceType") or DEFAULTS["InstanceType"]
+def _way_out(values: Mapping[str, str], there: Choices) -> Iterator[Problem]:
+    """Instances and tasks fetch packages and images. Nothing can be told of subnets whose routes AWS does not tell."""
+    known = {each.id: each for each in there.subnets or ()}
+    wanted = [known[each] for each in split(values.get("Subnets", "")) if each in known]
+    if shut := [each.id for each in wanted if each.way_out == ec2.NO_WAY]:
+        yield Problem(
+            "Subnets",
+            f"No route leads from {', '.join(shut)} to the internet. Choose public subnets, or such with NAT.",
+        )
+    # Fargate tasks are given public addresses, whatever their subnet does.
+    elif _value("LaunchType", values) != "FARGATE" and (
+        shut := [each.id for each in wanted if each.way_out == ec2.GATEWAY and not each.public]
+    ):
+        yield Problem(
+            "Subnets",
+            f"{', '.join(shut)} gives instances no public address, and has no NAT: they would reach nothing. Choose"
+            " other subnets, or have these give addresses.",
+        )
+
+
+def _task(values: Mapping[str, str]) -> Iterator[Problem]:
+    if found := fargate.problem(_value("TaskCpu", values), _value("TaskMemory", values)):
+        yield Problem(*found)
+
+
+def _value(name: str, values: Mapping[str, str]) -> str:
+    return values.get(name) or DEFAULTS[name]
+
+
+def _instance_type(parameter: str, values: Mapping[str, str], there: Choices) -> Iterator[Problem]:
+    name = _value(parameter, values)
     if there.instance_types:
         if name not in there.instance_types:
-            yield Problem("InstanceType", f"This region has no {name}.")
+            yield Problem(parameter, f"This region has no {name}.")
             return
         known = {each.id: each.zone for each in there.subnets or ()}
         zones = {known[each] for each in split(values.get("Subnets", "")) if each in known}
         if without := sorted(zones - set(there.instance_types[name])):
-            yield Problem(
-                "InstanceType", f"{name} is not offered in {', '.join(without)}. Choose another type or zone."
-            )
+            yield Problem(parameter, f"{name} is not offered in {', '.join(without)}. Choose another type or zone.")
             return
-    image = values.get("ImageId", "")
-    if _GRAVITON.match(name) and not image.endswith("arm64"):
+    if not _GRAVITON.match(name):
+        return
+    if parameter == "ContainerInstanceType":
+        yield Problem(parameter, f"{name} is a Graviton type, and images are built for x86-64. Choose another type.")
+    elif not values.get("ImageId", "").endswith("arm64"):
         yield Problem(
-            "InstanceType",
+            parameter,
             f"{name} is a Graviton type, and the image is for x86-64. Choose another type, or an ImageId that ends with"
             " -arm64 among the template parameters.",
         )
 
 
-def _key_pair(values: Mapping[str, str], there: Choices, region: str) -> Iterator[Problem]:
-    name = values.get("KeyName", "")
+def _key_pair(parameter: str, values: Mapping[str, str], there: Choices, region: str) -> Iterator[Problem]:
+    name = values.get(parameter, "")
     if name and there.key_pairs is not None and name not in there.key_pairs:
         yield Problem(
-            "KeyName", f"There is no key pair {name} in {region}. Make it in the EC2 console, or leave this empty."
+            parameter, f"There is no key pair {name} in {region}. Make it in the EC2 console, or leave this empty."
         )
 
 

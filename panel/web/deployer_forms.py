@@ -206,7 +206,9 @@ class EcsForm(DeployerForm):
         required=False,
         initial="EC2",
     )
-    ContainerInstanceType = _text("Instance type", "For EC2.", ListedInput(), initial="t2.medium")
+    ContainerInstanceType = _text(
+        "Instance type", "For EC2.", ListedInput(), initial=targets.DEFAULTS["ContainerInstanceType"]
+    )
     ContainerInstanceKeyPair = _text(
         "Key pair", "For SSH to the instances. Empty: none; Session Manager works without.", ListedInput()
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deployers import catalog, templates
+from deployers import catalog, fargate, templates
 from tests.cfn_templates.test_git_to_s3_template import LARGEST_TEMPLATE_BODY, resources
 
 MAIN = catalog.ECS.template
@@ -121,3 +121,14 @@ def test_a_build_reads_sources_and_writes_builds_only() -> None:
     ]
     assert {"Source", "Build"} < set(artifacts)
     assert all(len(each) <= 10 for each in artifacts), "CodePipeline cuts longer ones in its keys"
+
+
+def test_the_template_takes_the_pairs_of_cpu_and_memory_that_fargate_takes() -> None:
+    main = templates.load(MAIN)
+    allowed = {}
+    for rule in main["Rules"].values():
+        [_, of_cpu] = rule["RuleCondition"]["Fn::And"]
+        [assertion] = rule["Assertions"]
+        allowed[int(of_cpu["Fn::Equals"][1])] = tuple(int(each) for each in assertion["Assert"]["Fn::Contains"][0])
+    assert allowed == fargate.MEMORY
+    assert main["Parameters"]["TaskCpu"]["AllowedValues"] == list(fargate.MEMORY)

@@ -6,10 +6,11 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from deployers.aws import session
+from deployers.aws import ec2, session
 from deployers.models import AwsAccount
 from deployers.services import accounts, choices, targets
 from tests.factories import make_account
+from tests.networks import lead_out
 
 pytestmark = pytest.mark.django_db
 REGION = "eu-west-1"
@@ -22,7 +23,8 @@ def account(moto: None) -> AwsAccount:
 
 @pytest.fixture
 def good(account: AwsAccount) -> dict[str, str]:
-    """Parameters that fit: the default VPC, two zones."""
+    """Parameters that fit: the default VPC, two zones, with the way out that AWS gives it and moto does not."""
+    lead_out(boto3.client("ec2", region_name=REGION))
     there = choices.of(account, REGION)
     assert there.vpcs
     assert there.subnets
@@ -31,8 +33,8 @@ def good(account: AwsAccount) -> dict[str, str]:
     return {"VPC": vpc, "Subnets": ",".join(list(by_zone.values())[:2]), "HealthCheckPort": "8080"}
 
 
-def found(account: AwsAccount, parameters: dict[str, Any]) -> dict[str, str]:
-    problems = targets.problems(kind="codedeploy", parameters=parameters, account=account, region=REGION)
+def found(account: AwsAccount, parameters: dict[str, Any], kind: str = "codedeploy") -> dict[str, str]:
+    problems = targets.problems(kind=kind, parameters=parameters, account=account, region=REGION)
     assert len({each.parameter for each in problems}) == len(problems)
     return {each.parameter: each.message for each in problems}
 
@@ -113,3 +115,106 @@ def test_lists_are_remembered_for_a_while(account: AwsAccount, good: dict[str, s
     choices.cache.clear()
     again = choices.of(account, REGION)
     assert again.key_pairs == ["new"]
+
+
+@pytest.fixture
+def service(good: dict[str, str]) -> dict[str, str]:
+    """Parameters that fit an ECS stack."""
+    return {name: value for name, value in good.items() if name != "HealthCheckPort"}
+
+
+def subnet_with(client: Any, good: dict[str, str], *, route: str) -> str:
+    """A subnet with a route table of its own, in a zone of its own: "", "gateway" or "nat"."""
+    zones = {each["ZoneName"] for each in client.describe_availability_zones()["AvailabilityZones"]}
+    taken = client.describe_subnets(SubnetIds=good["Subnets"].split(","))["Subnets"]
+    zone = sorted(zones - {each["AvailabilityZone"] for each in taken})[0]
+    made = client.create_subnet(VpcId=good["VPC"], CidrBlock="172.31.200.0/24", AvailabilityZone=zone)["Subnet"]
+    table = client.create_route_table(VpcId=good["VPC"])["RouteTable"]["RouteTableId"]
+    client.associate_route_table(RouteTableId=table, SubnetId=made["SubnetId"])
+    if route:
+        target = {}
+        if route == "gateway":
+            [gateway] = client.describe_internet_gateways()["InternetGateways"]
+            target = {"GatewayId": gateway["InternetGatewayId"]}
+        else:
+            nat = client.create_nat_gateway(SubnetId=made["SubnetId"])["NatGateway"]["NatGatewayId"]
+            target = {"NatGatewayId": nat}
+        client.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
+    choices.cache.clear()
+    return str(made["SubnetId"])
+
+
+@pytest.mark.parametrize(
+    ("route", "kind", "launch", "words"),
+    [
+        ("", "codedeploy", "", "No route leads from"),
+        ("gateway", "codedeploy", "", "no public address"),
+        ("gateway", "ecs", "EC2", "no public address"),
+        ("gateway", "ecs", "FARGATE", ""),
+        ("", "ecs", "FARGATE", "No route leads from"),
+        ("nat", "codedeploy", "", ""),
+    ],
+)
+def test_what_is_started_in_a_subnet_has_to_reach_the_internet(
+    route: str, kind: str, launch: str, words: str, account: AwsAccount, good: dict[str, str]
+) -> None:
+    private = subnet_with(boto3.client("ec2", region_name=REGION), good, route=route)
+    chosen = {**good, "Subnets": f"{good['Subnets'].split(',')[0]},{private}"}
+    if kind == "ecs":
+        chosen = {**{name: chosen[name] for name in ("VPC", "Subnets")}, "LaunchType": launch}
+
+    problems = found(account, chosen, kind)
+
+    if words:
+        assert words in problems["Subnets"]
+        assert private in problems["Subnets"]
+    else:
+        assert problems == {}
+
+
+def test_routes_that_aws_does_not_tell_stand_in_nobodys_way(account: AwsAccount, good: dict[str, str]) -> None:
+    private = subnet_with(boto3.client("ec2", region_name=REGION), good, route="")
+    subnets = boto3.client("ec2", region_name=REGION).describe_subnets()
+    access = accounts.access(account, REGION)
+    with Stubber(session.client(access, "ec2", quick=True)) as answers:
+        answers.add_client_error("describe_route_tables", "UnauthorizedOperation", "not authorized")
+        answers.add_response("describe_subnets", {"Subnets": subnets["Subnets"]})
+        told = ec2.subnets(access)
+    assert {each.way_out for each in told} == {""}
+    assert private in {each.id for each in told}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "parameter", "words"),
+    [
+        ({"LaunchType": "FARGATE", "TaskCpu": "256", "TaskMemory": "4096"}, "TaskMemory", "512, 1024 or 2048 MiB"),
+        ({"LaunchType": "FARGATE", "TaskCpu": "4096"}, "TaskMemory", "up to 30720 MiB"),
+        ({"LaunchType": "FARGATE", "TaskCpu": "300"}, "TaskCpu", "256, 512, 1024, 2048 or 4096 CPU units"),
+        ({"LaunchType": "FARGATE", "TaskMemory": "700"}, "TaskMemory", "With 256 CPU units"),
+        ({"ContainerInstanceType": "t9.huge"}, "ContainerInstanceType", "no t9.huge"),
+        ({"ContainerInstanceType": "t4g.small"}, "ContainerInstanceType", "built for x86-64"),
+        ({"ContainerInstanceKeyPair": "mine"}, "ContainerInstanceKeyPair", "no key pair mine"),
+    ],
+)
+def test_what_does_not_fit_an_ecs_stack_is_told_at_its_parameter(
+    parameters: dict[str, str], parameter: str, words: str, account: AwsAccount, service: dict[str, str]
+) -> None:
+    problems = found(account, {**service, **parameters}, "ecs")
+    assert set(problems) == {parameter}
+    assert words in problems[parameter]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"TaskCpu": "256", "TaskMemory": "4096"},
+        {"LaunchType": "FARGATE"},
+        {"LaunchType": "FARGATE", "TaskCpu": "2048", "TaskMemory": "5120"},
+        {"LaunchType": "FARGATE", "ContainerInstanceType": "t9.huge"},
+    ],
+)
+def test_what_fits_an_ecs_stack_is_taken(
+    parameters: dict[str, str], account: AwsAccount, service: dict[str, str]
+) -> None:
+    assert found(account, {**service, **parameters}, "ecs") == {}

@@ -17,6 +17,7 @@ from deployers.services import accounts
 from integrations.models import Integration
 from teams.models import Team
 from tests import factories
+from tests.networks import lead_out
 from tests.web.test_forms import HTMX, INTEGRATION
 
 
@@ -32,6 +33,8 @@ def network(region: str = "eu-west-1") -> dict[str, Any]:
 def aws() -> Iterator[None]:
     with mock_aws():
         session.forget()
+        for region in ("eu-west-1", "eu-central-1"):
+            lead_out(boto3.client("ec2", region_name=region))
         yield
     session.forget()
 
