@@ -33,6 +33,8 @@ FORMS = (
     f"{reverse('account-add')}?method=keys",
     reverse("integration-add"),
     reverse("invitation-add"),
+    reverse("token-add"),
+    reverse("service-account-add"),
 )
 ACCOUNT = (
     *(reverse(f"mfa_{name}") for name in ("index", "activate_totp", "add_webauthn", "view_recovery_codes")),
