@@ -33,6 +33,8 @@ def install() -> None:
         return make_defaults
 
     replace(ec2, "_init_defaults", with_a_way_out)
+    # MiniStack made those of its own region when it was imported.
+    ec2._init_defaults()
 
 
 def _is_main(table: dict[str, object]) -> bool:
