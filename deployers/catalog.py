@@ -53,6 +53,8 @@ GIT = StackType(
             "LogRetentionDays",
             "NoncurrentVersionDays",
             "OutputBucketName",
+            "ThrottleBurst",
+            "ThrottleRate",
         }
     ),
 )

@@ -2,7 +2,8 @@
 
 Each change of state is one conditional write, so two writers never both win. Beside the deliveries lie `head#...`
 items, one a ref: the newest accepted delivery, and the newest artifact with the digest of its content; and `body#...`
-items, one a signed body that was accepted: the delivery that brought it.
+items, one a signed body that was accepted: the delivery that brought it; and `rejected#...` items, one a minute: how
+many requests were not accepted.
 """
 
 import hashlib
@@ -74,6 +75,17 @@ class DeliveryTable:
             ReturnValues="ALL_NEW",
         )
         return str(unpack(answer["Attributes"])["delivery_id"])
+
+    def count_rejected(self, minute: str, *, expires_at: int) -> int:
+        """Count a request that is not accepted; returns how many there were in this minute, it included."""
+        answer = self._client.update_item(
+            TableName=self._name,
+            Key=pack({"id": f"rejected#{minute}"}),
+            UpdateExpression="SET expires_at = :e ADD requests :one",
+            ExpressionAttributeValues=pack({":e": expires_at, ":one": 1}),
+            ReturnValues="ALL_NEW",
+        )
+        return int(unpack(answer["Attributes"])["requests"])
 
     def get(self, delivery_id: str) -> Item | None:
         """The delivery as it is now, or None."""

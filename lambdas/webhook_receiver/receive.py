@@ -37,6 +37,8 @@ MAX_BODY = 6 * 1024 * 1024
 """Bytes. What Lambda takes at all: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 MAX_REJECTED_BODY = 2 * 1024
 REJECTED_RETENTION_DAYS = 7
+MAX_REJECTED = 5
+"""Requests a minute that are written down though they were not accepted."""
 ASKED_AGAIN = frozenset({DeliveryStatus.FAILED, DeliveryStatus.IGNORED})
 """A delivery that ended so and is sent again was sent by a person, who has changed something since."""
 MAX_IGNORED = 50
@@ -148,6 +150,8 @@ def _signs(check: Callable[[Mapping[str, str], bytes, Sequence[str]], None], req
 def _why_nothing(webhook: WebhookRequest) -> str:
     if webhook.is_ping:
         return "ping: the webhook works"
+    if webhook.is_push:
+        return f"{webhook.event[:50]}: the push lists no change"
     return f"{webhook.event[:50]}: only pushes are mirrored"
 
 
@@ -272,8 +276,17 @@ def _ignore(
 
 
 def _reject(receiver: Receiver, request: Request, error: WebhookError) -> Answer:
-    """Log a request that is not accepted, under an id of ours: a forgery must not take the place of a real delivery."""
+    """Log a request that is not accepted, under an id of ours: a forgery must not take the place of a real delivery.
+
+    Anybody may send those, as many as the API lets through. All are counted, and the first few a minute written down.
+    """
     identity, reason = f"rejected-{request.id}", str(error)
+    minute, kept_until = timestamp()[:16], _expiry(min(receiver.settings.retention_days, REJECTED_RETENTION_DAYS))
+    count = receiver.table.count_rejected(minute, expires_at=kept_until)
+    log.info("delivery_rejected", delivery=identity, reason=reason, source_ip=request.source_ip, this_minute=count)
+    if count > MAX_REJECTED:
+        return Answer(error.http_status, "", DeliveryStatus.REJECTED, reason)
+    more = ". More that are rejected in this minute are counted, and not listed" if count == MAX_REJECTED else ""
     claimed = re.sub(r"[^A-Za-z0-9._-]", "-", receiver.format.delivery_id(request.headers))[:100]
     receiver.table.create(
         {
@@ -281,12 +294,11 @@ def _reject(receiver: Receiver, request: Request, error: WebhookError) -> Answer
             "provider_delivery_id": claimed,
             "method": METHODS[request.path],
             "status": DeliveryStatus.REJECTED,
-            "reason": reason,
-            "expires_at": _expiry(min(receiver.settings.retention_days, REJECTED_RETENTION_DAYS)),
+            "reason": reason + more,
+            "expires_at": kept_until,
             **request.stored(MAX_REJECTED_BODY),
         }
     )
-    log.info("delivery_rejected", delivery=identity, reason=reason, source_ip=request.source_ip)
     return Answer(error.http_status, identity, DeliveryStatus.REJECTED, reason)
 
 

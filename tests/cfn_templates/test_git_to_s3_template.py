@@ -177,7 +177,8 @@ def test_each_function_gets_the_environment_that_it_reads_and_nothing_else(templ
 
     for function in functions.values():
         package = function["Code"]["S3Key"]["Fn::Sub"].rpartition("/")[2].removesuffix(".zip")
-        assert function["Handler"] == f"lambdas.{package}.handler.handler"
+        module = "start" if (LAMBDAS / package / "start.py").exists() else "handler"
+        assert function["Handler"] == f"lambdas.{package}.{module}.handler"
         assert set(function.get("Environment", {}).get("Variables", {})) == environment_names(LAMBDAS / package)
 
 
@@ -208,3 +209,13 @@ def test_buckets_are_private_encrypted_and_reached_over_tls_only(template: dict[
 def test_a_replaced_resource_never_takes_artifacts_or_keys_with_it(template: dict[str, Any]) -> None:
     for name in ("OutputBucket", "Key", "SSHKeySecret", "DeliveriesTable"):
         assert template["Resources"][name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_how_many_webhooks_are_taken_is_low_and_can_be_set(template: dict[str, Any]) -> None:
+    [stage] = resources(template, "AWS::ApiGatewayV2::Stage").values()
+
+    assert stage["DefaultRouteSettings"] == {
+        "ThrottlingBurstLimit": {"Ref": "ThrottleBurst"},
+        "ThrottlingRateLimit": {"Ref": "ThrottleRate"},
+    }
+    assert [template["Parameters"][name]["Default"] for name in ("ThrottleBurst", "ThrottleRate")] == [40, 20]

@@ -17,9 +17,9 @@ from lambdas.common.providers.webhooks import (
     WebhookFormat,
     WebhookRequest,
     first_line,
-    list_at,
     load_object,
     object_id_at,
+    pushed,
     says_skip_ci,
     text_at,
     valid_ref,
@@ -46,11 +46,12 @@ def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
     repository = text_at(payload, "repository", "full_name")
     sender = text_at(payload, "actor", "nickname") or text_at(payload, "actor", "display_name")
     changes: tuple[PushEvent, ...] = ()
-    if event == "repo:push":
-        changes = tuple(_change(each, repository, sender) for each in list_at(payload, "push", "changes"))
-        if not changes:
-            raise BadPayload("push.changes is not a list of changes")
-    return WebhookRequest(event, WEBHOOKS.delivery_id(headers), repository, sender, changes=changes)
+    is_push = event == "repo:push"
+    if is_push:
+        listed = pushed(payload, "push", "changes", parts=("new", "old"))
+        changes = tuple(_change(each, repository, sender) for each in listed)
+    identity = WEBHOOKS.delivery_id(headers)
+    return WebhookRequest(event, identity, repository, sender, is_push=is_push, changes=changes)
 
 
 def _change(change: object, repository: str, sender: str) -> PushEvent:

@@ -21,6 +21,7 @@ from lambdas.common.providers.webhooks import (
     list_at,
     load_object,
     object_id_at,
+    pushed,
     says_skip_ci,
     text_at,
     valid_ref,
@@ -54,11 +55,11 @@ def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
     key, slug = text_at(payload, "repository", "project", "key"), text_at(payload, "repository", "slug")
     repository, sender = f"{key}/{slug}" if key and slug else "", text_at(payload, "actor", "name")
     changes: tuple[PushEvent, ...] = ()
-    if event == "repo:refs_changed":
-        changes = tuple(_change(each, payload, repository, sender) for each in list_at(payload, "changes"))
-        if not changes:
-            raise BadPayload("changes is not a list of changes")
-    return WebhookRequest(event, identity, repository, sender, changes=changes)
+    is_push = event == "repo:refs_changed"
+    if is_push:
+        listed = pushed(payload, "changes", parts=("ref", "fromHash", "toHash"))
+        changes = tuple(_change(each, payload, repository, sender) for each in listed)
+    return WebhookRequest(event, identity, repository, sender, is_push=is_push, changes=changes)
 
 
 def _change(change: object, payload: Mapping[str, object], repository: str, sender: str) -> PushEvent:

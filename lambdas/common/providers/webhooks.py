@@ -50,6 +50,8 @@ class WebhookRequest:
     repository: str = ""
     sender: str = ""
     is_ping: bool = False
+    is_push: bool = False
+    """Whether it is the event of a push, though it may list no change."""
     changes: tuple[PushEvent, ...] = ()
 
 
@@ -109,6 +111,18 @@ def list_at(document: object, *path: str) -> list[object]:
     """The list at a path of keys; empty if there is none."""
     value = value_at(document, *path)
     return value if isinstance(value, list) else []
+
+
+def pushed(document: object, *path: str, parts: Sequence[str]) -> list[object]:
+    """The changes that a push lists, without empty ones: those that say nothing in any of `parts`.
+
+    Providers send pushes that change nothing, such as of a ref that moved twice meanwhile. Raises BadPayload for what
+    is no list.
+    """
+    value = value_at(document, *path)
+    if value is not None and not isinstance(value, list):
+        raise BadPayload(f"{'.'.join(path)} is not a list of changes")
+    return [each for each in value or [] if any(value_at(each, part) for part in parts)]
 
 
 def header(headers: Mapping[str, str], names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -401,3 +402,30 @@ def test_large_requests_are_kept_in_part_and_forged_ones_for_less_time(post: Pos
 def test_another_path_is_not_found(post: Post, stack: Stack) -> None:
     assert post(github.push(), path="/other")[0] == 404
     assert stack.all_items() == []
+
+
+def test_forgeries_fill_no_table(post: Post, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lambdas.webhook_receiver.receive.timestamp", lambda: "2026-11-23T10:00:30.000000Z")
+
+    answers = [post(github.push(), secret="guessed", request_id=f"{number:02}") for number in range(20)]
+
+    assert {code for code, _ in answers} == {401}
+    written = {item["id"]: item["reason"] for item in stack.all_items()}
+    assert sorted(written) == [f"rejected-{number:02}" for number in range(5)]
+    assert written["rejected-04"].endswith("More that are rejected in this minute are counted, and not listed")
+    counted = stack.table.get("rejected#2026-11-23T10:00")
+    assert counted
+    assert counted["requests"] == 20
+    assert 0 < counted["expires_at"] - time.time() < 8 * 24 * 3600
+    assert post(github.push())[0] == 202
+
+
+def test_each_minute_shows_its_first_forgeries(post: Post, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    for minute in range(3):
+        monkeypatch.setattr(
+            "lambdas.webhook_receiver.receive.timestamp", lambda now=f"2026-11-23T10:0{minute}:30.000000Z": now
+        )
+        for number in range(7):
+            post("no payload", request_id=f"{minute}-{number}")
+
+    assert len(stack.all_items()) == 15
