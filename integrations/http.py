@@ -25,7 +25,6 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
 
-from integrations.addresses import Network, may_connect
 from integrations.errors import (
     CertificateNotTrusted,
     CredentialsRejected,
@@ -40,6 +39,7 @@ from integrations.errors import (
     UnexpectedAnswer,
 )
 from lambdas.common import https
+from lambdas.common.addresses import Network, may_connect
 
 CONNECT_TIMEOUT, READ_TIMEOUT, TOTAL_TIMEOUT = 3.05, 10.0, 25.0  # seconds
 MAX_BODY = 20 * 1024 * 1024  # bytes, after decompression

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from integrations.addresses import Network, may_connect
 from integrations.errors import HostNotAllowed, ProviderUnreachable
 from integrations.providers.base import fingerprint
+from lambdas.common.addresses import Network, may_connect
 
 CONNECT_TIMEOUT, EXCHANGE_TIMEOUT = 3.05, 8.0  # seconds
 MAX_ADDRESSES = 2

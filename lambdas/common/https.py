@@ -1,11 +1,13 @@
 """HTTPS requests: verified, bounded in time, and with failures in words for people."""
 
 import http.client
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urljoin, urlsplit
 
+from lambdas.common.addresses import ANYWHERE, may_connect
 from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
 
 TIMEOUT = 30
@@ -13,8 +15,54 @@ TIMEOUT = 30
 MAX_REDIRECTS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}
 
+MAX_ADDRESSES = 4
+"""That are tried, of those that a host has."""
+
 CheckAddress = Callable[[str, str], None]
-"""Sees the host and the address that a connection leads to, and may raise, before anything is sent."""
+"""Sees a host and one of its addresses, and raises FetchError unless that may be connected to."""
+
+
+def public_but(own: str, *, what: str) -> CheckAddress:
+    """Other hosts than `own`, and those within it, need a public address. `what` they are, for people."""
+
+    def check(host: str, address: str) -> None:
+        name, ours = host.lower(), own.lower()
+        is_own = name == ours or name.endswith(f".{ours}")
+        if may_connect(address.partition("%")[0], ANYWHERE if is_own else ()):
+            return
+        why = "is at an address that nothing may be fetched from" if is_own else "has no public address"
+        raise PermanentFailure(f"{what} {host} {why}" + ("" if is_own else f", and it is not {own}"))
+
+    return check
+
+
+class _Connection(http.client.HTTPSConnection):
+    """Resolves its host once, and connects to an address that was checked."""
+
+    def __init__(
+        self, host: str, port: int, *, timeout: float, context: ssl.SSLContext, check_address: CheckAddress | None
+    ) -> None:
+        super().__init__(host, port, timeout=timeout, context=context)
+        self._tls, self._check_address = context, check_address
+
+    def connect(self) -> None:
+        """Raises OSError, and what `check_address` does."""
+        self.sock = self._tls.wrap_socket(self._reach(), server_hostname=self.host)
+
+    def _reach(self) -> socket.socket:
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        failure: OSError | FetchError = OSError("the host has no address")
+        for address in list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))[:MAX_ADDRESSES]:
+            try:
+                if self._check_address:
+                    self._check_address(self.host, address)
+                reached = socket.create_connection((address, self.port), self.timeout)
+            except (OSError, FetchError) as error:
+                failure = error
+            else:
+                reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return reached
+        raise failure
 
 
 def trust(context: ssl.SSLContext, ca_bundle: str) -> None:
@@ -66,12 +114,9 @@ def send(
     Raises TemporaryFailure or PermanentFailure.
     """
     host, port = _origin(url)
-    connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+    connection = _Connection(host, port, timeout=timeout, context=context, check_address=check_address)
     try:
         with reading(host):
-            if check_address:
-                connection.connect()
-                check_address(host, connection.sock.getpeername()[0])
             target = urlsplit(url)._replace(scheme="", netloc="", fragment="").geturl() or "/"
             connection.request(method, target, body, headers={"User-Agent": "sluice", **headers})
             return connection, connection.getresponse()

@@ -8,12 +8,11 @@ import http.client
 import json
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
-from lambdas.common.https import CheckAddress, follow, reading, send
+from lambdas.common.https import CheckAddress, follow, public_but, reading, send
 from lambdas.git_pull.lfs_access import Access, checked_headers
 from lambdas.git_pull.pointers import LargeFile
 
@@ -35,7 +34,7 @@ def contents(
 
     `host` is the Git server's: others must have a public address. Raises FetchError, blocks too.
     """
-    check_address = _guard(host)
+    check_address = public_but(host, what="The Git LFS server")
     for batch in _batches(files):
         actions = _actions(batch, ask(batch[0].repository), tls, check_address)
         for file in batch:
@@ -55,14 +54,6 @@ def _batches(files: Sequence[LargeFile]) -> Iterator[list[LargeFile]]:
         size += file.pointer.size
     if batch:
         yield batch
-
-
-def _guard(own: str) -> CheckAddress:
-    def check(host: str, address: str) -> None:
-        if host.lower() != own.lower() and not ip_address(address.partition("%")[0]).is_global:
-            raise PermanentFailure(f"The Git LFS server {host} has no public address, and it is not {own}")
-
-    return check
 
 
 def _actions(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from lambdas.common.errors import BadCredentials, PermanentFailure, TemporaryFailure
-from lambdas.common.https import follow, reading, send
+from lambdas.common.https import follow, public_but, reading, send
 from lambdas.common.providers.archives import ArchiveRequest, basic
 
 MAX_TOKEN_ANSWER = 64 * 1024
@@ -45,7 +45,12 @@ def open_archive(request: ArchiveRequest, context: ssl.SSLContext) -> Iterator[h
 
     Raises TemporaryFailure or PermanentFailure, in words for people; so do reads through `reading`.
     """
-    with follow(request.url, context, headers=request.headers, credentials=request.credentials) as (response, host):
+    # Where a redirect leads is another server's word: none may have us look at what only we can reach.
+    check_address = public_but(urlsplit(request.url).hostname or "", what="The archive's server")
+    answered = follow(
+        request.url, context, headers=request.headers, credentials=request.credentials, check_address=check_address
+    )
+    with answered as (response, host):
         _check_status(response, host, had_token=bool(request.credentials))
         yield response
 

@@ -2,7 +2,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from integrations.addresses import may_connect
+from lambdas.common.addresses import may_connect
 
 PRIVATE = [ip_network("10.20.0.0/16"), ip_network("fd12:3456::/32")]
 EVERYTHING = [ip_network("0.0.0.0/0"), ip_network("::/0")]

@@ -1,4 +1,4 @@
-"""Which network addresses the panel may connect to when a person has given the host.
+"""Which network addresses panel and functions may connect to when a person, or another server, has given the host.
 
 Public addresses are fine, private ones only inside networks that an administrator allowed, and a few never: link-local
 ones (where clouds serve instance credentials), multicast, and the unspecified address.
@@ -21,6 +21,8 @@ NEVER: tuple[Network, ...] = (
     # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
     IPv6Network("fd00:ec2::254/128"),
 )
+ANYWHERE: tuple[Network, ...] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+"""As what `may_connect` is allowed: all but what is never."""
 # Prefixes whose last 32 bits are an IPv4 address that the packet ends up at.
 EMBEDDING = (
     IPv6Network("::/96"),  # IPv4-compatible, RFC 4291
@@ -50,7 +52,7 @@ def _is_public(address: Address) -> bool:
 
 
 def may_connect(address: Address | str, allowed: Sequence[Network]) -> bool:
-    """Whether the panel may connect to the address, given the private networks that are allowed."""
+    """Whether to connect to the address, given the private networks that are allowed."""
     address = ip_address(address) if isinstance(address, str) else address
     stands_for = list(effective(address))
     if any(each in network for each in stands_for for network in NEVER):
