@@ -16,18 +16,24 @@ def check_full_name(full_name: str) -> str:
     parts = full_name.split("/")
     if not 2 <= len(parts) <= 21 or not all(_PART.fullmatch(part) for part in parts):
         raise InvalidName(f"{full_name[:100]!r} is not the full name of a repository")
+    if "refs" in parts[2:]:  # GitLab, which alone nests groups, gives that name to no group and no project in a group
+        raise InvalidName(f"{full_name[:100]!r} has a part called refs")
     return full_name
 
 
 def artifact_key(full_name: str, ref: Ref) -> str:
     """Where a ref's artifact lies: `<full name>/<branch>/<name>.zip`, tags under `<full name>/refs/tags/`.
 
+    No two refs of any repositories have one key. Groups may be nested, so `b/main` of acme/b would lie where `main` of
+    acme/b/b does: a branch with a folder that is called as its repository lies under `<full name>/refs/heads/`.
+
     Raises InvalidName, also for branches called refs/..., whose keys could be those of tags.
     """
     name = check_full_name(full_name).rsplit("/", 1)[-1]
     if ref.kind is RefKind.OTHER or (ref.kind is RefKind.BRANCH and ref.name.startswith("refs/")):
         raise InvalidName(f"{ref.full[:100]!r} cannot be mirrored: only branches and tags have artifacts")
-    place = ref.name if ref.kind is RefKind.BRANCH else ref.full
+    plain = ref.kind is RefKind.BRANCH and name not in ref.name.split("/")[:-1]
+    place = ref.name if plain else ref.full
     key = f"{full_name}/{place}/{name}.zip"
     if len(key.encode()) > MAX_KEY_BYTES:
         raise InvalidName(f"The object key for {ref.full[:100]!r} would be longer than {MAX_KEY_BYTES} bytes")
