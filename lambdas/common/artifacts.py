@@ -66,7 +66,7 @@ class StoredArtifact:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ContentEntry:
-    """A file or symlink as the digest sees it. Directories do not count: git does not know empty ones."""
+    """A file or symlink as a zip's directory tells of it. Directories do not count: git does not know empty ones."""
 
     name: bytes
     mode: int
@@ -74,12 +74,16 @@ class ContentEntry:
     size: int
 
 
-def content_digest(entries: Iterable[ContentEntry]) -> str:
-    """SHA-256, in hex, over the sorted names, modes, CRC-32s and sizes: equal trees have equal digests."""
-    digest = hashlib.sha256()
-    for entry in sorted(entries):
-        digest.update(b"%d:%b %o %08x %d\n" % (len(entry.name), entry.name, entry.mode, entry.crc, entry.size))
-    return digest.hexdigest()
+def content_digest(content: Iterable[tuple[bytes, int, bytes]]) -> str:
+    """SHA-256, in hex, over name, mode and digest of each file and symlink, in the order of their names.
+
+    A file's digest is what no other content has: SHA-256 of its packed bytes, or the id of its git object. Not its
+    CRC-32, which whoever may push can choose. So equal artifacts of one method have equal digests.
+    """
+    total = hashlib.sha256()
+    for name, mode, digest in content:
+        total.update(b"%d:%b %o %d:%b\n" % (len(name), name, mode, len(digest), digest))
+    return total.hexdigest()
 
 
 class ArtifactWriter:

@@ -33,7 +33,7 @@ MAX_DIRECTORY = 64 * 1024 * 1024
 """Bytes of a zip's directory that are read; half a million files have less."""
 _TAIL = END_RECORD.size + MAX16
 """The end record of a zip and the longest comment."""
-_REGULAR = 0o100644
+REGULAR = 0o100644
 
 
 def require_wanted(job: Job, paths: PathFilter, s3: "S3Client", content: Iterable[ContentEntry]) -> None:
@@ -66,7 +66,7 @@ def newest_commit(s3: "S3Client", bucket: str, key: str) -> str:
 def content_of(entries: Iterable[CentralEntry]) -> list[ContentEntry]:
     """The files and symlinks of a zip's directory."""
     return [
-        ContentEntry(entry.name, entry.unix_mode or _REGULAR, entry.crc, entry.size)
+        ContentEntry(entry.name, entry.unix_mode or REGULAR, entry.crc, entry.size)
         for entry in entries
         if not entry.is_directory
     ]

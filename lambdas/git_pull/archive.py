@@ -16,7 +16,7 @@ from types import ModuleType
 import pygit2
 from pygit2.enums import AttrCheck, FileMode
 
-from lambdas.common.artifacts import ContentEntry
+from lambdas.common.artifacts import ContentEntry, content_digest
 from lambdas.common.errors import PermanentFailure
 from lambdas.common.zip_format import (
     DEFLATED,
@@ -70,6 +70,7 @@ class Written:
     entries: list[ContentEntry]
     submodules: list[str]
     """Paths of those that were left out."""
+    content_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,13 @@ def write_zip(
         position += len(record)
     write(end_records(directory, size=position - start, offset=start, comment=b""))
     left_out = [path for path in submodules if path.encode(errors="replace") + b"/" not in present]
-    return Written([ContentEntry(e.name, e.unix_mode, e.crc, e.size) for e in directory], left_out)
+    digest = content_digest((file.name, file.mode, _digest(file)) for file in files)
+    return Written([ContentEntry(e.name, e.unix_mode, e.crc, e.size) for e in directory], left_out, digest)
+
+
+def _digest(file: _File) -> bytes:
+    """What no other content has: the id of the blob, or of what Git LFS keeps for it."""
+    return file.id.raw if file.large is None else b"lfs:" + file.large.pointer.oid.encode()
 
 
 def _large(files: Sequence[_File], limits: Limits) -> list[LargeFile]:

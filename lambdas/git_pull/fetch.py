@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pygit2
 
 from lambdas.common import log
-from lambdas.common.artifacts import ArtifactWriter, StoredArtifact, content_digest
+from lambdas.common.artifacts import ArtifactWriter, StoredArtifact
 from lambdas.common.changes import require_wanted
 from lambdas.common.https import tls_context
 from lambdas.common.worker import Job
@@ -60,4 +60,4 @@ def fetch(job: Job, *, settings: Settings, key: str, root: Path, s3: "S3Client",
         if written.submodules:
             log.info("submodules_left_out", delivery=request.delivery, paths=written.submodules[:20])
         require_wanted(job, settings.paths, s3, written.entries)
-        return writer.finish(content_digest(written.entries))
+        return writer.finish(written.content_digest)

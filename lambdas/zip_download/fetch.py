@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lambdas.common.artifacts import ArtifactWriter, StoredArtifact, content_digest
+from lambdas.common.artifacts import ArtifactWriter, StoredArtifact
 from lambdas.common.changes import require_wanted
 from lambdas.common.errors import PermanentFailure
 from lambdas.common.https import reading
@@ -42,11 +42,11 @@ def fetch(
             with reading(host):
                 return response.read(size)
 
-        rewritten = strip_leading_folder(read, writer.write)
+        rewritten = strip_leading_folder(read, writer.write, folder=request.folder)
         # Not every provider has git name the commit there; and an annotated tag's own id stands for another one's.
         named = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", rewritten.comment)
         if named and named[0] != commit and not job.request.ref.startswith(TAG_PREFIX):
             raise PermanentFailure(f"{host} sent commit {named[0][:12]} in place of {commit[:12]}")
         require_wanted(job, settings.paths, s3, rewritten.entries)
-        stored = writer.finish(content_digest(rewritten.entries))
+        stored = writer.finish(rewritten.content_digest)
         return replace(stored, reason=f"{stored.reason}. {not_told}") if not_told else stored

@@ -5,13 +5,15 @@ new names; the central directory is the provider's own with new names and offset
 stay. The result is byte for byte what `git archive` makes without a prefix.
 """
 
+import hashlib
 import struct
 import zlib
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lambdas.common.artifacts import ContentEntry
-from lambdas.common.changes import content_of
+from lambdas.common.artifacts import ContentEntry, content_digest
+from lambdas.common.changes import REGULAR, content_of
 from lambdas.common.errors import PermanentFailure, TemporaryFailure
 from lambdas.common.zip_format import (
     CENTRAL,
@@ -56,6 +58,8 @@ class Rewritten:
     comment: str
     """The archive's comment: the commit, when git made it."""
     entries: list[ContentEntry]
+    content_digest: str
+    """Over the SHA-256 of each entry's packed bytes, as they pass."""
 
 
 class _Source:
@@ -124,27 +128,38 @@ class _Local:
     name: bytes
     offset: int
     """Where its header was written; -1 for the folder that is left out."""
+    digest_at: int
 
 
 class _Rewriter:
     def __init__(
-        self, read: Callable[[int], bytes], write: Callable[[bytes | memoryview], None], limits: Limits
+        self,
+        read: Callable[[int], bytes],
+        write: Callable[[bytes | memoryview], None],
+        limits: Limits,
+        folder: str | None,
     ) -> None:
         self._source, self._out, self._limits = _Source(read, limits.archive_bytes), write, limits
         self._position = 0
         self._consumed = 0
         self._directory_start = 0
-        self._prefix = b""
+        self._folder = None if folder is None else folder.lower().encode()
+        self._prefix: bytes | None = None
+        """The leading folder with its slash; empty if there is none to be stripped, None before the first entry."""
+        self._digests = bytearray()
+        """SHA-256 of the packed bytes of the entries, one after the other: there may be half a million."""
+        self._places = array("L")
+        """Where that of each entry of the directory begins."""
         self._locals: dict[int, _Local] = {}
         self._names: set[bytes] = set()
 
     def run(self) -> Rewritten:
         while (signature := self._source.peek(4)) == LOCAL:
             self._entry()
-        if not self._prefix or signature not in (CENTRAL, END, END64):
+        if self._prefix is None or signature not in (CENTRAL, END, END64):
             raise PermanentFailure("The provider did not send a zip archive")
         entries = self._directory()
-        return Rewritten(comment=self._end(entries), entries=self._content(entries))
+        return Rewritten(self._end(entries), self._content(entries), self._digest(entries))
 
     def _take(self, size: int) -> bytes:
         self._consumed += size
@@ -155,14 +170,23 @@ class _Rewriter:
         self._out(data)
 
     def _strip(self, name: bytes) -> bytes:
-        if not self._prefix:
-            self._prefix = name[: name.find(b"/") + 1]
-        if not self._prefix or not name.startswith(self._prefix):
+        if self._prefix is None:
+            self._prefix = self._leading(name)
+        if not name.startswith(self._prefix):
             raise PermanentFailure("The archive's entries do not lie in one folder")
         stripped = name[len(self._prefix) :]
         if stripped:
             check_name(stripped)
         return stripped
+
+    def _leading(self, name: bytes) -> bytes:
+        """What is to be stripped, as the first entry tells: the folder that the provider sends, and no other."""
+        leading = name[: name.find(b"/") + 1]
+        if self._folder is None:
+            if not leading:
+                raise PermanentFailure("The archive's entries do not lie in one folder")
+            return leading
+        return leading if leading[:-1].lower() == self._folder else b""
 
     def _entry(self) -> None:
         start = self._consumed
@@ -179,14 +203,14 @@ class _Rewriter:
         if name in self._names:
             raise PermanentFailure(f"The archive has two entries called {name[:100]!r}")
         self._names.add(name)
-        self._locals[start] = _Local(old_name, self._position if name else -1)
+        self._locals[start] = _Local(old_name, self._position if name else -1, len(self._digests))
         if name:
             header = (LOCAL, needed, flags, method, time, date, crc, packed, size, len(name), extra_length)
             self._write(LOCAL_HEADER.pack(*header) + name + extra)
         if flags & FLAG_DESCRIPTOR:
             if method == STORED:
                 raise PermanentFailure("The archive streams a file without saying where it ends; use git pull")
-            self._copy_deflated()
+            self._copy_deflated(old_name)
             return
         _, wide = without_zip64(extra)
         if packed == MAX32:
@@ -198,30 +222,47 @@ class _Rewriter:
             if packed:
                 raise PermanentFailure("The archive is damaged: its folder has content")
             return
+        self._copy(packed, old_name, crc if method == STORED else None)
+
+    def _copy(self, packed: int, name: bytes, crc: int | None) -> None:
+        """Copy an entry of known length. `crc`: its checksum, if these bytes are its content."""
+        digest, checksum = hashlib.sha256(), 0
         for block in self._source.blocks(packed):
+            digest.update(block)
+            if crc is not None:
+                checksum = zlib.crc32(block, checksum)
             self._write(block)
         self._consumed += packed
+        self._digests += digest.digest()
+        if crc not in (None, checksum):
+            raise _damaged(name)
 
-    def _copy_deflated(self) -> None:
+    def _copy_deflated(self, name: bytes) -> None:
         """Copy an entry of unknown length: only inflating it tells its end."""
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        packed = size = 0
+        inflate, digest = zlib.decompressobj(-zlib.MAX_WBITS), hashlib.sha256()
+        packed = size = checksum = 0
         while not inflate.eof:
             block = self._source.block()
             pending = block
             while pending and not inflate.eof:
-                size += len(inflate.decompress(pending, 4 * CHUNK))
+                content = inflate.decompress(pending, 4 * CHUNK)
+                size += len(content)
+                checksum = zlib.crc32(content, checksum)
                 pending = inflate.unconsumed_tail
             used = len(block) - len(inflate.unused_data)
             if inflate.unused_data:
                 self._source.give_back(inflate.unused_data)
             packed += used
+            digest.update(memoryview(block)[:used])
             self._write(memoryview(block)[:used])
             if size > self._limits.unpacked_bytes:
                 raise PermanentFailure("The archive unpacks to more than is allowed")
         self._consumed += packed
         if self._source.peek(4) != DESCRIPTOR:
             raise PermanentFailure("The archive is damaged: a data descriptor is missing")
+        if struct.unpack_from("<L", self._source.peek(8).ljust(8, b"\0"), 4) != (checksum,):
+            raise _damaged(name)
+        self._digests += digest.digest()
         narrow = struct.unpack_from("<2L", self._source.peek(16).ljust(16, b"\0"), 8)
         self._write(self._take(16 if narrow == (packed, size) else 24))
 
@@ -238,6 +279,7 @@ class _Rewriter:
             entry.name, entry.offset = self._strip(entry.name), local.offset
             self._write(entry.pack())
             entries.append(entry)
+            self._places.append(local.digest_at)
         if self._locals:
             raise PermanentFailure("The archive is damaged: entries are missing from its directory")
         return entries
@@ -264,18 +306,37 @@ class _Rewriter:
             raise PermanentFailure(f"The archive unpacks to {unpacked // 1024**2} MB, which is more than is allowed")
         return content_of(entries)
 
+    def _digest(self, entries: list[CentralEntry]) -> str:
+        def content() -> Iterator[tuple[bytes, int, bytes]]:
+            for number in sorted(range(len(entries)), key=lambda each: entries[each].name):
+                entry, at = entries[number], self._places[number]
+                if not entry.is_directory:
+                    yield entry.name, entry.unix_mode or REGULAR, bytes(self._digests[at : at + 32])
+
+        return content_digest(content())
+
+
+def _damaged(name: bytes) -> TemporaryFailure:
+    shown = name.decode(errors="replace")[:100]
+    return TemporaryFailure(f"The archive is damaged: the checksum of {shown} does not match")
+
 
 def strip_leading_folder(
     read: Callable[[int], bytes],
     write: Callable[[bytes | memoryview], None],
     limits: Limits = Limits(),
+    *,
+    folder: str | None = None,
 ) -> Rewritten:
     """Copy a zip from `read` to `write` without its one leading folder.
 
-    Raises TemporaryFailure if the stream ends early, PermanentFailure if it is no zip, breaks a limit or has unsafe
-    names.
+    With `folder`, only if it is called so; else the archive has none, and is copied as it is. Checksums are verified of
+    what passes unpacked anyway: of entries that are stored, or that must be inflated to find their end.
+
+    Raises TemporaryFailure if the stream ends early or a checksum does not match, PermanentFailure if it is no zip,
+    breaks a limit or has unsafe names.
     """
     try:
-        return _Rewriter(read, write, limits).run()
+        return _Rewriter(read, write, limits, folder).run()
     except (ValueError, zlib.error) as error:
         raise PermanentFailure(f"The archive is damaged: {error}") from error

@@ -24,10 +24,13 @@ class ArchiveRequest:
     headers: dict[str, str] = field(default_factory=dict)
     credentials: dict[str, str] = field(default_factory=dict, repr=False)
     consumer: Consumer | None = None
+    folder: str | None = None
+    """The leading folder of the archive's entries, where the provider may be set up to send none; else it has one,
+    whatever it is called."""
 
 
 Archive = Callable[[str, str, str, ProviderSecret], ArchiveRequest]
-"""(API root, full name, commit, secrets) -> what to ask for. The archive's entries lie in one folder."""
+"""(API root, full name, commit, secrets) -> what to ask for."""
 
 
 def basic(user: str, password: str) -> dict[str, str]:

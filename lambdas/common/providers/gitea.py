@@ -83,10 +83,15 @@ def _push(payload: Mapping[str, object], repository: str, sender: str) -> PushEv
 
 
 def archive(api_url: str, repository: str, commit: str, secret: ProviderSecret) -> ArchiveRequest:
-    """https://docs.gitea.com/api: GET /repos/{owner}/{repo}/archive/{archive}"""
+    """https://docs.gitea.com/api: GET /repos/{owner}/{repo}/archive/{archive}
+
+    Its entries lie in a folder of the repository's name, unless the server has `PREFIX_ARCHIVE_FILES = false`:
+    https://docs.gitea.com/administration/config-cheat-sheet#repository-repository
+    """
     return ArchiveRequest(
         url=f"{api_url}/repos/{quote(repository)}/archive/{quote(commit, safe='')}.zip",
         credentials={"Authorization": f"token {secret.git_token}"} if secret.git_token else {},
+        folder=repository.rpartition("/")[2],
     )
 
 

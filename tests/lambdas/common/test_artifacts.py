@@ -6,7 +6,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.common.artifacts import Artifact, ArtifactWriter, ContentEntry, StoredArtifact, content_digest
+from lambdas.common.artifacts import Artifact, ArtifactWriter, StoredArtifact, content_digest
 from lambdas.common.errors import Overtaken
 from tests.lambdas.conftest import BUCKET, stored_object, versions_of
 
@@ -118,23 +118,19 @@ def test_metadata_survive_any_text_and_fit_what_s3_takes() -> None:
     assert unquote(metadata["ref"], errors="strict").startswith("refs/heads/ü")
 
 
-def test_the_digest_depends_on_everything_but_the_order() -> None:
-    one, two = ContentEntry(b"a", 0o100644, 1, 10), ContentEntry(b"b", 0o100755, 2, 20)
-    digests = {
-        content_digest(entries)
-        for entries in (
-            [one, two],
-            [one],
-            [],
-            [one, ContentEntry(b"c", 0o100755, 2, 20)],
-            [one, ContentEntry(b"b", 0o100644, 2, 20)],
-            [one, ContentEntry(b"b", 0o100755, 3, 20)],
-            [one, ContentEntry(b"b", 0o100755, 2, 21)],
-        )
-    }
+def test_the_digest_depends_on_every_name_mode_and_content() -> None:
+    one, two = (b"a", 0o100644, b"\1"), (b"b", 0o100755, b"\2")
+    contents = [
+        [one, two],
+        [one],
+        [],
+        [one, (b"c", 0o100755, b"\2")],
+        [one, (b"b", 0o100644, b"\2")],
+        [one, (b"b", 0o100755, b"\3")],
+        [(b"a", 0o100644, b"\1b"), two],
+    ]
 
-    assert len(digests) == 7
-    assert content_digest([two, one]) == content_digest([one, two])
+    assert len({content_digest(each) for each in contents}) == len(contents)
 
 
 def send_twice(client: Any, operation: str) -> None:

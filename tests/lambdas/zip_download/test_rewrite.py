@@ -20,13 +20,15 @@ def plain_zip(repository: GitRepository, *options: str, commit: str = "HEAD") ->
     return repository.git(*options, "archive", "--format=zip", commit)
 
 
-def rewrite(archive: bytes, *, chunk: int = 0, limits: Limits | None = None) -> tuple[bytes, Rewritten]:
+def rewrite(
+    archive: bytes, *, chunk: int = 0, limits: Limits | None = None, folder: str | None = None
+) -> tuple[bytes, Rewritten]:
     source, out = io.BytesIO(archive), io.BytesIO()
 
     def read(size: int) -> bytes:
         return source.read(min(size, chunk) if chunk else size)
 
-    result = strip_leading_folder(read, out.write, limits or Limits())
+    result = strip_leading_folder(read, out.write, limits or Limits(), folder=folder)
     return out.getvalue(), result
 
 
@@ -110,8 +112,15 @@ def test_the_digest_covers_names_modes_and_content(repository: GitRepository) ->
     repository.commit("Executable")
     _, other = rewrite(provider_zip(repository))
 
+    (repository.path / "README.md").chmod(0o644)
+    repository.write("README.md", "other")
+    repository.commit("Other content")
+    _, changed = rewrite(provider_zip(repository))
+
     assert before.entries == same.entries
     assert before.entries != other.entries
+    assert before.content_digest == same.content_digest
+    assert len({each.content_digest for each in (before, other, changed)}) == 3
 
 
 @pytest.mark.parametrize("name", ["x/../../evil", "x//etc/passwd", "x/./a", "x/a/../b", "x/..\\evil", "x/.."])
@@ -199,3 +208,49 @@ def _names(archive: bytes) -> list[str]:
         return zipfile.ZipFile(io.BytesIO(archive)).namelist()
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):  # damage that Python's reader refuses
         return []
+
+
+@pytest.mark.parametrize("folder", ["site", "Site"])
+def test_the_folder_that_a_provider_is_to_send_is_stripped(repository: GitRepository, folder: str) -> None:
+    archive = repository.git("archive", "--format=zip", "--prefix=site/", "HEAD")
+
+    assert rewrite(archive, folder=folder)[0] == plain_zip(repository)
+
+
+def test_an_archive_without_a_leading_folder_is_copied_as_it_is(repository: GitRepository) -> None:
+    assert rewrite(plain_zip(repository), folder="site")[0] == plain_zip(repository)
+
+
+def test_an_archive_without_a_leading_folder_keeps_its_only_folder(repository: GitRepository) -> None:
+    repository.git("rm", "-rq", "--cached", ".")
+    repository.git("add", "app")
+    repository.git("commit", "-q", "-m", "Only app")
+
+    rewritten, _ = rewrite(plain_zip(repository), folder="site")
+
+    assert rewritten == plain_zip(repository)
+
+
+def damaged(archive: bytes, content: bytes) -> bytes:
+    """With one bit of this content turned over."""
+    at = archive.index(content) + len(content) // 2
+    return archive[:at] + bytes([archive[at] ^ 1]) + archive[at + 1 :]
+
+
+def test_a_damaged_file_that_is_stored_as_it_is_is_fetched_again() -> None:
+    content = b"stored as it is"
+    archive = made_zip(("x/ok", b"1"), ("x/app.bin", content), compression=zipfile.ZIP_STORED)
+
+    assert rewrite(archive)
+    with pytest.raises(TemporaryFailure, match=r"checksum of x/app\.bin does not match"):
+        rewrite(damaged(archive, content))
+
+
+def test_a_damaged_file_that_git_streams_is_fetched_again(repository: GitRepository) -> None:
+    repository.write("large.txt", "".join(f"{n * n}\n" for n in range(100_000)))
+    repository.commit("Grow")
+    archive = provider_zip(repository, "-c", "core.bigFileThreshold=100k")
+    at = archive.index(b"PK\x07\x08") + 4  # the checksum in its descriptor
+
+    with pytest.raises(TemporaryFailure, match=r"checksum of .*large\.txt does not match"):
+        rewrite(archive[:at] + bytes([archive[at] ^ 1]) + archive[at + 1 :])
