@@ -10,13 +10,19 @@ from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
 from django.urls import URLPattern, URLResolver, include, path
 
-from panel.web import session
+from panel.web import profile, session
 from panel.web.access import person
 
 sign_in, sign_out = session.SignIn.as_view(), session.SignOut.as_view()
 factors = person(mfa.index)
 
-profile: list[URLPattern] = [
+own: list[URLPattern] = [
+    path("", profile.index, name="profile"),
+    path("password/", profile.change_password, name="profile-password"),
+    path("email/", profile.change_email, name="profile-email"),
+    path("email/<str:token>/", profile.confirm_email, name="profile-email-confirm"),
+    path("sessions/end/", profile.end_others, name="profile-sessions-end"),
+    path("sessions/<int:pk>/end/", profile.end_session, name="profile-session-end"),
     path("second-factor/", factors, name="mfa_index"),
     path("passkeys/", factors, name="mfa_list_webauthn"),
     path("passkeys/add/", person(webauthn.add_webauthn), name="mfa_add_webauthn"),
@@ -40,5 +46,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("confirm-password/", person(account.reauthenticate), name="account_reauthenticate"),
     path("confirm-password/code/", person(mfa.reauthenticate), name="mfa_reauthenticate"),
     path("confirm-password/passkey/", person(webauthn.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"),
-    path("profile/", include(profile)),
+    path("profile/", include(own)),
 ]

@@ -37,6 +37,7 @@ FORMS = (
     reverse("service-account-add"),
 )
 ACCOUNT = (
+    *(reverse(name) for name in ("profile", "profile-password", "profile-email")),
     *(reverse(f"mfa_{name}") for name in ("index", "activate_totp", "add_webauthn", "view_recovery_codes")),
     *(reverse(name) for name in ("account_reauthenticate", "mfa_reauthenticate")),
 )

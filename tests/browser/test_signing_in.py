@@ -60,7 +60,8 @@ def sign_out(page: Page) -> None:
 def test_an_app_is_set_up_and_asked_for(page: Page, live_server: LiveServer, admin: User) -> None:
     give_password(page, live_server)
     page.get_by_text("Acme · Admin").click()
-    page.get_by_role("link", name="Second factor").click()
+    page.get_by_role("link", name="Your account").click()
+    page.get_by_role("link", name="Set one up").click()
     page.get_by_role("link", name="Set up an app").click()
     expect(page.get_by_role("img", name="QR code")).to_be_visible()
     secret = page.locator("#totp-secret").inner_text()
