@@ -15,7 +15,7 @@ from typing import Any
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam
-from ministack.services.cloudformation import _change_sets, handlers, helpers
+from ministack.services.cloudformation import _change_sets, _stacks, handlers, helpers
 
 from sandbox.cloudformation_iam import deciding
 from sandbox.cloudformation_iam.arns import arn_of_object
@@ -187,3 +187,20 @@ def _keep(operation: str, params: dict[str, Any], role: str) -> None:
             found["RoleARN"] = role
     elif stack:
         stack["RoleARN"] = role
+
+
+def telling_the_role(describe: Call) -> Call:
+    """DescribeStacks tells the role of a stack that has one.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Stack.html
+    """
+
+    def describe_with_roles(params: dict[str, Any]) -> Any:
+        status, headers, body = describe(params)
+        for stack in _stacks.values():
+            if role := stack.get("RoleARN"):
+                told = f"<StackId>{stack['StackId']}</StackId>".encode()
+                body = body.replace(told, told + f"<RoleARN>{role}</RoleARN>".encode())
+        return status, headers, body
+
+    return describe_with_roles

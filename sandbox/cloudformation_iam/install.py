@@ -38,6 +38,7 @@ def install() -> None:
     nested.install()
     for operation in acting.OPERATIONS:
         replace(handlers._ACTION_HANDLERS, operation, acting.acting_as(operation))
+    replace(handlers._ACTION_HANDLERS, "DescribeStacks", acting.telling_the_role)
     # Both modules hold the functions by name.
     for module in (provisioners, stacks):
         replace(module, "_provision_resource", _creating)

@@ -97,6 +97,7 @@ STAGES = [
         "CloudFormation",
         {
             "ActionMode": "CREATE_UPDATE",
+            "RoleArn": {"Fn::GetAtt": ["ServiceRole", "Arn"]},
             "StackName": "service",
             "TemplatePath": "Manifest::service.json",
             "TemplateConfiguration": "Manifest::parameters.json",
@@ -151,8 +152,10 @@ TEMPLATE = {
                 ["cloudformation:CreateStack", "cloudformation:DescribeStacks", "cloudformation:UpdateStack"],
                 f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/service/*",
             ),
-            (["sqs:*"], "*"),
+            (["iam:PassRole"], {"Fn::GetAtt": ["ServiceRole", "Arn"]}),
         ),
+        # The stack is made with it, and by nobody else.
+        "ServiceRole": role("cloudformation", (["sqs:*"], "*")),
         "Pipeline": {
             "Type": "AWS::CodePipeline::Pipeline",
             "Properties": {
@@ -187,7 +190,11 @@ TEMPLATE = {
             },
         },
     },
-    "Outputs": {"Pipeline": {"Value": {"Ref": "Pipeline"}}, "Topic": {"Value": {"Ref": "Topic"}}},
+    "Outputs": {
+        "Pipeline": {"Value": {"Ref": "Pipeline"}},
+        "PipelineRole": {"Value": {"Ref": "PipelineRole"}},
+        "Topic": {"Value": {"Ref": "Topic"}},
+    },
 }
 
 
@@ -196,6 +203,7 @@ class Pipeline:
 
     def __init__(self, aws: Aws, outputs: dict[str, str]) -> None:
         self.aws, self.name, self.topic = aws, outputs["Pipeline"], outputs["Topic"]
+        self.role = outputs["PipelineRole"]
         self.api = aws.client("codepipeline")
 
     def push(self, commit: str, files: dict[str, str] | None = None, **metadata: str) -> str:

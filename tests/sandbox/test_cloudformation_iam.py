@@ -95,10 +95,12 @@ def test_a_role_must_be_passed_and_must_trust_cloudformation(account: Account) -
 
 
 def test_a_role_stays_the_stacks_for_callers_who_may_not_pass_it(account: Account) -> None:
-    stack, status, _ = made(account.cloudformation(account.user(STACKS, PASS)), QUEUE, RoleARN=account.role(QUEUES))
+    role = account.role(QUEUES)
+    stack, status, _ = made(account.cloudformation(account.user(STACKS, PASS)), QUEUE, RoleARN=role)
     assert status == "CREATE_COMPLETE"
 
     other = account.cloudformation(account.user(STACKS))
+    assert other.describe_stacks(StackName=stack)["Stacks"][0]["RoleARN"] == role
     other.delete_stack(StackName=stack)
 
     assert settled(other, stack)["StackStatus"] == "DELETE_COMPLETE"

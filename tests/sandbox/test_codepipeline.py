@@ -225,6 +225,23 @@ def test_an_older_version_is_deployed_when_asked_and_what_a_role_lacks_is_told(p
     assert pipeline.error(denied, "Source")["code"] == "PermissionError"
 
 
+def test_the_deploy_action_must_be_allowed_to_pass_its_role(pipeline: Pipeline) -> None:
+    iam = pipeline.aws.client("iam")
+    deny = {"Effect": "Deny", "Action": "iam:PassRole", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    iam.put_role_policy(RoleName=pipeline.role, PolicyName="deny", PolicyDocument=document)
+    try:
+        execution = pipeline.of(pipeline.push("f00d"))
+        pipeline.answer(execution, "Approved")
+
+        assert pipeline.end(execution)["status"] == "Failed"
+        assert (
+            "is not authorized to perform: iam:PassRole on resource: " in pipeline.error(execution, "Deploy")["message"]
+        )
+    finally:
+        iam.delete_role_policy(RoleName=pipeline.role, PolicyName="deny")
+
+
 def test_the_history_survives_a_restart_and_what_ran_has_failed(pipeline: Pipeline) -> None:
     execution = pipeline.of(pipeline.push("e1d"))
     pipeline.token(execution)
