@@ -8,7 +8,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
-from django.utils.cache import patch_cache_control
+from django.utils.cache import patch_cache_control, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -72,7 +72,11 @@ def person(
             response = view(member, *args, **kwargs)
         except Forbidden as error:
             response = render(request, "403.html", {"error": error}, status=403)
-        if not response.has_header("Cache-Control"):
+        # One address answers a page, or to htmx a part of it: Back must never find the part in the browser's cache.
+        patch_vary_headers(response, ("HX-Request",))
+        if getattr(request, "htmx", False):
+            response["Cache-Control"] = "private, no-store"
+        elif not response.has_header("Cache-Control"):
             patch_cache_control(response, private=True, no_cache=True)
         return response
 

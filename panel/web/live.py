@@ -32,5 +32,4 @@ def region(
     else:
         response = render(request, template, context(), status=HTMX_STOP_POLLING if done else 200)
     response["ETag"] = tag
-    response["Cache-Control"] = "private, no-cache"
     return response

@@ -11,7 +11,7 @@ from deployers.states import OperationStatus, Step
 from integrations.models import DeliveryStatus, WebhookState
 from teams.models import Team
 from tests import factories
-from tests.web.scene import OUTPUTS, Scene, make_scene
+from tests.web.scene import LISTS, OUTPUTS, Scene, make_scene
 
 HTMX = {"HX-Request": "true"}
 
@@ -176,3 +176,15 @@ def test_the_log_turns_to_the_stack_that_the_operation_is_at(signed_in: Client, 
     assert '<span class="sub" id="log-stack" hx-swap-oob="true"><code>sluice-shop-codedeploy</code></span>' in part
     assert reverse("stack-events", args=[second.pk]) in part
     assert "Fleet/Group" in part
+
+
+def test_what_htmx_gets_is_never_kept_and_told_apart_from_the_page(signed_in: Client, team: Team) -> None:
+    scene = make_scene(team)
+    addresses = [*scene.about().values(), *(reverse(name) for name in LISTS), reverse("repository-add")]
+    for address in addresses:
+        part, whole = signed_in.get(address, headers=HTMX), signed_in.get(address)
+        if part.status_code == 200:
+            assert "no-store" in part["Cache-Control"], address
+        if whole.status_code == 200:
+            assert "HX-Request" in whole["Vary"], address
+            assert "no-store" not in whole["Cache-Control"] or address == reverse("token-list"), address
