@@ -3,12 +3,15 @@
 `Aws` starts and stops that process. What it runs, and what Sluice adds to MiniStack, is in `sandbox.aws_ministack`.
 """
 
+import contextlib
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +23,7 @@ ACCOUNT_ID = "111122223333"
 ACCESS_KEY_ID = "sandbox"
 SECRET_ACCESS_KEY = "sandbox"
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0  # a machine that does much else takes long to import it all
 _STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 _LOG_BYTES = 10 * 1024 * 1024
@@ -83,13 +86,18 @@ class Aws:
             aws_secret_access_key=SECRET_ACCESS_KEY,
         )
 
-    def start(self) -> str:
-        """Start MiniStack, wait until it answers and return its address.
+    @property
+    def group(self) -> int | None:
+        """The group of the process and of what it started, also where the process itself has ended."""
+        return self._process.pid if self._process else None
+
+    def start(self, *, started: Callable[[int], None] = lambda _: None) -> str:
+        """Start MiniStack, wait until it answers and return its address. `started` gets the id of its group at once.
 
         The process ends with this one, however this one ends.
 
         Raises:
-            AwsDidNotStart: the port is taken, or it ended, or did not answer within a minute.
+            AwsDidNotStart: the port is taken, or it ended, or did not answer in time.
         """
         if not _is_free(self.port):
             raise AwsDidNotStart(f"Port {self.port} on 127.0.0.1 is already in use")
@@ -128,6 +136,7 @@ class Aws:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        started(self._process.pid)
         self._wait_until_ready(self._process)
         return self.endpoint
 
@@ -142,6 +151,9 @@ class Aws:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        # What runs functions is in its group, and may outlive it.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
         if process.stdin:
             process.stdin.close()
 
@@ -149,12 +161,12 @@ class Aws:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise AwsDidNotStart(f"MiniStack ended with status {process.returncode}:\n{self._log_end()}")
+                raise AwsDidNotStart(f"MiniStack ended with status {process.returncode}.{self._log_end()}")
             if self._is_ready():
                 return
             time.sleep(_POLL_SECONDS)
         self.stop()
-        raise AwsDidNotStart(f"MiniStack did not answer within {_START_SECONDS:.0f} s:\n{self._log_end()}")
+        raise AwsDidNotStart(f"MiniStack did not answer within {_START_SECONDS:.0f} s.{self._log_end()}")
 
     def _is_ready(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
@@ -167,7 +179,8 @@ class Aws:
             connection.close()
 
     def _log_end(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+        lines = self.log.read_text(errors="replace").splitlines()[-20:]
+        return f" Its log is {self.log}" + (":\n" + "\n".join(lines) if lines else ", and has nothing in it.")
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,9 +1,12 @@
 """Runs MiniStack with what Sluice adds to it: `python -m sandbox.aws_ministack`, started by `sandbox.aws`."""
 
+import contextlib
 import os
 import signal
 import sys
 import threading
+
+import psutil
 
 
 def _end_with_parent() -> None:
@@ -53,7 +56,13 @@ def main() -> None:
     aws_persistence.save_while_running()
     _end_with_parent()
     sys.argv = sys.argv[:1]
-    app.main()
+    try:
+        app.main()
+    finally:
+        # The processes that run functions wait for work, and would wait for ever.
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 if __name__ == "__main__":

@@ -97,11 +97,28 @@ class Guard:
             left = json.loads(self._file.read_text())
         except (FileNotFoundError, ValueError):
             return
-        for group, started in left.items():
-            # The number may long be another process's: only the one that began at that moment is ours.
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                if abs(psutil.Process(int(group)).create_time() - started) < 0.01:
-                    os.killpg(int(group), signal.SIGKILL)
+        ours = [each for group, started in left.items() for each in _left_of(int(group), started)]
+        for process in ours:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        # Until they are gone they hold ports, and PostgreSQL its lock and shared memory.
+        psutil.wait_procs(ours, timeout=_STOP_SECONDS)
+
+
+def _left_of(group: int, started: float) -> list[psutil.Process]:
+    """The processes that are left of a group whose leader began at a time, and all that those started."""
+    try:
+        # The number may long be another process's: only the one that began at that moment is ours.
+        leads = abs(psutil.Process(group).create_time() - started) < 0.01
+    except psutil.NoSuchProcess:
+        leads = True  # no other group gets the number while members of this one live
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter() if leads else ():
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
+            if os.getpgid(process.pid) == group:
+                # PostgreSQL's processes have groups of their own.
+                found |= {each.pid: each for each in (process, *process.children(recursive=True))}
+    return list(found.values())
 
 
 class Child:

@@ -35,8 +35,9 @@ class _AwsPart:
 
     name, label = "aws", "Local AWS"
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Aws, guard: Guard) -> None:
         self._aws = aws
+        self._guard = guard
 
     @property
     def pid(self) -> int | None:
@@ -44,12 +45,15 @@ class _AwsPart:
 
     def start(self) -> None:
         try:
-            self._aws.start()
+            self._aws.start(started=lambda pid: self._guard.watch(pid, signal.SIGTERM))
         except AwsDidNotStart as error:
             raise DidNotStart(str(error)) from None
 
     def stop(self) -> None:
+        pid = self._aws.group
         self._aws.stop()
+        if pid is not None:
+            self._guard.forget(pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,7 @@ class Sandbox:
         if "valkey" in services:
             waiting.append(pool.submit(self._start_part, self._valkey(stores.valkey, base)))
         if "aws" in services:
-            waiting.append(pool.submit(self._start_part, _AwsPart(stores.aws)))
+            waiting.append(pool.submit(self._start_part, _AwsPart(stores.aws, self._guard)))
         if "git" in services:
             waiting.append(pool.submit(self._start_part, self._git_host(base)))
         if services & _PANEL:

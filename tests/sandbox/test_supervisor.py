@@ -15,6 +15,7 @@ import psutil
 import psycopg
 import pytest
 
+from sandbox.aws import Aws, AwsDidNotStart
 from sandbox.errors import DidNotStart, UsageError
 from sandbox.processes import Child, Guard
 from sandbox.state import ROOT, StateDir
@@ -150,7 +151,8 @@ def test_what_an_earlier_sandbox_left_behind_is_ended_by_the_next(tmp_path: Path
         guard = Guard(file)
         guard.start()
         guard.stop()
-        assert left.wait(5) == -signal.SIGKILL
+        # The guard has waited for it to be gone.
+        assert not psutil.pid_exists(left.pid)
         assert stranger.poll() is None
     finally:
         for process in (left, stranger):
@@ -258,3 +260,85 @@ def test_postgres_of_root_runs_as_nobody_and_leaves_modes_alone(tmp_path: Path) 
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
     finally:
         sandbox.stop()
+
+
+# As ALONE, with everything that holds data; prints what has to be killed to leave the rest alone.
+ALONE_WITH_DATA = """
+import sys, time
+from pathlib import Path
+from sandbox.supervisor import Sandbox
+sandbox = Sandbox(Path(sys.argv[1]))
+env = sandbox.start(["postgres", "valkey", "aws"])
+import io, json, zipfile
+code = io.BytesIO()
+with zipfile.ZipFile(code, "w") as archive:
+    archive.writestr("f.py", "def handler(event, context):\\n    return 1\\n")
+aws = sandbox._parts["aws"]._aws
+role = "arn:aws:iam::111122223333:role/r"
+trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+aws.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=document)
+functions = aws.client("lambda")
+functions.create_function(
+    FunctionName="f", Runtime="python3.13", Role=role, Handler="f.handler", Code={"ZipFile": code.getvalue()}
+)
+functions.invoke(FunctionName="f", Payload=b"{}")
+print("runs", sandbox._guard._process.pid, flush=True)
+if len(sys.argv) > 2:
+    sys.stdin.readline()
+    sandbox.stop()
+else:
+    time.sleep(600)
+"""
+
+
+def started_with_data(state: Path, *arguments: str) -> tuple[subprocess.Popen[str], int, list[psutil.Process]]:
+    """A sandbox in a process of its own, its guard, and all that runs in it; a function ran."""
+    command = [sys.executable, "-c", ALONE_WITH_DATA, str(state), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    guard = int(process.stdout.readline().split()[1])
+    inside = psutil.Process(process.pid).children(recursive=True)
+    assert any("worker" in " ".join(each.cmdline()) for each in inside), "no function is warm"
+    return process, guard, [each for each in inside if each.pid != guard]
+
+
+def close(process: subprocess.Popen[str]) -> None:
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        assert pipe
+        pipe.close()
+
+
+def test_after_killing_it_with_its_guard_the_next_start_finds_ports_and_data_free(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    process, guard, inside = started_with_data(state)
+    before = StateDir(state).env()["ports"]
+    os.kill(guard, signal.SIGKILL)
+    process.kill()
+    close(process)
+    again = Sandbox(state)
+    try:
+        assert again.start(["postgres", "valkey", "aws"])["ports"] == before
+        assert not any(each.is_running() for each in inside)
+    finally:
+        again.stop()
+
+
+def test_stopping_ends_what_runs_functions(tmp_path: Path) -> None:
+    process, _, inside = started_with_data(tmp_path / "state", "stop")
+    process.communicate("\n")
+    eventually(lambda: not any(each.is_running() for each in inside))
+    close(process)
+
+
+def test_a_local_aws_that_says_nothing_is_told_with_the_place_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.aws._START_SECONDS", 0.01)
+    aws = Aws(tmp_path)
+    with pytest.raises(
+        AwsDidNotStart, match=r"did not answer within 0 s\. Its log is .*ministack\.log, and has nothing"
+    ):
+        aws.start()
+    assert aws.pid is None
