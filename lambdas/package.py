@@ -26,6 +26,8 @@ RUNTIMES = ("python3.11", "python3.12", "python3.13", "python3.14")
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 GLIBC = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 """What Amazon Linux 2023 (glibc 2.34) runs: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
+OLD_GLIBC = {"python3.11": ("manylinux_2_26", "manylinux_2_17", "manylinux2014")}
+"""Runtimes that are Amazon Linux 2 (glibc 2.26) still, and what it runs."""
 TEMPLATES = {"stage_codepipeline": ("service.json", "nested/ecs_service.yaml")}
 """Functions that carry a template of cfn_templates, under another name."""
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -96,7 +98,7 @@ def _copy_sources(root: Path, function: str) -> None:
 
 def _install(root: Path, target: Target, requirements: Path) -> None:
     machine = MACHINES[target.architecture]
-    platforms = [f"--platform={glibc}_{machine}" for glibc in GLIBC]
+    platforms = [f"--platform={glibc}_{machine}" for glibc in OLD_GLIBC.get(target.runtime, GLIBC)]
     command = [
         *(
             sys.executable,

@@ -95,3 +95,9 @@ def test_a_fleet_that_never_comes_up_fails_the_stack() -> None:
     group: dict[str, Any] = templates.load(FLEET)["Resources"]["AutoScalingGroup"]
     assert group["CreationPolicy"]["ResourceSignal"]["Count"] == {"Ref": "DesiredCapacity"}
     assert group["UpdatePolicy"]["AutoScalingRollingUpdate"]["WaitOnResourceSignals"] is True
+
+
+def test_a_rolling_update_keeps_as_many_instances_as_the_group_has_at_least() -> None:
+    rolling = templates.load(FLEET)["Resources"]["AutoScalingGroup"]["UpdatePolicy"]["AutoScalingRollingUpdate"]
+    assert rolling["MinInstancesInService"] == {"Fn::If": ["HasFixedSize", 0, {"Ref": "MinSize"}]}
+    assert rolling["MaxBatchSize"] == 1

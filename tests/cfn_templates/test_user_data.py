@@ -17,11 +17,16 @@ VALUES = {
     "AWS::Region": "eu-central-1",
     "AWS::StackName": "shop-Fleet",
     "AWS::URLSuffix": "amazonaws.com",
+    "TargetGroup": "arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/shop/1",
     "ComposeVersion": "v2.39.1",
 }
 # Notes its call; ends with an error if it is the one that FAILS names.
 NOTE = 'echo "$(basename "$0") $*" >> "$CALLS"\n[ "$FAILS" != "$(basename "$0")" ] || exit 1\n'
 STAND_INS = {
+    # Says InService and healthy from the third question on, or never.
+    "aws": NOTE
+    + 'asked="$(grep -c "^aws $1" "$CALLS")"\n[ "$asked" -ge 3 ] && [ "$NEVER" != "$1" ] || { echo Pending; exit 0; }\n'
+    + 'case "$1" in\nautoscaling) echo InService ;;\n*) echo healthy ;;\nesac\n',
     "cfn-signal": NOTE,
     "dnf": NOTE,
     "docker": NOTE,
@@ -32,6 +37,7 @@ STAND_INS = {
     "curl": NOTE
     + 'for word; do [ "$before" != --output ] || file="$word"; before="$word"; done\n'
     + 'case "$before" in\n*/install) cp "$AGENT" "$file" ;;\n'
+    + "*/token) echo a-token ;;\n*/instance-id) echo i-1 ;;\n"
     + '*.sha256) file="${file%.sha256}"; echo "$DIGEST *${file##*/}" > "$file.sha256" ;;\n'
     + f'*) printf %s {COMPOSE.decode()} > "$file" ;;\nesac\n',
 }
@@ -61,13 +67,14 @@ class Machine:
             path.write_text(f"#!/bin/bash\n{body}")
             path.chmod(0o755)
 
-    def run(self, *, fails: str = "", digest: str = hashlib.sha256(COMPOSE).hexdigest()) -> int:
+    def run(self, *, fails: str = "", never: str = "", digest: str = hashlib.sha256(COMPOSE).hexdigest()) -> int:
         environment = {
             "PATH": f"{self._folder / 'bin'}:{os.environ['PATH']}",
             "TMPDIR": str(self._folder),
             "CALLS": str(self._calls),
             "AGENT": str(self._folder / "bin" / "agent"),
             "FAILS": fails,
+            "NEVER": never,
             "DIGEST": digest,
         }
         return subprocess.run(["bash", self._script], env=environment, capture_output=True, check=False).returncode
@@ -95,7 +102,8 @@ def test_shellcheck_finds_nothing(script: Path) -> None:
 def test_everything_is_installed_in_order_and_success_is_signalled_last(machine: Machine) -> None:
     assert machine.run() == 0
 
-    steps = ["dnf", "systemctl", "curl", "curl", "install", "docker", "curl", "install", "systemctl", "cfn-signal"]
+    steps = ["dnf", "systemctl", "curl", "curl", "install", "docker", "curl", "install", "systemctl", "curl", "curl"]
+    steps += ["aws", "sleep", "aws", "sleep", "aws", "cfn-signal"]
     assert [call.split()[0] for call in machine.calls] == steps
     calls = machine.calls
     assert calls[0] == "dnf install --assumeyes docker ruby"
@@ -103,9 +111,36 @@ def test_everything_is_installed_in_order_and_success_is_signalled_last(machine:
     assert calls[6].endswith("https://aws-codedeploy-eu-central-1.s3.eu-central-1.amazonaws.com/latest/install")
     assert calls[7] == "install auto"
     assert calls[-1] == (
-        "cfn-signal --success true --reason Docker and the CodeDeploy agent run --stack shop-Fleet "
+        "cfn-signal --success true --reason The instance is in service --stack shop-Fleet "
         "--resource AutoScalingGroup --region eu-central-1"
     )
+
+
+def test_an_instance_that_something_was_deployed_to_is_healthy_before_it_says_so(
+    machine: Machine, script: Path, tmp_path: Path
+) -> None:
+    deployed = tmp_path / "bin" / "g-1_last_successful_install"
+    deployed.write_text("")
+    instructions = "/opt/codedeploy-agent/deployment-root/deployment-instructions/*"
+    there = tmp_path / "user-data.sh"
+    there.write_text(script.read_text().replace(instructions, f"{tmp_path}/bin/*"))
+    machine = Machine(tmp_path, there)
+
+    assert machine.run() == 0
+
+    asked = [call for call in machine.calls if call.startswith("aws elbv2 describe-target-health")]
+    assert len(asked) == 3
+    assert "--targets Id=i-1" in asked[0]
+    assert "--success true" in machine.calls[-1]
+    assert machine.run(never="elbv2") == 1
+    assert "becoming healthy behind the load balancer failed" in machine.signals[-1]
+
+
+def test_an_instance_that_never_comes_into_service_says_so(machine: Machine) -> None:
+    assert machine.run(never="autoscaling") == 1
+
+    (signal,) = machine.signals
+    assert "--success false --reason An instance could not be set up: coming into service failed." in signal
 
 
 @pytest.mark.parametrize(

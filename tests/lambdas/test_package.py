@@ -145,3 +145,11 @@ def test_what_the_panel_shares_needs_no_aws_sdk(module: str) -> None:
     imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
     assert not any(name.split(".")[0] in {"boto3", "botocore"} for name in imported)
+
+
+def test_packages_for_amazon_linux_2_take_no_wheel_that_needs_a_newer_glibc() -> None:
+    """python3.11 runs on glibc 2.26: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
+    tags = package.OLD_GLIBC["python3.11"]
+    versions = [tuple(map(int, tag.split("_")[1:])) for tag in tags if tag.startswith("manylinux_")]
+    assert versions
+    assert max(versions) <= (2, 26)
