@@ -6,6 +6,7 @@ Scaling is accepted and does nothing: no task of the local AWS has any load.
 # MiniStack offers no hooks: its own stores are used where they stand.
 # ruff: noqa: SLF001
 
+import json
 from typing import Any
 
 from ministack.core.responses import get_account_id, get_region, new_uuid
@@ -54,7 +55,7 @@ def _nothing(_physical_id: str, _properties: dict[str, Any]) -> None:
 def _make_capacity_provider(logical_id: str, properties: dict[str, Any], stack_name: str) -> Made:
     name = properties.get("Name") or physical_name(stack_name, logical_id, most=_NAME_TAKES, seed=new_uuid())
     given = properties["AutoScalingGroupProvider"]
-    ecs._create_capacity_provider(
+    status, _, body = ecs._ACTION_MAP["CreateCapacityProvider"](
         {
             "name": name,
             "autoScalingGroupProvider": {
@@ -63,6 +64,8 @@ def _make_capacity_provider(logical_id: str, properties: dict[str, Any], stack_n
             },
         }
     )
+    if status >= 400:
+        raise ValueError(f"CreateCapacityProvider error: {json.loads(body)['message']}")
     return name, {}
 
 

@@ -33,8 +33,12 @@ def main() -> None:
         cloudformation_names,
         cloudformation_nested,
         cloudformation_statuses,
+        ecs_limits,
         ecs_services,
+        eventbridge_topics,
         iam_simulation,
+        lambda_limits,
+        network_exits,
     )
     from sandbox.cloudformation_iam.install import install as install_iam_of_stacks
     from sandbox.codedeploy.install import install as install_codedeploy
@@ -49,6 +53,10 @@ def main() -> None:
     cloudformation_nested.install()
     cloudformation_statuses.install()
     iam_simulation.install()
+    ecs_limits.install()
+    eventbridge_topics.install()
+    lambda_limits.install()
+    network_exits.install()
     install_codedeploy()
     install_codepipeline()
     # It looks at what all the others have put in place.

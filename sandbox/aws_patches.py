@@ -195,7 +195,7 @@ def _read_ranges_of_versions() -> None:
     s3._get_object = get_range
 
 
-_OFFERED = (
+OFFERED = (
     "t2.micro",
     "t2.small",
     "t2.medium",
@@ -204,8 +204,11 @@ _OFFERED = (
     "t3.medium",
     "m5.large",
     "c5.large",
+    "t4g.micro",
     "t4g.small",
+    "t4g.medium",
 )
+"""Types of instances that the local region has."""
 
 
 def _offer_instance_types() -> None:
@@ -223,7 +226,7 @@ def _offer_instance_types() -> None:
         items = "".join(
             f"<item><instanceType>{name}</instanceType><locationType>{kind}</locationType>"
             f"<location>{zone}</location></item>"
-            for name in _OFFERED
+            for name in OFFERED
             for zone in zones
         )
         return ec2._xml(

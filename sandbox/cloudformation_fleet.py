@@ -6,6 +6,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.aws_patches import OFFERED
+
 MOST_INSTANCES = 16
 """Of one group: what a new account's 32 vCPUs hold of the smallest instances with two.
 
@@ -20,6 +22,7 @@ def install() -> None:
     for kind, check in (
         ("AWS::ElasticLoadBalancingV2::LoadBalancer", _two_zones),
         ("AWS::AutoScaling::AutoScalingGroup", _within_the_quota),
+        ("AWS::AutoScaling::AutoScalingGroup", _of_a_type_that_is_offered),
     ):
         handler = provisioners._RESOURCE_HANDLERS[kind]
         handler["create"] = _checked(handler["create"], check)
@@ -57,4 +60,20 @@ def _within_the_quota(properties: dict[str, Any]) -> None:
         raise ValueError(
             f"Received {MOST_INSTANCES} SUCCESS signal(s) out of {wanted}.  "
             "Unable to satisfy 100% MinSuccessfulInstancesPercent requirement"
+        )
+
+
+def _of_a_type_that_is_offered(properties: dict[str, Any]) -> None:
+    """A region has not every type of instance.
+
+    https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-regions.html
+    """
+    from ministack.services import ec2
+
+    template = ec2._launch_templates.get((properties.get("LaunchTemplate") or {}).get("LaunchTemplateId", ""))
+    kind = template["Versions"][-1].get("LaunchTemplateData", {}).get("InstanceType") if template else None
+    if kind is not None and kind not in OFFERED:
+        raise ValueError(
+            f"You must use a valid fully-formed launch template. Invalid value '{kind}' for InstanceType. "
+            "(Service: AutoScaling, Status Code: 400)"
         )

@@ -97,10 +97,18 @@ def faults(source: str, template: Mapping[str, Any]) -> list[str]:
                 found += [f"{source} {name}: {fault}" for fault in _faults(statement, resource["Type"])]
         if resource["Type"] == "AWS::Lambda::Permission":
             missing = {"SourceAccount", "SourceArn"} - set(resource["Properties"])
+            if _is_own_role(resource["Properties"]["Principal"], template):
+                continue
             # The ARNs of buckets name no account; those of other services do.
             if "SourceArn" in missing or (missing and resource["Properties"]["Principal"] == "s3.amazonaws.com"):
                 found.append(f"{source} {name}: lacks {' and '.join(sorted(missing))}")
     return found
+
+
+def _is_own_role(principal: Any, template: Mapping[str, Any]) -> bool:
+    """Whether a role of the same template is meant, and no service that acts for anybody."""
+    name = principal.get("Fn::GetAtt", [""])[0] if isinstance(principal, dict) else ""
+    return bool(template["Resources"].get(name, {}).get("Type") == "AWS::IAM::Role")
 
 
 def _faults(statement: Mapping[str, Any], kind: str) -> Iterator[str]:

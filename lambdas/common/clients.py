@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mypy_boto3_codepipeline import CodePipelineClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
@@ -76,6 +77,13 @@ def s3_as(*, aws_access_key_id: str, aws_secret_access_key: str, aws_session_tok
         aws_secret_access_key=aws_secret_access_key,
         aws_session_token=aws_session_token,
     )
+
+
+@cache
+def functions() -> "LambdaClient":
+    import boto3
+
+    return boto3.client("lambda", config=_config())
 
 
 @cache

@@ -1,5 +1,6 @@
 """A running git host, a receiver of its webhooks, and a person with a clone."""
 
+import json
 import os
 import secrets
 import subprocess
@@ -15,6 +16,7 @@ import asyncssh
 import pytest
 import requests
 
+from sandbox.aws import Aws
 from sandbox.git_host import GitHost
 
 
@@ -121,6 +123,36 @@ def make_key(path: Path) -> str:
     path.touch(mode=0o600)
     path.write_bytes(key.export_private_key())
     return key.export_public_key().decode().strip()
+
+
+@pytest.fixture(scope="session")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """A local AWS that tests share: what they make has names of its own."""
+    with Aws(tmp_path_factory.mktemp("local-aws")) as running:
+        yield running
+
+
+def made(aws: Aws, stack: str, template: dict[str, Any], **parameters: str) -> tuple[str, str]:
+    """Create a stack; returns its status at the end, and why a resource failed, or nothing."""
+    cloudformation = aws.client("cloudformation")
+    stack_id = cloudformation.create_stack(
+        StackName=stack,
+        TemplateBody=json.dumps(template),
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+    )["StackId"]
+
+    def ended() -> str:
+        status: str = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
+        return "" if status.endswith("_IN_PROGRESS") else status
+
+    status: str = eventually(ended)
+    failed = [
+        each["ResourceStatusReason"]
+        for each in cloudformation.describe_stack_events(StackName=stack_id)["StackEvents"]
+        if each["ResourceStatus"] == "CREATE_FAILED"
+    ]
+    return status, failed[-1] if failed else ""
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def waiting(team: Team) -> Operation:
 def test_what_is_replaced_or_removed_comes_first(signed_in: Client, waiting: Operation) -> None:
     page = signed_in.get(reverse("operation-detail", args=[waiting.pk])).content.decode()
     rows = re.findall(
-        r'<td class="main">([^<]+)<span class="sub">([^<]+)</span>(?:<span class="sub">[^<]+</span>)?</td>\s*'
+        r'<td class="main">([^<]+)<span class="sub">([^<]+)</span>(?:<span class="sub why">[^<]+</span>)?</td>\s*'
         r"<td[^>]*>(.*?)</td>",
         page,
         re.DOTALL,

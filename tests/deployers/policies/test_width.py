@@ -22,7 +22,7 @@ def trust(**statement: Any) -> dict[str, Any]:
     return {"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": document}}}}
 
 
-def permission(**properties: str) -> dict[str, Any]:
+def permission(**properties: Any) -> dict[str, Any]:
     return {"Resources": {"Permission": {"Type": "AWS::Lambda::Permission", "Properties": properties}}}
 
 
@@ -80,3 +80,12 @@ def test_a_statement_under_a_condition_of_the_template_counts() -> None:
     document = template["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"]
     document["Statement"] = [{"Fn::If": ["Has", {"Effect": "Allow", "Action": "s3:*"}, {"Ref": "AWS::NoValue"}]}]
     assert width.faults("t.yaml", template) == ["t.yaml Role: s3:* is a wildcard: list the actions"]
+
+
+def test_a_function_is_called_by_a_role_of_its_own_stack_and_by_no_other_without_a_source() -> None:
+    template = permission(Action="lambda:InvokeFunction", Principal={"Fn::GetAtt": ["Own", "Arn"]})
+    assert width.faults("t.yaml", template)
+    template["Resources"]["Own"] = {"Type": "AWS::SNS::Topic", "Properties": {}}
+    assert width.faults("t.yaml", template)
+    template["Resources"]["Own"] = {"Type": "AWS::IAM::Role", "Properties": {}}
+    assert width.faults("t.yaml", template) == []
