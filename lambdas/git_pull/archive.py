@@ -33,7 +33,7 @@ from lambdas.common.zip_format import (
     check_name,
     end_records,
 )
-from lambdas.git_pull.pointers import LargeFile, parse
+from lambdas.git_pull.pointers import LargeFile, UnreadablePointer, parse
 from lambdas.git_pull.submodules import Part
 
 deflate_module: ModuleType = zlib
@@ -282,7 +282,11 @@ def _with_large(part: Part, file: _File) -> _File:
     """The file with what Git LFS keeps for it, if that is so."""
     path = file.name.removeprefix(part.prefix)
     wanted = part.repository.get_attr(path, "filter", _ATTRIBUTES, part.commit) == "lfs"
-    pointer = parse(_blob(part.repository, file.id)) if wanted and file.mode != _MODES[FileMode.LINK] else None
+    try:
+        pointer = parse(_blob(part.repository, file.id)) if wanted and file.mode != _MODES[FileMode.LINK] else None
+    except UnreadablePointer:
+        shown = file.name.decode(errors="replace")[:100]
+        raise PermanentFailure(f"The Git LFS pointer `{shown}` cannot be read: commit the file anew") from None
     return replace(file, large=LargeFile(file.name.decode(errors="replace"), part.name, pointer)) if pointer else file
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 MAX_POINTER = 1024
 """Bytes; a pointer is smaller."""
-_VERSION = b"version https://git-lfs.github.com/spec/v1\n"
-_OID = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
-_SIZE = re.compile(rb"^size ([1-9][0-9]{0,17})$", re.MULTILINE)
-_EXTENSION = re.compile(rb"^ext-", re.MULTILINE)
+_VERSIONS = frozenset(
+    {b"https://git-lfs.github.com/spec/v1", b"https://hawser.github.com/spec/v1", b"http://git-media.io/v/2"}
+)
+"""What git-lfs has written in the course of time, and still reads."""
+_OID = re.compile(rb"sha256:([0-9a-f]{64})")
+_SIZE = re.compile(rb"[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,23 @@ class LargeFile:
     pointer: Pointer
 
 
+class UnreadablePointer(ValueError):
+    """A blob that is a pointer by its first line, and does not say which object it stands for."""
+
+
 def parse(data: bytes | memoryview) -> Pointer | None:
-    """The pointer in a blob; None if it is none. (An empty file is an empty blob, never a pointer with size 0.)"""
+    """The pointer in a blob; None if it is none. (An empty file is an empty blob, never a pointer with size 0.)
+
+    Lines may end as Windows ends them. Raises UnreadablePointer.
+    """
     if len(data) >= MAX_POINTER:
         return None
-    text = bytes(data)
-    oid, size = _OID.search(text), _SIZE.search(text)
-    if not text.startswith(_VERSION) or not oid or not size:
+    lines = [line.removesuffix(b"\r").partition(b" ") for line in bytes(data).split(b"\n")]
+    key, _, version = lines[0]
+    if key != b"version" or not version.startswith((b"https://git-lfs.github.com/", *_VERSIONS)):
         return None
-    return Pointer(oid[1].decode(), int(size[1]), extended=_EXTENSION.search(text) is not None)
+    values = {key: value for key, _, value in lines}
+    oid, size = _OID.fullmatch(values.get(b"oid", b"")), _SIZE.fullmatch(values.get(b"size", b""))
+    if version not in _VERSIONS or not oid or not size:
+        raise UnreadablePointer("It is no pointer that can be read")
+    return Pointer(oid[1].decode(), int(size[0]), extended=any(key.startswith(b"ext-") for key in values))

@@ -31,6 +31,10 @@ pygit2.settings.enable_strict_hash_verification(False)
 pygit2.settings.enable_caching(False)
 
 
+class CommitNotThere(PermanentFailure):
+    """The server does not have the commit, or not under the ref that it was looked for."""
+
+
 def directory_for(root: Path, url: str) -> Path:
     """Where the repository fetched from `url` lies under `root`."""
     return root / hashlib.sha256(url.encode()).hexdigest()[:32]
@@ -117,7 +121,7 @@ def _fetch(path: Path, url: str, ref: str, commit: str, callbacks: Callbacks) ->
             raise
         _fetch_ref(repository, remote, ref, commit, callbacks)
     if not _has(repository, commit):
-        raise PermanentFailure(f"The server did not send commit {commit[:12]}")
+        raise CommitNotThere(f"The server did not send commit {commit[:12]}")
     return repository
 
 
@@ -130,14 +134,14 @@ def _fetch_ref(
             remote.fetch([f"+{ref}:{_BUILD}"], callbacks=callbacks(), depth=depth)
         except pygit2.GitError as error:
             if "not found" in str(error).lower() and "ref" in str(error).lower():
-                raise PermanentFailure(f"{ref} is not there any more, and its commit cannot be fetched") from None
+                raise CommitNotThere(f"{ref} is not there any more, and its commit cannot be fetched") from None
             raise
         if _BUILD not in repository.references:
-            raise PermanentFailure(f"{ref} is not there any more, and its commit cannot be fetched")
+            raise CommitNotThere(f"{ref} is not there any more, and its commit cannot be fetched")
         wanted, tip = _commit_of(repository, commit), repository.references[_BUILD].peel(pygit2.Commit)
         if wanted is not None and (wanted.id == tip.id or repository.descendant_of(tip.id, wanted.id)):
             return
-    raise PermanentFailure(
+    raise CommitNotThere(
         f"Commit {commit[:12]} is not among the last {FALLBACK_DEPTH} of {ref}: it was replaced by a later push"
     )
 

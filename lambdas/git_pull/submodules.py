@@ -17,6 +17,7 @@ from pygit2.enums import FileMode
 
 from lambdas.common.errors import InvalidName, PermanentFailure
 from lambdas.common.keys import check_full_name
+from lambdas.git_pull.repository import CommitNotThere
 
 MAX_SUBMODULES, MAX_DEPTH = 100, 5
 MAX_GITMODULES = 256 * 1024
@@ -39,8 +40,15 @@ class Part:
     """Full name of the repository at the provider."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Module:
+    url: str = ""
+    skipped: bool = False
+    """`update = none`: git leaves it out unless told otherwise, and so do we."""
+
+
 Fetch = Callable[[str, str], pygit2.Repository]
-"""(full name, commit) -> a repository that has it. Raises FetchError."""
+"""(full name, commit) -> a repository that has it. Raises FetchError, CommitNotThere if the server does not have it."""
 
 
 def with_submodules(repository: pygit2.Repository, commit: str, *, name: str, host: str, fetch: Fetch) -> list[Part]:
@@ -52,15 +60,22 @@ def with_submodules(repository: pygit2.Repository, commit: str, *, name: str, ho
     pending = [(parts[0], 0)]
     while pending:
         parent, depth = pending.pop()
-        urls: dict[str, str] | None = None
+        modules: dict[str, _Module] | None = None
         for path, wanted in _links(parent):
-            urls = _urls(parent) if urls is None else urls
+            modules = _modules(parent) if modules is None else modules
+            module = modules.get(path.decode(errors="replace"), _Module())
+            if module.skipped:
+                continue
             shown = (parent.prefix + path).decode(errors="replace")[:100]
             if depth >= MAX_DEPTH or len(parts) > MAX_SUBMODULES:
                 raise PermanentFailure(f"Submodule `{shown}`: there are more, or they lie deeper, than is allowed")
-            child_name = _name(urls.get(path.decode(errors="replace"), ""), shown, host=host, parent=parent.name)
+            child_name = _name(module.url, shown, host=host, parent=parent.name)
             try:
                 found = fetch(child_name, wanted)
+            except CommitNotThere as error:
+                raise PermanentFailure(
+                    f"Submodule `{shown}`: {child_name} does not have the commit {wanted[:12]}: push it there too"
+                ) from error
             except PermanentFailure as error:
                 raise PermanentFailure(f"Submodule `{shown}`: {error}") from error
             part = Part(parent.prefix + path + b"/", found, wanted, child_name)
@@ -82,8 +97,8 @@ def _links(part: Part) -> Iterator[tuple[bytes, str]]:
                 yield name, str(item.id)
 
 
-def _urls(part: Part) -> dict[str, str]:
-    """The addresses in a tree's .gitmodules, by path."""
+def _modules(part: Part) -> dict[str, _Module]:
+    """What a tree's .gitmodules says, by path."""
     tree = part.repository[part.commit].peel(pygit2.Tree)
     if ".gitmodules" not in tree:
         return {}
@@ -98,7 +113,10 @@ def _urls(part: Part) -> dict[str, str]:
         except pygit2.GitError:
             raise PermanentFailure("The commit's .gitmodules cannot be read") from None
     return {
-        path.strip("/"): entries.get(name.removesuffix(".path") + ".url", "")
+        path.strip("/"): _Module(
+            entries.get(name.removesuffix("path") + "url", ""),
+            skipped=entries.get(name.removesuffix("path") + "update", "") == "none",
+        )
         for name, path in entries.items()
         if name.startswith("submodule.") and name.endswith(".path")
     }

@@ -43,6 +43,8 @@ ASKED_AGAIN = frozenset({DeliveryStatus.FAILED, DeliveryStatus.IGNORED})
 """A delivery that ended so and is sent again was sent by a person, who has changed something since."""
 MAX_IGNORED = 50
 """Changes of one push that are logged as ignored; who pushes thousands of refs is answered in time nevertheless."""
+SYSTEM_HOOK = "System Hook"
+"""https://docs.gitlab.com/administration/system_hooks/"""
 METHODS = {"zipdl": "zip_download", "gitpull": "git_pull"}
 
 
@@ -152,6 +154,8 @@ def _why_nothing(webhook: WebhookRequest) -> str:
         return "ping: the webhook works"
     if webhook.is_push:
         return f"{webhook.event[:50]}: the push lists no change"
+    if webhook.event == SYSTEM_HOOK:
+        return f"{SYSTEM_HOOK}: a system hook of GitLab's tells of every project; add a webhook to the project instead"
     return f"{webhook.event[:50]}: only pushes are mirrored"
 
 

@@ -38,6 +38,8 @@ TOLERANCE = 300
 """Seconds between a signature and our clock, as in the libraries of Standard Webhooks."""
 _TOKEN, _EVENT = "x-gitlab-token", "x-gitlab-event"
 _ID, _TIMESTAMP, _SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
+_SENDERS = (("user_username",), ("user", "username"), ("user_name",), ("user", "name"))
+"""Where it says who pushed: some events, and older versions, have no user name."""
 _PUSHES = frozenset({"Push Hook", "Tag Push Hook"})
 
 
@@ -81,7 +83,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
         raise BadPayload("There is no X-Gitlab-Event header")
     payload = load_object(body)
     repository = text_at(payload, "project", "path_with_namespace")
-    sender = text_at(payload, "user_username") or text_at(payload, "user", "username")
+    sender = next(filter(None, (text_at(payload, *path) for path in _SENDERS)), "")
     changes = (_push(payload, repository, sender),) if event in _PUSHES else ()
     return WebhookRequest(event, WEBHOOKS.delivery_id(headers), repository, sender, changes=changes)
 
@@ -119,11 +121,12 @@ def archive(api_url: str, repository: str, commit: str, secret: ProviderSecret) 
 def changed_files(ask: Ask, repository: str, before: str, after: str) -> set[str]:
     """https://docs.gitlab.com/api/repositories/#compare-branches-tags-or-commits
 
-    `straight` compares the two themselves, whatever lies between; `compare_timeout` says that files are left out.
+    `straight` compares the two themselves, whatever lies between; `compare_timeout`, where it is there, says that files
+    are left out.
     """
     path = f"/projects/{quote(repository, safe='')}/repository/compare"
     body = ask(path, {"from": before, "to": after, "straight": "true"})
-    if body.get("compare_timeout") is not False:
+    if body.get("compare_timeout"):
         raise NotTold("the comparison took GitLab too long")
     return {file_name(each, side) for each in records(body, "diffs") for side in ("old_path", "new_path")}
 

@@ -13,7 +13,7 @@ from lambdas.common.errors import PermanentFailure, TemporaryFailure
 from lambdas.common.zip_format import DESCRIPTOR, DESCRIPTOR_RECORD, LOCAL, LOCAL_HEADER
 from lambdas.git_pull.archive import Limits, write_zip
 from lambdas.git_pull.lfs_access import Access, access_to
-from lambdas.git_pull.pointers import parse
+from lambdas.git_pull.pointers import Pointer, UnreadablePointer, parse
 from lambdas.git_pull.settings import Settings
 from lambdas.git_pull.submodules import Part
 from tests.lambdas.conftest import BUCKET, HostedRepository, ssh_key, stored_object, versions_of
@@ -156,6 +156,7 @@ def test_an_object_that_is_not_the_one_is_not_stored(
     ("pointer", "reason"),
     [
         (pointer_to(VIDEO).replace(str(len(VIDEO)), str(1024**3 + 1)), r"too large: media/video\.mp4"),
+        (pointer_to(VIDEO).replace("sha256", "sha512"), r"pointer `media/video\.mp4` cannot be read"),
         (pointer_to(VIDEO).replace("oid", f"ext-0-crypt sha256:{'0' * 64}\noid"), "needs an extension"),
     ],
 )
@@ -247,13 +248,37 @@ def test_without_an_address_it_is_the_usual_one(
     "text",
     [
         "",
-        "version https://git-lfs.github.com/spec/v2\noid sha256:" + "0" * 64 + "\nsize 1\n",
-        "version https://git-lfs.github.com/spec/v1\noid md5:" + "0" * 32 + "\nsize 1\n",
-        "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize -1\n",
-        "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\n",
-        "version https://git-lfs.github.com/spec/v1\noid sha256:../" + "0" * 61 + "\nsize 1\n",
+        "version 2\noid sha256:" + "0" * 64 + "\nsize 1\n",
+        "oid sha256:" + "0" * 64 + "\nsize 1\n",
         pointer_to(b"x") + "#" * 1024,
     ],
 )
 def test_what_is_no_pointer(text: str) -> None:
     assert parse(text.encode()) is None
+
+
+@pytest.mark.parametrize(
+    "version", ["https://git-lfs.github.com/spec/v1", "https://hawser.github.com/spec/v1", "http://git-media.io/v/2"]
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [True, False])
+def test_pointers_of_every_version_and_with_any_line_ends(version: str, end: str, last: bool) -> None:
+    text = end.join([f"version {version}", "oid sha256:" + "ab" * 32, "size 12345"]) + (end if last else "")
+
+    assert parse(text.encode()) == Pointer("ab" * 32, 12345)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version https://git-lfs.github.com/spec/v2\noid sha256:" + "0" * 64 + "\nsize 1\n",
+        "version https://git-lfs.github.com/spec/v1\noid md5:" + "0" * 32 + "\nsize 1\n",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize -1\n",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\n",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:../" + "0" * 61 + "\nsize 1\n",
+        "version https://git-lfs.github.com/spec/v1",
+    ],
+)
+def test_a_pointer_that_cannot_be_read_is_not_taken_for_the_file(text: str) -> None:
+    with pytest.raises(UnreadablePointer):
+        parse(text.encode())

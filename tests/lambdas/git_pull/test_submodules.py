@@ -91,6 +91,37 @@ def test_the_commit_that_the_tree_names_is_taken_not_the_newest(
     assert unzipped(stored_object(stored.key)[0])["library/file"][1] == b"old"
 
 
+def test_a_submodule_that_git_leaves_out_is_left_out(
+    hosted: HostedRepository, stack_settings: Settings, root: Path
+) -> None:
+    hosted.work.write(
+        ".gitmodules", '[submodule "docs"]\n\tpath = docs-site\n\turl = https://example.com/docs\n\tupdate = none\n'
+    )
+    hosted.work.git("add", ".gitmodules")
+    hosted.work.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},docs-site")
+    hosted.work.git("commit", "-q", "-m", "Submodule")
+    hosted.publish()
+
+    stored = fetch(hosted, stack_settings, root)
+
+    files = unzipped(stored_object(stored.key)[0])
+    assert ".gitmodules" in files
+    assert not [name for name in files if name.startswith("docs-site")]
+
+
+def test_a_commit_that_was_never_pushed_is_told_as_that(
+    hosted: HostedRepository, stack_settings: Settings, root: Path, tmp_path: Path, machine: str
+) -> None:
+    library = host(hosted, tmp_path, file="1")
+    library.work.write("file", "2")
+    library.work.commit("Kept to oneself")
+    embed(hosted, library, "library")
+
+    words = rf"Submodule `library`: {library.full_name} does not have the commit {library.work.head()[:12]}: push it"
+    with pytest.raises(PermanentFailure, match=words):
+        fetch(hosted, stack_settings, root, key=machine)
+
+
 def test_a_submodule_that_the_key_may_not_read_is_named(
     hosted: HostedRepository, stack_settings: Settings, root: Path, tmp_path: Path
 ) -> None:
