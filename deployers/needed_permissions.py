@@ -22,8 +22,17 @@ CUSTOM = ("Custom::", "AWS::CloudFormation::CustomResource")
 
 _ALARMS = "cloudwatch:DescribeAlarms cloudwatch:PutMetricAlarm cloudwatch:DeleteAlarms"
 
+_DELIVERY = (
+    "logs:DescribeLogGroups logs:DescribeResourcePolicies logs:GetLogDelivery logs:ListLogDeliveries "
+    "logs:PutResourcePolicy"
+)
+
 # By type and operation: what the registry's schema does not tell, from the services' own pages.
 ADDED = {
+    # Of whoever lets a stage log: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html
+    ("AWS::ApiGatewayV2::Stage", "create"): f"{_DELIVERY} logs:CreateLogDelivery",
+    ("AWS::ApiGatewayV2::Stage", "update"): f"{_DELIVERY} logs:CreateLogDelivery logs:UpdateLogDelivery",
+    ("AWS::ApiGatewayV2::Stage", "delete"): "logs:DeleteLogDelivery logs:GetLogDelivery logs:ListLogDeliveries",
     # https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-permissions.html
     ("AWS::ElasticLoadBalancingV2::LoadBalancer", "create"): "ec2:DescribeAccountAttributes ec2:DescribeAddresses "
     "ec2:DescribeInternetGateways ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcs "

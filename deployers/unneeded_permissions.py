@@ -56,6 +56,7 @@ UNNEEDED = (
     Unneeded(_API, "s3:getObject", "only a definition that lies in S3", ("BodyS3Location",)),
     Unneeded(_API, "apigateway:PUT", "only imports and tags are put", ("Body", "BodyS3Location", "Tags"), "create"),
     Unneeded("AWS::ApiGatewayV2::Integration", "iam:PassRole", "passes no role", ("CredentialsArn",)),
+    Unneeded("AWS::ApiGatewayV2::Stage", "logs:*", "logs nowhere", ("AccessLogSettings",)),
     # -- scaling
     Unneeded("AWS::ApplicationAutoScaling::*", "lambda:*", "only for Lambda", ("ServiceNamespace=lambda",)),
     Unneeded("AWS::ApplicationAutoScaling::*", "ecs:*", "only for ECS", ("ServiceNamespace=ecs",)),

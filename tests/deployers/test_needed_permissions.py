@@ -79,6 +79,13 @@ def test_what_services_ask_the_caller_for_is_added() -> None:
     assert {"cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"} <= policy
 
 
+def test_a_stage_that_logs_needs_the_delivery_of_logs() -> None:
+    kind = "AWS::ApiGatewayV2::Stage"
+
+    assert "logs:CreateLogDelivery" in needed(kind, "create", {"AccessLogSettings": {"DestinationArn": "arn"}})
+    assert not any(each.startswith("logs:") for each in needed(kind, "create", {"StageName": "$default"}))
+
+
 def test_making_a_resource_reads_it_and_deleting_it_does_not() -> None:
     kind = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 
