@@ -102,6 +102,8 @@ def _ranges(values: Mapping[str, str]) -> Iterator[Problem]:
         yield Problem("HealthCheckPort", "Write a port, from 1 to 65535.")
     if (path := values.get("HealthCheckPath", "")) and not re.fullmatch(r"/\S*", path):
         yield Problem("HealthCheckPath", "A path begins with a slash and has no blanks.")
+    if (image := values.get("PinnedImageId", "")) and not re.fullmatch(r"ami-[0-9a-f]{8,17}", image):
+        yield Problem("PinnedImageId", "Write the id of an image, such as ami-0123456789abcdef0, or leave this empty.")
 
 
 def _network(values: Mapping[str, str], there: Choices) -> Iterator[Problem]:

@@ -101,3 +101,11 @@ def test_a_rolling_update_keeps_as_many_instances_as_the_group_has_at_least() ->
     rolling = templates.load(FLEET)["Resources"]["AutoScalingGroup"]["UpdatePolicy"]["AutoScalingRollingUpdate"]
     assert rolling["MinInstancesInService"] == {"Fn::If": ["HasFixedSize", 0, {"Ref": "MinSize"}]}
     assert rolling["MaxBatchSize"] == 1
+
+
+@pytest.mark.parametrize(("source", "newest"), [(FLEET, "ImageId"), (catalog.ECS.nested[1], "ContainerInstanceImage")])
+def test_a_pinned_image_goes_before_the_newest_one(source: str, newest: str) -> None:
+    [launch] = resources(templates.load(source), "AWS::EC2::LaunchTemplate").values()
+    assert launch["LaunchTemplateData"]["ImageId"] == {
+        "Fn::If": ["HasPinnedImage", {"Ref": "PinnedImageId"}, {"Ref": newest}]
+    }

@@ -57,6 +57,7 @@ def test_what_has_no_default_has_to_be_chosen(account: AwsAccount) -> None:
         ("InstanceType", "t4g.small", "Graviton"),
         ("HealthCheckPort", "70000", "65535"),
         ("HealthCheckPath", "health", "slash"),
+        ("PinnedImageId", "latest", "id of an image"),
         ("MinSize", "none", "number"),
         ("MaxSize", "1", "less than"),
         ("DesiredCapacity", "9", "from 2 to 4"),
