@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from allauth.account.admin import EmailAddress, EmailConfirmation
 from allauth.mfa.admin import Authenticator
+from allauth.socialaccount.admin import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.admin import UserSession
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -83,7 +84,7 @@ class TeamAdmin(Audited):
 
 
 # What is theirs is changed by its owner, on the pages of the account; a row written here could let anybody in.
-for theirs in (EmailAddress, EmailConfirmation, Authenticator, UserSession):
+for theirs in (EmailAddress, EmailConfirmation, Authenticator, UserSession, SocialAccount, SocialApp, SocialToken):
     if admin.site.is_registered(theirs):
         admin.site.unregister(theirs)
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django_htmx.http import HttpResponseClientRedirect
 
+from panel import identity
 from teams.models import Team, User
 from teams.services import second_factors
 
@@ -18,8 +19,9 @@ def missing(request: HttpRequest, user: User, teams: Iterable[Team]) -> bool:
     """Whether the user has to have a second factor and has none. Costs a query only where one is required."""
     if not second_factors.is_required(user, teams=teams):
         return False
-    used = any(record.get("method") == "mfa" for record in get_authentication_records(request, user))
-    return not used and not second_factors.has_one(user)
+    records = get_authentication_records(request, user)
+    used = any(record.get("method") == "mfa" for record in records)
+    return not used and not identity.records_prove_second_factor(records) and not second_factors.has_one(user)
 
 
 def set_up(request: HttpRequest) -> HttpResponse:

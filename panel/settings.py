@@ -7,6 +7,7 @@ from pathlib import Path
 import bootstrap_wrapper
 from csp.constants import NONE, SELF
 
+from panel import identity_settings
 from panel.environment import Environment, mail_settings
 
 env = Environment()
@@ -57,6 +58,7 @@ X_FRAME_OPTIONS = "DENY"
 if env.flag("TRUST_PROXY", False, help="Believe X-Forwarded-Proto: only behind a proxy that always sets it."):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
+IDENTITY = identity_settings.read(env, secure=SECURE)
 INSTALLED_APPS = [
     "panel",
     "deployers",
@@ -74,6 +76,9 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.openid_connect",
     "django_htmx",
     "tablericons",
     "rest_framework",
@@ -118,6 +123,12 @@ ACCOUNT_EMAIL_VERIFICATION = "none"  # at sign-in; a changed address is verified
 ACCOUNT_EMAIL_NOTIFICATIONS = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False  # panel.sign_in_limits counts, also while Valkey is down
+ACCOUNT_PREVENT_ENUMERATION = False  # nobody signs up, so nothing tells of accounts
+SOCIALACCOUNT_ADAPTER = "panel.identity.IdentityAdapter"
+SOCIALACCOUNT_PROVIDERS = IDENTITY.providers
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True  # where an address opened an account at all
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
 MFA_ADAPTER = "panel.sign_in_adapter.MFAAdapter"
 MFA_FORMS = {
     "authenticate": "panel.web.second_factor_forms.CodeForm",

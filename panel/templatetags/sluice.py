@@ -260,6 +260,13 @@ def took(operation: Operation) -> timedelta | None:
     return (operation.finished_at or timezone.now()) - operation.started_at
 
 
+@register.simple_tag(takes_context=True)
+def identity_url(context: template.Context, provider: Any) -> str:
+    """Where signing in with an identity provider begins."""
+    url: str = provider.get_login_url(context["request"])
+    return url
+
+
 @register.filter
 def as_json(value: object) -> str:
     """JSON for a data attribute, which the template escapes."""

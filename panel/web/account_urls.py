@@ -8,9 +8,10 @@ from allauth.mfa.base import views as mfa
 from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
+from allauth.socialaccount import views as social
 from django.urls import URLPattern, URLResolver, include, path
 
-from panel.web import profile, session
+from panel.web import identities, profile, session
 from panel.web.access import person
 
 sign_in, sign_out = session.SignIn.as_view(), session.SignOut.as_view()
@@ -21,6 +22,7 @@ own: list[URLPattern] = [
     path("password/", profile.change_password, name="profile-password"),
     path("email/", profile.change_email, name="profile-email"),
     path("email/<str:token>/", profile.confirm_email, name="profile-email-confirm"),
+    path("identities/", identities.connections, name="socialaccount_connections"),
     path("sessions/end/", profile.end_others, name="profile-sessions-end"),
     path("sessions/<int:pk>/end/", profile.end_session, name="profile-session-end"),
     path("second-factor/", factors, name="mfa_index"),
@@ -46,5 +48,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("confirm-password/", person(account.reauthenticate), name="account_reauthenticate"),
     path("confirm-password/code/", person(mfa.reauthenticate), name="mfa_reauthenticate"),
     path("confirm-password/passkey/", person(webauthn.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"),
+    path("confirm-password/again/", identities.again, name="confirm-again"),
+    path("identity/github/login/", identities.github_login, name="github_login"),
+    path("identity/github/login/callback/", identities.github_callback, name="github_callback"),
+    path("identity/<slug:provider_id>/login/", identities.openid_login, name="openid_connect_login"),
+    path("identity/<slug:provider_id>/login/callback/", identities.openid_callback, name="openid_connect_callback"),
+    path("identity/cancelled/", social.login_cancelled, name="socialaccount_login_cancelled"),
+    path("identity/error/", social.login_error, name="socialaccount_login_error"),
+    path("identity/closed/", identities.closed, name="socialaccount_signup"),
     path("profile/", include(own)),
 ]

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from panel import identity
 from panel.web.access import SESSION_TEAM
 from panel.web.outcomes import errors_on
 from teams.errors import Refused
@@ -44,9 +45,21 @@ def accept(request: HttpRequest, token: str) -> HttpResponseBase:
     try:
         invitation = invitations.find(token)
     except invitations.NotValid as error:
+        if request.user.is_authenticated and invitations.was_accepted(token=token, user=request.user):
+            return redirect("overview")
         return render(request, "invitations/not_valid.html", {"error": error}, status=error.status)
     form = NewAccountForm(request.POST if request.method == "POST" and not request.user.is_authenticated else None)
-    context = {"invitation": invitation, "form": form, "passwords": settings.PASSWORDS, "next": request.path}
+    if not request.user.is_authenticated and settings.IDENTITY.known:
+        request.session[identity.INVITATION] = token
+        request.session.set_expiry(identity.KEPT_FOR)
+    identities = identity.offered(request)
+    context = {
+        "identities": identities,
+        "invitation": invitation,
+        "form": form,
+        "passwords": settings.PASSWORDS,
+        "next": request.path,
+    }
     if request.method == "POST":
         answer = _join(request, token) if request.user.is_authenticated else _make(request, token, form)
         if answer is not None:

@@ -69,6 +69,7 @@ def index(request: PageRequest) -> HttpResponseBase:
         "passwords": settings.PASSWORDS,
         "verified": accounts.is_verified(request.user),
         "can_mail": mail.is_configured(),
+        "identities": bool(settings.IDENTITY.known),
         "protected": second_factors.has_one(request.user),
     }
     return render(request, "profile/index.html", context)

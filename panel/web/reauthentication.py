@@ -10,6 +10,7 @@ from typing import Concatenate, ParamSpec, cast
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import get_adapter
+from allauth.socialaccount.models import SocialAccount
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -40,9 +41,10 @@ def ask(anyone: HttpRequest) -> HttpResponse | None:
     if confirmation.is_recent(request):
         return None
     methods = get_adapter(request).get_reauthentication_methods(request.user)
-    if not methods:
+    if not methods and not SocialAccount.objects.filter(user=request.user).exists():
         return None
-    url = f"{methods[0]['url']}?{urlencode({'next': _page_of(request)})}"
+    there = methods[0]["url"] if methods else reverse("confirm-again")
+    url = f"{there}?{urlencode({'next': _page_of(request)})}"
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
 

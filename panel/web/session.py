@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from panel import sign_in_limits
+from panel import identity, sign_in_limits
 from panel.addresses import client_address
 from panel.web.access import SESSION_TEAM, PageRequest, page
 from teams.models import Membership
@@ -37,7 +37,11 @@ class SignIn(LoginView):
     template_name = "sign_in.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "passwords": settings.PASSWORDS}
+        return {
+            **super().get_context_data(**kwargs),
+            "passwords": settings.PASSWORDS,
+            "identities": identity.offered(self.request),
+        }
 
 
 class PasskeySignIn(LoginWebAuthnView):

@@ -135,6 +135,11 @@ def find(token: str) -> Invitation:
     return found
 
 
+def was_accepted(*, token: str, user: User) -> bool:
+    """Whether this user joined with it."""
+    return Invitation.objects.filter(digest=_digest(token), accepted_by=user).exists()
+
+
 def accept(*, token: str, user: User) -> Membership:
     """Join the team. Raises NotValid, and Refused for a member, whom the link leaves as it is."""
     with transaction.atomic():
