@@ -42,7 +42,8 @@ from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX
 
 PER_PAGE = 100  # https://docs.gitlab.com/api/rest/#pagination: the most that GitLab gives
 MOST_PAGES = 10
-EVENTS_PER_PAGE = 50  # each comes with its whole payload
+EVENTS_PER_PAGE = 20  # GitLab answers 400 to more, as each comes with its whole payload
+EVENT_PAGES = 3
 SIGNING = "whsec_"
 SHORTEST_SEARCH = 3  # characters; GitLab matches fewer with whole words only, so that we read on ourselves
 MAINTAINER, DEVELOPER = "Maintainer role", "Developer role"
@@ -287,11 +288,21 @@ class GitLab(ProviderClient):
         hook = f"{_path(full_name)}/hooks/{_READ.number(webhook_id)}"
         with self._needs(full_name, MAINTAINER):
             try:
-                events = self._http.get(f"{hook}/events", params={"per_page": EVENTS_PER_PAGE}).json()
+                events = self._events(hook)
             except NotFoundAtProvider:
                 self._http.get(hook)
                 return []
-        return deliveries(_READ.records(events))
+        return deliveries(events)
+
+    def _events(self, hook: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for page in range(1, EVENT_PAGES + 1):
+            params = {"per_page": EVENTS_PER_PAGE, "page": page}
+            events = _READ.records(self._http.get(f"{hook}/events", params=params).json())
+            found += events
+            if len(events) < EVENTS_PER_PAGE:
+                break
+        return found
 
     def redeliver(self, full_name: str, webhook_id: str, remote_delivery_id: str) -> bool:
         # https://docs.gitlab.com/api/project_webhooks/#resend-a-project-webhook-event, from 17.4 on

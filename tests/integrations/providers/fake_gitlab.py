@@ -213,6 +213,11 @@ class FakeGitLab(FakeProvider):
             return reply(404, {"error": "404 Not Found"})
         if urlsplit(request.url).path.split("/")[-2] not in self.hooks:
             return not_found()
+        query = {name: values[0] for name, values in parse_qs(urlsplit(request.url).query).items()}
+        if not 1 <= int(query.get("per_page", 20)) <= 20:
+            return reply(400, {"error": "per_page does not have a valid value"})
+        if int(query.get("page", 1)) > 1:
+            return reply(200, [])
         event = {
             "id": 1,
             "url": "https://[FILTERED]",

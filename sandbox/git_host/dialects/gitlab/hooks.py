@@ -21,6 +21,8 @@ from sandbox.git_host.pushes import Push, RefChange, read_change
 from sandbox.git_host.records import Hook, Json, Repository, Token, now
 
 _MAX_HOOKS = 100
+MOST_EVENTS = 20
+"""A page: each comes with its whole payload."""
 _EVENTS = ("push_events", "tag_push_events")
 _OPTIONS = ("name", "description", "push_events_branch_filter", "branch_filter_strategy")
 _TRIGGERS = {"push_events": "Push Hook", "tag_push_events": "Tag Push Hook"}
@@ -114,6 +116,8 @@ class HooksApi:
 
     async def events(self, request: web.Request) -> web.Response:
         _token, _repository, hook = self._found(request, READ_HOOKS)
+        if not 1 <= number(request.query.get("per_page", "20")) <= MOST_EVENTS:
+            raise ApiError(400, "", body={"error": "per_page does not have a valid value"})
         found = self._store.hook_deliveries(hook, limit=1000)
         items, headers = page(request, self._context.address.url, found)
         return answer([self._shapes.hook_event(one) for one in items], headers=headers)
