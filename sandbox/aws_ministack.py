@@ -36,6 +36,7 @@ def main() -> None:
         ecs_limits,
         ecs_services,
         eventbridge_topics,
+        iam_resources,
         iam_simulation,
         lambda_limits,
         network_exits,
@@ -52,6 +53,7 @@ def main() -> None:
     cloudformation_names.install()
     cloudformation_nested.install()
     cloudformation_statuses.install()
+    iam_resources.install()
     iam_simulation.install()
     ecs_limits.install()
     eventbridge_topics.install()

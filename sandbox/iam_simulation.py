@@ -1,7 +1,6 @@
 """SimulatePrincipalPolicy as IAM answers it: every resource, with the given condition keys and within the boundary.
 
 MiniStack looks at the first resource only, at no condition keys and no boundary, and denies whom it does not know.
-Whether somebody may ask is a question about the principal that is asked about, which MiniStack does not name.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 """
@@ -9,7 +8,7 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.
 # MiniStack offers no hooks: what it gets wrong is replaced where it stands.
 # ruff: noqa: SLF001
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -20,23 +19,9 @@ _WORDS = {"Allow": "allowed", "Deny": "explicitDeny"}
 
 def install() -> None:
     """Change MiniStack in this process; call before it serves."""
-    from ministack.core import iam_actions
     from ministack.services import iam
 
     replace(iam._IAM_HANDLERS, "SimulatePrincipalPolicy", lambda _: _simulate)
-    replace(iam_actions, "extract_resource_arn", _name_the_principal)
-
-
-def _name_the_principal(extract: Callable[..., Any]) -> Callable[..., Any]:
-    def name(*request: Any) -> Any:
-        from ministack.core import iam_actions
-
-        service, _, _, _, body, query, *_ = request
-        if service == "iam" and (principal := iam_actions._param(body, query, "PolicySourceArn")):
-            return principal
-        return extract(*request)
-
-    return name
 
 
 def _simulate(params: Mapping[str, Any]) -> Any:

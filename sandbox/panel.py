@@ -56,7 +56,6 @@ def settings(state: StateDir, *, url: str, database_url: str, redis_url: str) ->
         "SLUICE_LAMBDA_RUNTIME": RUNTIME,
         "SLUICE_LAMBDA_ARCHITECTURE": architecture(),
         "SLUICE_PRIVATE_NETWORKS": "127.0.0.0/8",
-        "SLUICE_AMBIENT_AWS": "true",
         # What dies here is watched: nobody should have to wait as long as across a network.
         "SLUICE_OPERATION_LEASE": "4",
     }

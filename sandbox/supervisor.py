@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import panel, ports
+from sandbox import connecting, panel, ports
 from sandbox.aws import Aws, AwsDidNotStart
 from sandbox.errors import DidNotStart, SandboxError, UsageError
 from sandbox.git_host import GitHost
@@ -210,8 +210,21 @@ class Sandbox:
             waiting.append(pool.submit(self._prepare_files))
         for future in waiting:
             future.result()
+        if services & _PANEL:
+            self._give_credentials(stores.aws)
         for future in [pool.submit(self._start_part, part) for part in self._panel(services)]:
             future.result()
+
+    def _give_credentials(self, aws: Aws) -> None:
+        """The panel is not the account's root: it has a user of its own, and is let into accounts by roles."""
+        known = self.state.secrets()
+        key = connecting.own_credentials(aws, known)
+        if key.items() - known.items():
+            self.state.write_secrets(known | key)
+        self._environment |= {
+            "AWS_ACCESS_KEY_ID": key["panel_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": key["panel_secret_access_key"],
+        }
 
     def _start_postgres(self, postgres: Postgres, base: dict[str, str]) -> None:
         postgres.initialize(base)

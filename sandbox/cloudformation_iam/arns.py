@@ -170,6 +170,8 @@ def own(subject: Subject) -> str:
     # A scaling policy's ARN is one of Auto Scaling; its permissions are about what it scales.
     if subject.physical_id.startswith("arn:") and subject.kind != "AWS::ApplicationAutoScaling::ScalingPolicy":
         return subject.physical_id
+    if subject.kind == "AWS::ElasticLoadBalancingV2::Listener" and (of := subject.properties.get("LoadBalancerArn")):
+        return f"{str(of).replace(':loadbalancer/', ':listener/', 1)}/{_ID}"
     known = iam._roles.get(subject.physical_id) if subject.kind == "AWS::IAM::Role" else None
     if known:
         return str(known["Arn"])
@@ -310,9 +312,10 @@ def _deployment_config(subject: Subject, _permission: str) -> list[str]:
 
 
 def _group_of_capacity(subject: Subject, _permission: str) -> list[str]:
-    if subject.kind != "AWS::ECS::CapacityProvider":
-        return [own(subject)]
-    return [str(each) for each in subject.at("AutoScalingGroupProvider.AutoScalingGroupArn")]
+    """The group of a capacity provider, which its properties name by ARN or by name."""
+    named = [str(each) for each in subject.at("AutoScalingGroupProvider.AutoScalingGroupArn")]
+    prefix = f"arn:aws:autoscaling:{subject.region}:{subject.account}:autoScalingGroup:{_ID}:autoScalingGroupName/"
+    return [each if each.startswith("arn:") else prefix + each for each in named] or [own(subject)]
 
 
 def _service_that_scales(subject: Subject, _permission: str) -> list[str]:

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sandbox import connecting
+from sandbox.aws import ACCOUNT_ID
 from sandbox.demo.client import Client, DemoFailed, download, wait_for
 from sandbox.demo.deploying import Deploying
 from sandbox.demo.working_copy import WorkingCopy, differences, read_zip
@@ -129,10 +131,12 @@ class _Journey:
         return repository
 
     def _add_account(self) -> dict[str, Any]:
-        with self._step("Added an AWS account and checked it") as note:
+        with self._step("Added an AWS account by a role of the access template, and checked it") as note:
             region = self._env["aws"]["AWS_DEFAULT_REGION"]
-            body = {"name": f"Local AWS {self._stamp}", "method": "ambient", "default_region": region}
+            role = f"arn:aws:iam::{ACCOUNT_ID}:role/SluiceAccess{self._stamp}"
+            body = {"name": f"Local AWS {self._stamp}", "method": "role", "role_arn": role, "default_region": region}
             account = self._panel.post("/aws-accounts/", body)
+            connecting.launch(self._env["aws"], self._panel.get(f"/aws-accounts/{account['id']}/access-template/"))
             checked: dict[str, Any] = self._panel.post(f"/aws-accounts/{account['id']}/check/")
             if checked["check_error"]:
                 raise DemoFailed(f"The check says: {checked['check_error']}")

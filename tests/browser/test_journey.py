@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from sandbox import connecting
 from tests.e2e.world import Clone, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -47,9 +48,15 @@ def test_from_sign_in_to_an_artifact(page: Page, world: World, repository: str, 
     expect(page.get_by_role("heading", name=repository)).to_be_visible()
     repository_id = page.url.rstrip("/").rsplit("/", 1)[-1]
 
-    page.goto(f"{panel}/aws-accounts/add/?method=ambient")
+    page.goto(f"{panel}/aws-accounts/add/?method=role")
     page.get_by_label("Name", exact=True).fill(f"Local AWS {stamp}")
+    page.get_by_label("Account id, or role ARN").fill(f"arn:aws:iam::111122223333:role/SluiceAccess{stamp}")
     page.get_by_role("button", name="Add", exact=True).click()
+    check(page)
+    account = page.url.rstrip("/").rsplit("/", 1)[-1]
+    connecting.launch(world.env["aws"], world.get(f"/aws-accounts/{account}/access-template/"))
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_text("all that it needs").first).to_be_visible()
     expect(page.get_by_text("111122223333").first).to_be_visible()
 
     page.goto(f"{panel}/integrations/add/?repository={repository_id}")

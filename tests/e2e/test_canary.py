@@ -149,8 +149,9 @@ class Life:
     def add_accounts(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """An account that is reached by a role that may do all, and one by keys that may do nothing."""
         world, name, iam = self.world, f"canary-{secrets.token_hex(3)}", self.world.aws("iam")
-        trust = policy(Effect="Allow", Principal={"AWS": "arn:aws:iam::111122223333:root"}, Action="sts:AssumeRole")
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+        role = world.post("/aws-accounts/", {"name": f"{name}-role", "method": "role", "role_arn": f"{ROLES}{name}"})
+        trust = world.get(f"/aws-accounts/{role['id']}/trust-policy/")
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
         everything = policy(Effect="Allow", Action="*", Resource="*")
         iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=everything)
         iam.create_user(UserName=name)
@@ -166,8 +167,7 @@ class Life:
         assert world.call("POST", f"/aws-accounts/{keys['id']}/check/").status_code >= 400
         mended = {"secret_access_key": key["SecretAccessKey"]}
         assert world.call("PATCH", f"/aws-accounts/{keys['id']}/", mended).status_code == 200
-        role = world.post("/aws-accounts/", {"name": f"{name}-role", "method": "role", "role_arn": f"{ROLES}{name}"})
-        world.call("POST", f"/aws-accounts/{role['id']}/check/")
+        assert world.post(f"/aws-accounts/{role['id']}/check/")["connected"]
         return role, keys
 
     def learn_secrets(self, when: str, *, pulled: dict[str, Any], zipped: dict[str, Any]) -> int:

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from sandbox import connecting
+from sandbox.aws import ACCOUNT_ID
 from sandbox.supervisor import Sandbox
 
 T = TypeVar("T")
@@ -106,10 +108,18 @@ class World:
 
     def add_account(self) -> dict[str, Any]:
         if not self._account:
-            body = {"name": "Local AWS", "method": "ambient", "default_region": self.env["aws"]["AWS_DEFAULT_REGION"]}
-            added = self.post("/aws-accounts/", body)
-            self._account = self.post(f"/aws-accounts/{added['id']}/check/")
+            self._account = self.connect_account("Local AWS", "SluiceAccess")
         return self._account
+
+    def connect_account(self, name: str, role: str, **chosen: bool) -> dict[str, Any]:
+        """The local AWS, connected as people connect theirs: by a role that the access template makes."""
+        body = {"name": name, "method": "role", "role_arn": f"arn:aws:iam::{ACCOUNT_ID}:role/{role}"}
+        added = self.post("/aws-accounts/", body | {"default_region": self.env["aws"]["AWS_DEFAULT_REGION"]})
+        query = "&".join(f"{each}={str(value).lower()}" for each, value in chosen.items())
+        connecting.launch(self.env["aws"], self.get(f"/aws-accounts/{added['id']}/access-template/?{query}"))
+        checked: dict[str, Any] = self.post(f"/aws-accounts/{added['id']}/check/")
+        assert checked["connected"], checked
+        return checked
 
     def add_integration(self, full_name: str, *, provider: Any = None, **fields: Any) -> dict[str, Any]:
         """An integration of a repository at the git host, not provisioned yet."""
@@ -138,7 +148,8 @@ class World:
         """An integration that is up and receives."""
         integration = self.add_integration(full_name, **fields)
         operation = self.post(f"/integrations/{integration['id']}/provision/?review=false")
-        assert self.finished(operation)["status"] == "succeeded"
+        ended = self.finished(operation)
+        assert ended["status"] == "succeeded", ended
         fresh: dict[str, Any] = self.get(f"/integrations/{integration['id']}/")
         return fresh
 

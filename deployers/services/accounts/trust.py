@@ -7,7 +7,7 @@ from deployers.aws import sts
 from deployers.models import AwsAccount
 from teams.errors import SluiceError
 
-UNKNOWN_PRINCIPAL = "arn:aws:iam::<the panel's AWS account>:root"
+UNKNOWN_PRINCIPAL = "arn:aws:iam::<account of the panel>:root"
 
 
 def trust_policy(account: AwsAccount) -> dict[str, Any]:
