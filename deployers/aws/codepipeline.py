@@ -23,12 +23,17 @@ LOG_LINES = 40
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One run of a pipeline, for one version of its source, or blank; `by_rule` if an event started it."""
+    """One run of a pipeline, for one version of its source, or blank.
+
+    `by_rule` if an event started it, `first` if the pipeline did, as it was made:
+    https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ExecutionTrigger.html
+    """
 
     id: str
     status: str
     version_id: str
     by_rule: bool
+    first: bool
     started_at: datetime
     updated_at: datetime
 
@@ -69,6 +74,7 @@ def executions(access: Access, pipeline: str, *, most: int) -> list[Execution]:
                         status=each["status"],
                         version_id=revisions[0].get("revisionId", ""),
                         by_rule=":rule/" in trigger.get("triggerDetail", ""),
+                        first=trigger.get("triggerType") == "CreatePipeline",
                         started_at=each["startTime"],
                         updated_at=each["lastUpdateTime"],
                     )

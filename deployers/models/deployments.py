@@ -20,6 +20,7 @@ class Trigger(models.TextChoices):
     PUSH = "push", "Push"
     REDEPLOY = "redeploy", "Redeploy"
     ROLLBACK = "rollback", "Rollback"
+    FIRST = "first", "First deployment"
     OTHER = "other", "Outside Sluice"
 
 

@@ -38,7 +38,15 @@ class PipelineApi:
         self.denied: set[str] = set()
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
-    def run(self, key: str, status: str, *actions: dict[str, Any], version: str = "v1", by_rule: bool = True) -> None:
+    def run(
+        self,
+        key: str,
+        status: str,
+        *actions: dict[str, Any],
+        version: str = "v1",
+        by_rule: bool = True,
+        first: bool = False,
+    ) -> None:
         """Put a run there."""
         detail = "arn:aws:events:us-east-1:123456789012:rule/shop" if by_rule else "arn:aws:iam::123456789012:user/ada"
         self.runs[key] = {
@@ -47,7 +55,7 @@ class PipelineApi:
             "startTime": seconds(AT),
             "lastUpdateTime": seconds(AT + timedelta(minutes=9)),
             "sourceRevisions": [{"actionName": "Artifact", "revisionId": version}] if version else [],
-            "trigger": {"triggerType": "CloudWatchEvent", "triggerDetail": detail},
+            "trigger": {"triggerType": "CreatePipeline" if first else "CloudWatchEvent", "triggerDetail": detail},
         }
         self.actions[key] = list(actions)
 

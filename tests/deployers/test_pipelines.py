@@ -311,3 +311,13 @@ def test_what_is_closest_to_the_cause_is_told_with_what_to_do(messages: list[str
 
 def test_a_service_that_is_well_explains_nothing() -> None:
     assert service_cause(["(service shop) has reached a steady state."]) is None
+
+
+def test_the_run_that_a_new_pipeline_starts_is_the_first_deployment(
+    api: PipelineApi, stack: Stack, artifact: Artifact
+) -> None:
+    api.run("r-1", "InProgress", SOURCE, BUILD, by_rule=False, first=True)
+    api.run("r-2", "InProgress", SOURCE, BUILD, by_rule=False)
+    deployments.sync(stack=stack)
+    triggers = {row.external_id: row.get_trigger_display() for row in Deployment.objects.all()}
+    assert triggers == {"r-1": "First deployment", "r-2": "Outside Sluice"}

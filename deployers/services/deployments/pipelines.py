@@ -60,7 +60,7 @@ def _store(stack: Stack, access: Access, execution: Execution, actions: list[Act
             defaults={
                 "stack": stack,
                 "deployer": Deployer.ECS,
-                "trigger": Trigger.PUSH if execution.by_rule else Trigger.OTHER,
+                "trigger": _trigger(execution),
                 "created_at": execution.started_at,
             },
         )
@@ -72,6 +72,12 @@ def _store(stack: Stack, access: Access, execution: Execution, actions: list[Act
         row.problem, row.remedy = _problem(failed, explained) if status == DeploymentStatus.FAILED else ("", "")
         row.save()
         _store_steps(row, actions, failed[0] if failed else None, log)
+
+
+def _trigger(execution: Execution) -> Trigger:
+    if execution.first:
+        return Trigger.FIRST
+    return Trigger.PUSH if execution.by_rule else Trigger.OTHER
 
 
 def _source(stack: Stack) -> tuple[str, str]:
