@@ -23,7 +23,7 @@ from schemathesis.specs.openapi import checks as described
 
 from integrations.models import Method
 from teams.models import Role, Scope, Team, User
-from teams.services import audit, tokens
+from teams.services import audit, invitations, tokens
 from tests import factories
 from tests.api.github import answer_as_github
 
@@ -97,6 +97,8 @@ def rows(team: Team, admin: User) -> dict[str, Any]:
         "artifacts": artifact,
         "deployments": factories.make_deployment(artifact=artifact),
         "ssh-keys": factories.make_ssh_key(integration=integration),
+        "invitations": invitations.create(team=team, actor=admin, role=Role.VIEWER)[0],
+        "members": factories.make_user(team=team, role=Role.VIEWER).memberships.get(),
         "audit-entries": audit.record(actor=admin, team=team, action="team.create", target=team),
     }
 

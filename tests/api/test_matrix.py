@@ -20,7 +20,7 @@ from rest_framework.test import APIClient
 from integrations.models import Method
 from teams.models import ApiToken, Role, Scope, Team, User
 from teams.policy import RULES, Act
-from teams.services import audit
+from teams.services import audit, invitations
 from tests import factories
 from tests.api.conftest import client_of
 
@@ -28,6 +28,9 @@ COLLECTIONS = {
     "aws_accounts_create": Act.ADMINISTER_ACCOUNTS,
     "integrations_create": Act.EDIT_INTEGRATION,
     "providers_create": Act.ADMINISTER_PROVIDERS,
+    "invitations_create": Act.ADMINISTER_MEMBERS,
+    "invitations_list": Act.ADMINISTER_MEMBERS,
+    "members_list": Act.SEE_MEMBERS,
     "repositories_create": Act.ADD_REPOSITORY,
     "ssh_keys_rotate_create": Act.ROTATE_MANY_KEYS,
     "audit_entries_list": Act.READ_AUDIT_LOG,
@@ -59,6 +62,11 @@ ONE = {
     "integrations_roll_back_create": Act.DEPLOY,
     "integrations_rotate_ssh_key_create": Act.ROTATE_KEY,
     "integrations_rotate_webhook_secret_create": Act.ROTATE_SECRET,
+    "invitations_destroy": Act.ADMINISTER_MEMBERS,
+    "invitations_retrieve": Act.ADMINISTER_MEMBERS,
+    "members_destroy": Act.ADMINISTER_MEMBERS,
+    "members_partial_update": Act.ADMINISTER_MEMBERS,
+    "members_retrieve": Act.SEE_MEMBERS,
     "operations_approve_create": Act.CHANGE_OPERATION,
     "operations_cancel_create": Act.CHANGE_OPERATION,
     "operations_retry_create": Act.CHANGE_OPERATION,
@@ -74,7 +82,7 @@ ONE = {
     "stacks_destroy": Act.DELETE_INTEGRATION,
 }
 """Operations on one object that need more than to see it; all others that read need Act.READ."""
-ABOUT_NO_INTEGRATION = {"audit-entries", "aws-accounts", "providers", "repositories"}
+ABOUT_NO_INTEGRATION = {"audit-entries", "aws-accounts", "invitations", "members", "providers", "repositories"}
 
 
 @dataclass(frozen=True)
@@ -134,6 +142,8 @@ def rows(team: Team, admin: User) -> dict[str, Any]:
         "artifacts": artifact,
         "deployments": factories.make_deployment(artifact=artifact),
         "ssh-keys": factories.make_ssh_key(integration=integration),
+        "invitations": invitations.create(team=team, actor=admin, role=Role.VIEWER)[0],
+        "members": factories.make_user(team=team, role=Role.VIEWER).memberships.get(),
         "audit-entries": audit.record(actor=admin, team=team, action="team.create", target=team),
     }
 
@@ -151,6 +161,8 @@ def _body(operation: Operation, rows: dict[str, Any]) -> dict[str, Any]:
             "application": "shop",
             "environment": "production",
         },
+        "invitations_create": {"role": "viewer"},
+        "members_partial_update": {"role": "operator"},
         "ssh_keys_rotate_create": {"integrations": [str(rows["integrations"].pk)]},
         "ssh_keys_revoke_create": {"confirm": rows["integrations"].name},
         "providers_host_keys_confirm_create": {"fingerprints": ["SHA256:abc"]},
@@ -235,8 +247,9 @@ def test_a_restricted_token_is_for_its_integrations_alone(
     another = client_of(admin, team, restricted_to=[uuid4()])
     answer = _called(another, operation, rows)
     if operation.about_one:
-        # An audit log that it may not read is refused before anything is looked up.
-        assert answer.status_code == (403 if operation.noun == "audit-entries" else 404)
+        # What it may not read at all is refused before anything is looked up.
+        before = {"audit-entries", "invitations", "members"}
+        assert answer.status_code == (403 if operation.noun in before else 404)
         found = _called(mine, operation, rows)
         if operation.noun in ABOUT_NO_INTEGRATION:
             assert found.status_code in {403, 404}

@@ -15,15 +15,17 @@ from moto import mock_aws
 from panel.web import urls
 from teams.models import Role, Scope, Team, User
 from teams.policy import RULES, Act
-from teams.services import service_accounts, tokens
+from teams.services import invitations, service_accounts, tokens
 from tests.factories import make_user
 from tests.web.conftest import client_of
 from tests.web.scene import Scene, make_scene
 
-FOR_ALL = {"sign-in", "sign-out", "confirm-password", "team-switch", "healthz"}
+FOR_ALL = {"sign-in", "team-switch", "healthz", "invitation-accept"}
 """About oneself, or before one is known: they have tests of their own."""
 OPENING = {
     "audit-list": Act.READ_AUDIT_LOG,
+    "account-access-template": Act.READ,
+    "member-list": Act.SEE_MEMBERS,
     "ssh-key-list": Act.ROTATE_MANY_KEYS,
     "ssh-key-batch": Act.ROTATE_MANY_KEYS,
     "artifact-download": Act.DOWNLOAD_ARTIFACT,
@@ -41,6 +43,13 @@ CHANGING = {
     "deployment-answer": Act.ANSWER_APPROVAL,
     "deployment-retry": Act.DEPLOY,
     "deployment-stop": Act.STOP_DEPLOYMENT,
+    "invitation-add": Act.ADMINISTER_MEMBERS,
+    "invitation-revoke": Act.ADMINISTER_MEMBERS,
+    "member-change": Act.ADMINISTER_MEMBERS,
+    "member-hand-over": Act.ADMINISTER_MEMBERS,
+    "member-leave": Act.LEAVE_TEAM,
+    "member-remove": Act.ADMINISTER_MEMBERS,
+    "team-second-factor": Act.ADMINISTER_MEMBERS,
     "integration-add": Act.EDIT_INTEGRATION,
     "integration-edit": Act.EDIT_INTEGRATION,
     "integration-catch-up": Act.REDELIVER,
@@ -93,7 +102,8 @@ class Page:
 
 def _pages() -> Iterator[Page]:
     for each in urls.urlpatterns:
-        if isinstance(each, URLPattern) and each.name and each.name not in FOR_ALL:
+        # With an underscore: pages of django-allauth, about oneself and before one is known.
+        if isinstance(each, URLPattern) and each.name and "_" not in each.name and each.name not in FOR_ALL:
             yield Page(each.name, next(iter(each.pattern.converters), ""))
 
 
@@ -129,10 +139,15 @@ def _url(place: Page, scene: Scene, account: User, token_owner: User) -> str:
             actor=token_owner, team=scene.integration.team, name="mine", scope=Scope.READ, expires_at=None
         )
         return reverse(place.name, args=[token.pk])
+    if place.name.startswith("member-"):
+        return reverse(place.name, args=[make_user(team=scene.integration.team, role=Role.VIEWER).memberships.get().pk])
+    if place.name == "invitation-revoke":
+        made, _ = invitations.create(team=scene.integration.team, actor=token_owner, role=Role.VIEWER)
+        return reverse(place.name, args=[made.pk])
     if place.name == "ssh-key-batch":
         return reverse(place.name, args=[scene.operation.batch])
     noun = place.name.rpartition("-")[0].replace("-", "_")
-    for known in ("ssh_key", "integration", "artifact", "deployment", "delivery", "operation", "stack"):
+    for known in ("ssh_key", "account", "integration", "artifact", "deployment", "delivery", "operation", "stack"):
         noun = known if noun.startswith(known) else noun
     return reverse(place.name, args=[getattr(scene, {"ssh_key": "key"}.get(noun, noun)).pk])
 
