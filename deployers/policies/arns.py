@@ -38,6 +38,7 @@ _ARN_BY_REF = frozenset(
 )
 _GIVEN = {
     "DeliveriesKeyArn": "arn:aws:kms:*:*:key/*",
+    "KmsKeyArn": "arn:aws:kms:*:*:key/*",
     "RepositoryArn": "arn:aws:ecr:*:*:repository/*",
     "ServiceRoleArn": "arn:aws:iam::*:role/*",
     "TaskPermissionsBoundary": "arn:aws:iam::*:policy/*",
@@ -60,6 +61,8 @@ def pattern(value: Any, template: Mapping[str, Any]) -> str:
     if "Fn::GetAtt" in value:
         name, attribute = _attribute(value["Fn::GetAtt"])
         return _arn(name, attribute, template)
+    if "Fn::If" in value and len(either := {pattern(each, template) for each in value["Fn::If"][1:]}) == 1:
+        return either.pop()
     if "Ref" in value:
         return _reference(value["Ref"], template)
     raise UnknownArn(f"deployers.policies.arns cannot read {value}")

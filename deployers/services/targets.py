@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deployers import catalog, fargate
+from deployers import catalog, environments, fargate
 from deployers.aws import ec2
+from deployers.errors import ParameterRefused
 from deployers.models import AwsAccount, StackKind
 from deployers.services import choices
 from deployers.services.choices import Choices
@@ -29,6 +30,8 @@ DEFAULTS = {
 """As the template has them."""
 # The letter g among the options: https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
 _GRAVITON = re.compile(r"a1\.|[a-z]+\d+(?=[a-fh-z]*g)[a-z-]*\.")
+_STACK_NAME = 64
+"""Characters of the longest name that the panel gives a stack."""
 _CERTIFICATE_REGION = re.compile(r"arn:[a-z-]+:acm:([a-z0-9-]+):")
 
 
@@ -56,6 +59,7 @@ def problems(*, kind: str, parameters: Mapping[str, object], account: AwsAccount
         *_way_out(values, there),
         *_certificate(values, there, region),
         *_ranges(values),
+        *_environments(kind, values),
     ]
     if kind == StackKind.CODEDEPLOY:
         found += [
@@ -78,6 +82,16 @@ def _not_settable(kind: str, values: Mapping[str, str]) -> Iterator[Problem]:
     settable = catalog.KINDS[kind].settable
     for name in sorted(set(values) - settable):
         yield Problem(name, f"This cannot be set here. Possible are {', '.join(sorted(settable))}.")
+
+
+def _environments(kind: str, values: Mapping[str, str]) -> Iterator[Problem]:
+    """Values that no function's environment holds; the panel's own parameters come on top, at provisioning."""
+    known = {name: value for name, value in values.items() if name in catalog.KINDS[kind].settable}
+    try:
+        environments.require_room(catalog.KINDS[kind].template, known, stack_name="x" * _STACK_NAME)
+    except ParameterRefused as error:
+        longest = max(known, key=lambda name: len(known[name].encode()))
+        yield Problem(longest, str(error))
 
 
 def _sizes(values: Mapping[str, str]) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from deployers import templates
 from lambdas.add_s3_notification import handler as add_s3_notification
+from sandbox.aws import Aws
 from tests.cfn_templates.stack import GIT_TO_S3, Answer, Stack
 
 pytestmark = pytest.mark.sandbox
@@ -75,6 +76,22 @@ def test_creates_everything_and_says_where_it_is(new_stack: NewStack) -> None:
     assert set(stack.outputs) == set(templates.load(GIT_TO_S3)["Outputs"])
     assert stack.outputs["PublicSSHKey"].startswith("ssh-ed25519 AAAA")
     assert stack.outputs["SSHKeyFingerprint"].startswith("SHA256:")
+
+
+def test_stacks_can_share_a_key_and_leave_it_when_they_are_deleted(new_stack: NewStack, aws: Aws) -> None:
+    kms = aws.client("kms")
+    arn = kms.create_key()["KeyMetadata"]["Arn"]
+    stack = new_stack(KmsKeyArn=arn, MaximumConcurrency="5")
+
+    assert stack.outputs["KMSKeyArn"] == arn
+    secret = aws.client("secretsmanager").describe_secret(SecretId=stack.outputs["SSHKeySecretArn"])
+    assert secret["KmsKeyId"] == arn
+    resources = aws.client("cloudformation").list_stack_resources(StackName=stack.id)["StackResourceSummaries"]
+    assert "AWS::KMS::Key" not in {each["ResourceType"] for each in resources}
+    sources = aws.client("lambda").list_event_source_mappings(FunctionName=stack.outputs["GitPullFunction"])
+    assert [each["ScalingConfig"] for each in sources["EventSourceMappings"]] == [{"MaximumConcurrency": 5}]
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert kms.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
 def test_the_private_key_is_only_in_secrets_manager(new_stack: NewStack) -> None:

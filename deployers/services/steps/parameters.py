@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from deployers import catalog
+from deployers import catalog, environments
 from deployers.models import StackKind
 from deployers.services import outputs
 from deployers.services.steps.work import Work
@@ -15,7 +15,9 @@ from lambdas.common.refs import BRANCH_PREFIX, Ref
 
 def stack_parameters(work: Work) -> dict[str, str]:
     """The template parameters as they should be, secrets included. Raises ParameterRefused, ProviderError."""
-    return _PARAMETERS[work.stack.kind](work)
+    parameters = _PARAMETERS[work.stack.kind](work)
+    environments.require_room(work.kind.template, parameters, stack_name=work.stack.name)
+    return parameters
 
 
 def _packages(work: Work) -> catalog.Packages:
