@@ -64,7 +64,7 @@ def test_values_reach_a_nested_stack_s_function_through_its_parameters() -> None
             "restrict_source_ips",
         ),
         (GIT, {**LONG, "IgnoredPaths": "\u00e9" * 1024, "Refs": "r" * 900}, "WebhookReceiver", "ignored_paths"),
-        (catalog.ECS.template, {"HealthCheckPath": "/" + "h" * 3500}, "Manifest", "parameters"),
+        (catalog.ECS.template, {"HealthCheckPath": "/" + "h" * 2700}, "Manifest", "parameters"),
     ],
 )
 def test_what_lambda_would_refuse_is_refused_at_the_longest_value(
