@@ -69,6 +69,29 @@ def require_room(source: str, parameters: Mapping[str, str], *, stack_name: str)
     )
 
 
+def resources(source: str, parameters: Mapping[str, str]) -> list[str]:
+    """The types of all that the template and those that it is made of would make with these parameters."""
+    return list(_types(source, dict(parameters)))
+
+
+def values(source: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The values of all the template's parameters: those given, else the defaults."""
+    return _Scope(templates.load(source), parameters, "").parameters
+
+
+def _types(source: str, given: dict[str, str]) -> Iterator[str]:
+    template = templates.load(source)
+    scope = _Scope(template, given, "")
+    for resource in template["Resources"].values():
+        if not scope.holds(resource.get("Condition")):
+            continue
+        yield resource["Type"]
+        if resource["Type"] == _NESTED:
+            properties = resource["Properties"]
+            passed = {key: scope.text(value) for key, value in properties.get("Parameters", {}).items()}
+            yield from _types(_nested_source(properties["TemplateURL"]), passed)
+
+
 def _weights(
     source: str, parameters: Mapping[str, str], *, stack_name: str, function: str
 ) -> Iterator[tuple[int, str]]:
@@ -115,8 +138,8 @@ class _Scope:
     def __init__(self, template: Mapping[str, Any], given: Mapping[str, str], stack_name: str) -> None:
         self._template, self._stack_name = template, stack_name
         declared = template.get("Parameters", {})
-        self._values = {name: str(each.get("Default", "")) for name, each in declared.items()}
-        self._values |= {name: str(value) for name, value in given.items() if name in declared}
+        self.parameters = {name: str(each.get("Default", "")) for name, each in declared.items()}
+        self.parameters |= {name: str(value) for name, value in given.items() if name in declared}
 
     def holds(self, condition: Any) -> bool:
         """Whether a condition, by name or spelled out, is true; so is none at all."""
@@ -162,7 +185,7 @@ class _Scope:
             return None
         if name == "AWS::StackName":
             return self._stack_name
-        return _PSEUDO.get(name) or self._values.get(name, None if name in self._values else self._physical(name))
+        return _PSEUDO.get(name) or self.parameters.get(name, None if name in self.parameters else self._physical(name))
 
     def _physical(self, name: str) -> str:
         """The most that the reference to a resource can be."""

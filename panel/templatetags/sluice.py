@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from deployers.models import Operation
+from deployers.cost import DATE, REGION, at_rest, total
+from deployers.models import Operation, Stack
 from deployers.states import STEP_LABELS
 from integrations.models import Integration, SSHKey
 from integrations.providers.registry import client_class
@@ -48,6 +49,13 @@ def provider_icon(kind: str, size: int = 16) -> SafeString:
 def status(thing: object, element_id: str = "") -> dict[str, Any]:
     """The pill of anything that has a status."""
     return {"status": status_of(thing), "element_id": element_id}
+
+
+@register.inclusion_tag("components/cost.html")
+def cost(stack: Stack) -> dict[str, Any]:
+    """What the stack costs a month at rest, with what was chosen for it."""
+    lines = at_rest(stack.kind, stack.integration.parameters.get(stack.kind, {}))
+    return {"lines": lines, "total": total(lines), "date": DATE, "region": REGION}
 
 
 @register.filter
