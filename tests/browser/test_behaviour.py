@@ -46,7 +46,7 @@ def test_signing_in_and_out_by_keyboard(page: Page, live_server: LiveServer, adm
     expect(page.get_by_role("heading", name="Providers", exact=True)).to_be_visible()
     page.get_by_text("Acme · Admin").click()
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
 
 
 def test_progress_arrives_without_loading_the_page_again(mine: Page, live_server: LiveServer, scene: Scene) -> None:

@@ -27,7 +27,7 @@ def test_from_sign_in_to_an_artifact(page: Page, world: World, repository: str, 
     page.goto(panel)
     page.locator("input[name=username]").fill("admin")
     page.get_by_label("Password").fill(world.admin_password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
     page.goto(f"{panel}/providers/add/?kind=github_enterprise")

@@ -54,7 +54,7 @@ def give_password(page: Page, live_server: LiveServer) -> None:
 def sign_out(page: Page) -> None:
     page.get_by_text("Acme · Admin").click()
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
 
 
 def test_an_app_is_set_up_and_asked_for(page: Page, live_server: LiveServer, admin: User) -> None:
@@ -75,7 +75,7 @@ def test_an_app_is_set_up_and_asked_for(page: Page, live_server: LiveServer, adm
     give_password(page, live_server)
     clean(page)
     page.get_by_label("Code").fill(code_of(secret))
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Providers", exact=True)).to_be_visible()
 
 
@@ -134,7 +134,7 @@ def test_a_lost_phone_is_replaced_by_a_recovery_code_without_javascript(
         give_password(page, live_server)
         expect(page.get_by_role("button", name="Use a passkey")).to_be_hidden()
         page.get_by_label("Code").fill(recovery_codes(admin)[0])
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         expect(page.get_by_role("heading", name="Providers", exact=True)).to_be_visible()
         page.goto(f"{live_server.url}/profile/app/remove/")
         page.get_by_role("button", name="Remove").click()

@@ -54,7 +54,7 @@ def test_keys_are_rotated_pasted_and_revoked(page: Page, world: World, by_hand: 
     page.goto(panel)
     page.locator("input[name=username]").fill("admin")
     page.get_by_label("Password").fill(world.admin_password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
     # A selection: one goes through, one waits for a person.
     page.get_by_role("link", name="SSH keys").click()
