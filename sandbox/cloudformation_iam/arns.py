@@ -155,6 +155,12 @@ _ROLES = {
 """Where types name the roles that they pass."""
 
 
+# Neither service has a resource type for its policies: permissions on them are about the group or the target.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsapplicationautoscaling.html
+_ABOUT_WHAT_THEY_SCALE = ("AWS::ApplicationAutoScaling::ScalingPolicy", "AWS::AutoScaling::ScalingPolicy")
+
+
 def resources(permission: str, subject: Subject) -> list[str]:
     """The ARNs on which the permission is needed, all of them; `*` for an action that takes no resource."""
     if permission in WITHOUT_RESOURCE:
@@ -167,8 +173,7 @@ def resources(permission: str, subject: Subject) -> list[str]:
 def own(subject: Subject) -> str:
     """The resource's own ARN."""
     pattern, name_property, most = _OWN[subject.kind]
-    # A scaling policy's ARN is one of Auto Scaling; its permissions are about what it scales.
-    if subject.physical_id.startswith("arn:") and subject.kind != "AWS::ApplicationAutoScaling::ScalingPolicy":
+    if subject.physical_id.startswith("arn:") and subject.kind not in _ABOUT_WHAT_THEY_SCALE:
         return subject.physical_id
     if subject.kind == "AWS::ElasticLoadBalancingV2::Listener" and (of := subject.properties.get("LoadBalancerArn")):
         return f"{str(of).replace(':loadbalancer/', ':listener/', 1)}/{_ID}"

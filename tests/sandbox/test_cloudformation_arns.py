@@ -61,6 +61,18 @@ def test_a_nameless_resource_has_the_name_that_it_will_get() -> None:
     assert re.fullmatch(r"arn:aws:s3:::stack-thing-\w+", own(subject("AWS::S3::Bucket")))
 
 
+@pytest.mark.parametrize("operation", ["create", "update", "delete"])
+def test_a_scaling_policy_is_checked_on_its_group(operation: str) -> None:
+    group = f"arn:aws:autoscaling:{REGION}:{ACCOUNT}:autoScalingGroup:0123456789abcdef:autoScalingGroupName/g"
+    policy = f"arn:aws:autoscaling:{REGION}:{ACCOUNT}:scalingPolicy:0123:autoScalingGroupName/g:policyName/p"
+    there = "" if operation == "create" else policy
+    made = subject("AWS::AutoScaling::ScalingPolicy", operation, there, AutoScalingGroupName="g")
+
+    found = {arn for each in needed(made.kind, operation, {}) for arn in resources(each, made)}
+
+    assert found == {group, "*"}
+
+
 @pytest.mark.parametrize(
     "url",
     [
