@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from django.core.cache import cache
 
 from panel.addresses import source_of
+from panel.valkey.cache import COUNTER
 
 ATTEMPTS_PER_NAME_AND_SOURCE = 8
 ATTEMPTS_PER_SOURCE = 50
@@ -89,9 +90,9 @@ class Attempt:
     def _all(self) -> tuple[_Limit, _Limit, _Limit]:
         name, source = self.name.lower(), source_of(self.address)
         return (
-            _Limit(self._key("here", name, source), ATTEMPTS_PER_NAME_AND_SOURCE, WINDOW),
-            _Limit(self._key("source", source), ATTEMPTS_PER_SOURCE, WINDOW),
-            _Limit(self._key("name", name), ATTEMPTS_PER_NAME, SLOW_WINDOW),
+            _Limit(COUNTER + self._key("here", name, source), ATTEMPTS_PER_NAME_AND_SOURCE, WINDOW),
+            _Limit(COUNTER + self._key("source", source), ATTEMPTS_PER_SOURCE, WINDOW),
+            _Limit(COUNTER + self._key("name", name), ATTEMPTS_PER_NAME, SLOW_WINDOW),
         )
 
     @property
@@ -114,5 +115,5 @@ def code_attempt(*, user_id: int, address: str) -> Attempt:
 
 def may_ask_for_challenge(address: str) -> bool:
     """Whether a stranger there may begin another sign-in with a passkey: each is a session in the database."""
-    key = f"passkey:{hashlib.sha256(source_of(address).encode()).hexdigest()}"
+    key = f"{COUNTER}passkey:{hashlib.sha256(source_of(address).encode()).hexdigest()}"
     return (_Limit(key, CHALLENGES_PER_SOURCE, WINDOW).count() or 0) <= CHALLENGES_PER_SOURCE

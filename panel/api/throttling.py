@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from panel.valkey.cache import COUNTER
 from teams.models import ApiToken
 
 PER_MINUTE = 1200
@@ -22,7 +23,7 @@ class PerToken(BaseThrottle):
     def allow_request(self, request: Request, view: APIView) -> bool:  # noqa: ARG002
         if not isinstance(request.auth, ApiToken):
             return True
-        key = f"api-calls:{request.auth.pk}:{int(time.time()) // WINDOW}"
+        key = f"{COUNTER}api-calls:{request.auth.pk}:{int(time.time()) // WINDOW}"
         try:
             cache.add(key, 0, timeout=2 * WINDOW)
             return cache.incr(key) <= PER_MINUTE

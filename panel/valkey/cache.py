@@ -12,15 +12,17 @@ from panel.valkey import breaker
 from panel.valkey.signatures import sign, signed
 
 T = TypeVar("T")
-_COUNTER = re.compile(rb"-?[0-9]{1,18}")
+COUNTER = "counter:"
+_COUNT = re.compile(rb"-?[0-9]{1,18}")
 _SIGNATURE = 64
 
 
 class Client(RedisCacheClient):
     """Keeps `<signature><JSON>`, signed for the entry's own name: a value moved to another name counts as missing.
 
-    A whole number is kept as it is, as INCR wants it. So it is the one thing that who can write to Valkey may put in:
-    callers that expect something else check the type, as they do for entries of an older version of themselves.
+    Entries whose name begins with COUNTER hold a whole number as it is, as INCR wants it: the one thing that who can
+    write to Valkey may put in. Under every other name an unsigned number counts as missing too, as libraries that use
+    the cache do not expect a number where they stored a list.
     """
 
     def __init__(self, servers: list[str], **options: Any) -> None:
@@ -28,8 +30,10 @@ class Client(RedisCacheClient):
         self._breaker = breaker.of(servers[0])
 
     def encode(self, key: Any, value: Any) -> int | str:
-        """What is stored for a value. Raises TypeError or ValueError for what JSON cannot say."""
-        if type(value) is int and _COUNTER.fullmatch(str(value).encode()):
+        """What is stored for a value. Raises TypeError or ValueError for what JSON cannot say, or a counter cannot."""
+        if _counts(key):
+            if type(value) is not int or not _COUNT.fullmatch(str(value).encode()):
+                raise ValueError(f"A name that begins with {COUNTER} is of a whole number.")
             return value
         text = json.dumps(value, allow_nan=False)
         return sign(str(key), text) + text
@@ -38,8 +42,8 @@ class Client(RedisCacheClient):
         """The value that was stored, or the default for what was not stored by us."""
         if data is None:
             return default
-        if _COUNTER.fullmatch(data):
-            return int(data)
+        if _counts(key):
+            return int(data) if _COUNT.fullmatch(data) else default
         try:
             text = data.decode()
         except UnicodeDecodeError:
@@ -90,6 +94,8 @@ class Client(RedisCacheClient):
         return self._ask(False, super().has_key, key)
 
     def incr(self, key: Any, delta: int) -> int:
+        if not _counts(key):
+            raise ValueError(f"Only a name that begins with {COUNTER} counts.")
         counted: int | None = self._ask(None, super().incr, key, delta)
         if counted is None:
             raise ValueError("There is no such counter, or no Valkey that counts.")
@@ -104,6 +110,11 @@ class Client(RedisCacheClient):
 
     def clear(self) -> bool:
         return self._ask(False, super().clear)
+
+
+def _counts(key: Any) -> bool:
+    """Whether an entry is a counter. `key` is `<prefix>:<version>:<name>`, as Django makes it."""
+    return str(key).split(":", 2)[-1].startswith(COUNTER)
 
 
 class ValkeyCache(RedisCache):

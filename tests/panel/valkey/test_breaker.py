@@ -112,7 +112,7 @@ def test_a_server_that_takes_no_writes_breaks_nothing(
         cache.set("new", 1, 60)
         assert cache.add("newer", 1) is False
         with pytest.raises(ValueError, match="counter"):
-            cache.incr("counter")
+            cache.incr("counter:entry")
         assert seconds(ring_twenty) < SECOND
         assert [status for _, status in answers_of(admin, key)] == [200, 302, 200, 200, 200, 200]
 

@@ -8,17 +8,23 @@ from pathlib import Path
 
 import pytest
 import redis
+from allauth.core.internal import ratelimit
 from django.core.cache import cache
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from integrations.models import Integration
+from panel.valkey.cache import COUNTER
 from teams.models import Scope, Team, User
 from teams.services import tokens
 from tests.factories import make_integration
 from tests.web.conftest import client_of, for_tests  # noqa: F401 - static files without a manifest
 
 PASSWORD = "correct horse battery"
+
+
+class Nothing:
+    """What no value is."""
 
 
 class Payload:
@@ -82,32 +88,58 @@ def wrong_types(server: redis.Redis, key: bytes) -> Iterator[str]:
 
 
 def test_no_lie_runs_or_breaks_a_call_of_the_cache(written_by_others: redis.Redis, proof: Path) -> None:
-    key = cache.make_key("entry").encode()
 
-    def use() -> None:
-        assert cache.get("entry") is None or type(cache.get("entry")) is int
-        assert all(type(value) is int for value in cache.get_many(["entry", "other"]).values())
-        cache.has_key("entry")
-        cache.add("entry", 0, 60)
-        cache.touch("entry", 60)
+    def use(name: str, believed: type) -> None:
+        assert isinstance(cache.get(name), believed | None)
+        assert all(isinstance(value, believed) for value in cache.get_many([name, "other"]).values())
+        cache.has_key(name)
+        cache.add(name, 0, 60)
+        cache.touch(name, 60)
         with suppress(ValueError):
-            cache.incr("entry")
+            cache.incr(name)
 
-    for lie in lies(proof):
-        poison(written_by_others, key, lie)
-        use()
-        cache.set("entry", {"ours": [1]}, 60)
-        assert cache.get("entry") == {"ours": [1]}
-    for _ in wrong_types(written_by_others, key):
-        use()
-        assert cache.delete("entry") is True
+    for name, believed, ours in (("entry", Nothing, {"ours": [1]}), (f"{COUNTER}entry", int, 7)):
+        key = cache.make_key(name).encode()
+        for lie in lies(proof):
+            poison(written_by_others, key, lie)
+            use(name, believed)
+            cache.set(name, ours, 60)
+            assert cache.get(name) == ours
+        for _ in wrong_types(written_by_others, key):
+            use(name, believed)
+            assert cache.delete(name) is True
     assert not proof.exists()
+
+
+def test_django_allauth_s_limits_take_no_number_for_their_list(written_by_others: redis.Redis) -> None:
+    """Settings leave counting to panel.sign_in_limits; should one be switched on, a number ends no request."""
+    request = RequestFactory().post("/")
+    limits = {"app": "account", "action": "login", "config": {"login": "2/m/key"}, "key": "ada"}
+    assert ratelimit.consume(request, **limits)
+    [name] = written_by_others.keys("*allauth*")
+    for lie in (b"7", b"-1", b"0"):
+        poison(written_by_others, name, lie)
+        assert ratelimit.consume(request, **limits)
+    assert ratelimit.consume(request, **limits)
+    assert ratelimit.consume(request, **limits) is None
 
 
 def test_an_entry_is_believed_under_its_own_name_only(written_by_others: redis.Redis) -> None:
     cache.set("team-a", ["vpc-of-a"], 60)
     written_by_others.copy(cache.make_key("team-a"), cache.make_key("team-b"))
     assert (cache.get("team-a"), cache.get("team-b")) == (["vpc-of-a"], None)
+
+
+def test_a_counter_holds_a_whole_number_only(written_by_others: redis.Redis) -> None:
+    for wrong in (True, "7", 1.5, 10**30, [1]):
+        with pytest.raises(ValueError, match="whole number"):
+            cache.set(f"{COUNTER}entry", wrong, 60)
+    cache.set("entry", 1, 60)
+    with pytest.raises(ValueError, match="counter"):
+        cache.incr("entry")
+    cache.add(f"{COUNTER}entry", -1, 60)
+    assert (cache.incr(f"{COUNTER}entry", 3), cache.decr(f"{COUNTER}entry")) == (2, 1)
+    assert written_by_others.get(cache.make_key(f"{COUNTER}entry")) == b"1"
 
 
 @pytest.mark.parametrize("value", [0, -5, 10**30, True, None, "", "7", 1.5, [1, {"a": None}], {"ä": "€"}])
