@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help up down reset demo test fuzz check format bench lock clean
+.PHONY: help up down reset demo acceptance test fuzz check format bench lock clean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -29,6 +29,9 @@ reset: $(VENV)/.installed  ## Stop it and delete its data
 
 demo: $(VENV)/.installed  ## Walk the whole journey against a running "make up"
 	@$(BIN)/python -m sandbox demo
+
+acceptance: $(VENV)/.installed  ## Walk from a push to a zip on real AWS, and remove everything (ARGS=--help)
+	@$(BIN)/python -m acceptance $(ARGS)
 
 test: $(VENV)/.installed  ## Run every test (gets itself a browser if there is none)
 	@$(BIN)/python -m tests.browser.get_browser

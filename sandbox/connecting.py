@@ -6,8 +6,8 @@ from typing import Any
 
 import boto3
 
+from acceptance import aws
 from sandbox.aws import Aws
-from sandbox.errors import SandboxError
 
 USER = "sluice-panel"
 _ASSUME = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::*:role/*"}
@@ -45,7 +45,7 @@ def launch(environment: Mapping[str, str], shown: Mapping[str, Any]) -> None:
         shown: the API's answer.
 
     Raises:
-        SandboxError: the stack did not come up.
+        StepFailed: the stack did not come up.
     """
     cloudformation = boto3.client(
         "cloudformation",
@@ -54,16 +54,4 @@ def launch(environment: Mapping[str, str], shown: Mapping[str, Any]) -> None:
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
     )
-    cloudformation.create_stack(
-        StackName=shown["stack_name"],
-        TemplateBody=json.dumps(shown["template"]),
-        Capabilities=["CAPABILITY_NAMED_IAM"],
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in shown["parameters"].items()],
-    )
-    cloudformation.get_waiter("stack_create_complete").wait(
-        StackName=shown["stack_name"], WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-    )
-    [stack] = cloudformation.describe_stacks(StackName=shown["stack_name"])["Stacks"]
-    made = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-    if made["RoleArn"] != shown["role_arn"]:
-        raise SandboxError(f"The access template made {made['RoleArn']}, not {shown['role_arn']}")
+    aws.launch(cloudformation, shown)

@@ -6,8 +6,9 @@ from typing import Any
 
 import boto3
 
-from sandbox.demo.client import Client, DemoFailed, wait_for
-from sandbox.demo.working_copy import WorkingCopy
+from acceptance.client import Client, wait_for
+from acceptance.errors import StepFailed
+from acceptance.working_copy import WorkingCopy
 
 Step = Callable[[str], AbstractContextManager[Callable[[str], None]]]
 _SECONDS = 60.0
@@ -50,13 +51,13 @@ class Deploying:
             steps = self._panel.get(f"/deployments/{failed['id']}/steps/", page_size=200)["results"]
             logs = [each["log_tail"] for each in steps if each["log_tail"]]
             if not logs or "the port is taken" not in logs[0]:
-                raise DemoFailed(f"The script's last lines are not there: {logs}")
+                raise StepFailed(f"The script's last lines are not there: {logs}")
             note(f"{failed['problem'][:60]}; log: {logs[0].splitlines()[-1]}")
         with self._step("Rolled back by itself, as a deployment of its own") as note:
             rollback = self._deployment(integration, good, trigger="rollback")
             self._expect(rollback, "deployed")
             if rollback["rolls_back"] != failed["id"]:
-                raise DemoFailed(f"It rolls back {rollback['rolls_back']}, not {failed['id']}.")
+                raise StepFailed(f"It rolls back {rollback['rolls_back']}, not {failed['id']}.")
             note(rollback["external_id"])
         with self._step("Redeployed the older artifact") as note:
             started = self._panel.post(f"/artifacts/{deployed['artifact']}/redeploy/")
@@ -85,7 +86,7 @@ class Deploying:
             self._expect(self._deployment(integration, good, trigger="redeploy"), "deployed")
             tag = self._running_tag(integration)
             if tag != good:
-                raise DemoFailed(f"The service runs {tag}, not {good}.")
+                raise StepFailed(f"The service runs {tag}, not {good}.")
             note(f"the service runs {tag[:7]}")
 
     def _approve_run(self, integration: dict[str, Any], commit: str, *, trigger: str = "push") -> None:
@@ -171,4 +172,4 @@ class Deploying:
     @staticmethod
     def _expect(deployment: dict[str, Any], status: str) -> None:
         if deployment["status"] != status:
-            raise DemoFailed(f"It is {deployment['status']}, not {status}: {deployment['problem']}")
+            raise StepFailed(f"It is {deployment['status']}, not {status}: {deployment['problem']}")

@@ -3,27 +3,27 @@
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from acceptance.client import Client, Panel, download
+from acceptance.errors import AcceptanceError, StepFailed
+from acceptance.steps import Steps
+from acceptance.working_copy import WorkingCopy, differences, read_zip
 from sandbox import connecting
 from sandbox.aws import ACCOUNT_ID
-from sandbox.demo.client import Client, DemoFailed, download, wait_for
 from sandbox.demo.deploying import Deploying
-from sandbox.demo.working_copy import WorkingCopy, differences, read_zip
 from sandbox.errors import SandboxError
 from sandbox.state import StateDir
 
 METHODS = ("zip_download", "git_pull")
 _OWNER = "acme"
-_TERMINAL = {"succeeded", "failed", "cancelled"}
-_UNFINISHED = {"received", "queued", "fetching", "retrying"}
 _PROVISION_SECONDS = 180.0
 _DELIVERY_SECONDS = 60.0
+_POLL_SECONDS = 0.1
 
 
 def walk(state: StateDir, say: Callable[[str], None]) -> int:
@@ -32,7 +32,7 @@ def walk(state: StateDir, say: Callable[[str], None]) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="sluice-demo-") as directory:
             _Journey(state, say).walk(Path(directory))
-    except SandboxError as error:
+    except (AcceptanceError, SandboxError) as error:
         say(f"\nThe demo failed: {error}")
         return 1
     say(f"\nAll of it worked, in {time.monotonic() - began:.1f} s.")
@@ -57,8 +57,8 @@ class _Journey:
         self._env = env
         self._say = say
         self._stamp = secrets.token_hex(3)  # fresh names, so that it may be walked again
-        self._number = 0
-        self._panel = Client(env["api_url"], known.get("api_token", ""))
+        self._step = Steps(say).step
+        self._panel = Panel(env["api_url"], known.get("api_token", ""), poll=_POLL_SECONDS)
         self._git_token = known["git_token"]
         self._git = Client(env["git_api_url"], self._git_token, env["git_ca_file"])
         self._full_name = f"{_OWNER}/demo-{self._stamp}"
@@ -91,7 +91,7 @@ class _Journey:
             owner, _, name = self._full_name.partition("/")
             self._git.post(f"/orgs/{owner}/repos", {"name": name, "private": True})
             remote = f"ssh://git@127.0.0.1:{self._env['git_ssh_port']}/{self._full_name}.git"
-            copy = WorkingCopy(directory / "copy", remote, self._env["git_ssh_command"])
+            copy = WorkingCopy(directory / "copy", remote, {"GIT_SSH_COMMAND": self._env["git_ssh_command"]})
             copy.write("README.md", "# Demo\n")
             copy.commit("First commit, before anything watches")
             copy.push()
@@ -115,7 +115,7 @@ class _Journey:
         with self._step("Checked its credentials") as note:
             checked = self._panel.post(f"/providers/{provider['id']}/check/")
             if checked["check_error"] or checked["missing_scopes"]:
-                raise DemoFailed(f"The check says: {checked['check_error']} {checked['missing_scopes']}")
+                raise StepFailed(f"The check says: {checked['check_error']} {checked['missing_scopes']}")
             note(f"as {checked['login']}")
         return provider
 
@@ -124,7 +124,7 @@ class _Journey:
             name = self._full_name.partition("/")[2]
             found = self._panel.get(f"/providers/{provider['id']}/repositories/", q=name)["results"]
             if self._full_name not in [one["full_name"] for one in found]:
-                raise DemoFailed(f"The provider's list does not have {self._full_name}: {found}")
+                raise StepFailed(f"The provider's list does not have {self._full_name}: {found}")
             body = {"provider": provider["id"], "full_name": self._full_name}
             repository: dict[str, Any] = self._panel.post("/repositories/", body)
             note(f"default branch {repository['default_branch']}")
@@ -139,7 +139,7 @@ class _Journey:
             connecting.launch(self._env["aws"], self._panel.get(f"/aws-accounts/{account['id']}/access-template/"))
             checked: dict[str, Any] = self._panel.post(f"/aws-accounts/{account['id']}/check/")
             if checked["check_error"]:
-                raise DemoFailed(f"The check says: {checked['check_error']}")
+                raise StepFailed(f"The check says: {checked['check_error']}")
             note(f"{checked['account_id']}, {checked['caller_arn']}")
         return checked
 
@@ -173,21 +173,15 @@ class _Journey:
                 integration = integrations[method] = self._panel.get(f"/integrations/{integrations[method]['id']}/")
                 stack = integration["stacks"][0]
                 if stack["aws_status"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-                    raise DemoFailed(f"{stack['name']} is {stack['aws_status']}.")
+                    raise StepFailed(f"{stack['name']} is {stack['aws_status']}.")
                 if integration["webhook_state"] != "verified":
-                    raise DemoFailed(f"Its webhook is {integration['webhook_state']}: {integration['webhook_problem']}")
+                    raise StepFailed(f"Its webhook is {integration['webhook_state']}: {integration['webhook_problem']}")
                 if method == "git_pull" and not integration["ssh_public_key"].startswith("ssh-ed25519 "):
-                    raise DemoFailed("It has no SSH key.")
+                    raise StepFailed("It has no SSH key.")
                 note(f"{stack['name']} {stack['aws_status']}, webhook {integration['webhook_state']}")
 
     def _finished(self, operation: dict[str, Any], method: str) -> None:
-        def look() -> Any:
-            now = self._panel.get(f"/operations/{operation['id']}/")
-            return now if now["status"] in _TERMINAL else None
-
-        ended = wait_for(f"the operation on {method}", _PROVISION_SECONDS, look)
-        if ended["status"] != "succeeded":
-            raise DemoFailed(f"It {ended['status']} at {ended['step']}: {ended['problem']} {ended['remedy']}")
+        self._panel.succeeded(operation, method, _PROVISION_SECONDS)
 
     def _rotate_key(self, integrations: dict[str, dict[str, Any]]) -> None:
         with self._step("Rotated the SSH key: git_pull") as note:
@@ -197,7 +191,7 @@ class _Journey:
             there = [key["key"] for key in self._git.get(f"/repos/{self._full_name}/keys")]
             new = after["ssh_public_key"].rsplit(" ", 1)[0]
             if after["ssh_public_key"] == before["ssh_public_key"] or there != [new]:
-                raise DemoFailed(f"The git host has the keys {there}, and {new} is in use.")
+                raise StepFailed(f"The git host has the keys {there}, and {new} is in use.")
             note("the git host has the new one only")
 
     def _push(self, copy: WorkingCopy, integrations: dict[str, dict[str, Any]], message: str, *, cold: bool) -> _Push:
@@ -218,15 +212,8 @@ class _Journey:
         return push
 
     def _await_artifact(self, push: _Push, method: str, integration: dict[str, Any]) -> None:
-        def look() -> Any:
-            found = self._panel.get(f"/integrations/{integration['id']}/deliveries/", commit=push.commit)["results"]
-            ended = [one for one in found if one["status"] not in _UNFINISHED]
-            return ended[0] if ended and (ended[0]["artifacts"] or ended[0]["status"] != "stored") else None
-
-        delivery = wait_for(f"the delivery of {push.commit[:7]} by {method}", _DELIVERY_SECONDS, look)
+        delivery = self._panel.stored(integration, push.commit, method, _DELIVERY_SECONDS)
         push.seen[method] = time.time() - push.pushed_at
-        if delivery["status"] != "stored":
-            raise DemoFailed(f"The delivery is {delivery['status']}: {delivery['reason']} {delivery['attempts']}")
         push.stored[method] = datetime.fromisoformat(delivery["updated_at"]).timestamp() - push.pushed_at
         push.acknowledged[method] = self._acknowledgement(integration, delivery["provider_delivery_id"])
         push.artifacts[method] = self._panel.get(f"/artifacts/{delivery['artifacts'][0]}/")
@@ -238,9 +225,9 @@ class _Journey:
         for sent in self._git.get(f"/repos/{self._full_name}/hooks/{hook['id']}/deliveries"):
             if sent["guid"] == guid:
                 if sent["status_code"] != 202:
-                    raise DemoFailed(f"The webhook answered {sent['status_code']}.")
+                    raise StepFailed(f"The webhook answered {sent['status_code']}.")
                 return float(sent["duration"])
-        raise DemoFailed(f"The git host knows nothing of delivery {guid}.")
+        raise StepFailed(f"The git host knows nothing of delivery {guid}.")
 
     def _compare(self, copy: WorkingCopy, push: _Push) -> None:
         expected = copy.tree(push.commit)
@@ -249,20 +236,7 @@ class _Journey:
                 data = download(self._panel.get(f"/artifacts/{artifact['id']}/download/")["url"])
                 wrong = differences(expected, read_zip(data))
                 if wrong:
-                    raise DemoFailed(f"{artifact['key']} is not the commit's tree: {'; '.join(wrong)}")
+                    raise StepFailed(f"{artifact['key']} is not the commit's tree: {'; '.join(wrong)}")
                 if artifact["commit"] != push.commit:
-                    raise DemoFailed(f"{artifact['key']} names commit {artifact['commit']}.")
+                    raise StepFailed(f"{artifact['key']} names commit {artifact['commit']}.")
                 note(f"{len(expected)} entries equal, {len(data):,} bytes, {artifact['key']}")
-
-    @contextmanager
-    def _step(self, what: str) -> Iterator[Callable[[str], None]]:
-        """Print the step with its duration once it is done; what is given to the note is added."""
-        self._number += 1
-        notes: list[str] = []
-        began = time.monotonic()
-        try:
-            yield notes.append
-        except SandboxError as error:
-            raise DemoFailed(f"step {self._number}, {what[0].lower()}{what[1:]}: {error}") from None
-        took = time.monotonic() - began
-        self._say(f"{self._number:>3}  {what:<55} {took:6.2f} s  {'; '.join(notes)}".rstrip())

@@ -68,9 +68,10 @@ class World:
         known = json.loads(Path(env["secrets_file"]).read_text())
         self.admin_password = known["admin_password"]
         self.git_token = known["git_token"]
+        self.token = known["api_token"]
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.headers["Authorization"] = f"Bearer {known['api_token']}"
+        self._session.headers["Authorization"] = f"Bearer {self.token}"
         self._provider: dict[str, Any] = {}
         self._account: dict[str, Any] = {}
 

@@ -1,4 +1,4 @@
-"""How the demo compares a zip with a commit."""
+"""How the journey compares a zip with a commit."""
 
 import io
 import zipfile
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.demo.client import DemoFailed
-from sandbox.demo.working_copy import Entry, WorkingCopy, differences, read_zip
+from acceptance.errors import StepFailed
+from acceptance.working_copy import Entry, WorkingCopy, differences, read_zip
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> WorkingCopy:
-    made = WorkingCopy(tmp_path / "copy", "ssh://git@127.0.0.1:1/acme/shop.git", "false")
+    made = WorkingCopy(tmp_path / "copy", "ssh://git@127.0.0.1:1/acme/shop.git", {"GIT_SSH_COMMAND": "false"})
     made.write_everything()
     return made
 
@@ -59,5 +59,5 @@ def test_each_way_to_differ_is_named() -> None:
 
 def test_a_push_that_fails_says_what_git_said(copy: WorkingCopy) -> None:
     copy.commit("Everything")
-    with pytest.raises(DemoFailed, match="git push failed: "):
+    with pytest.raises(StepFailed, match="git push failed: "):
         copy.push()

@@ -1,14 +1,16 @@
-"""A person's clone: commits with everything a zip could lose, pushed with the git client over SSH."""
+"""A person's clone: commits with everything a zip could lose, pushed with the git client over SSH or HTTPS."""
 
+import base64
 import os
 import stat
 import subprocess
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from sandbox.demo.client import DemoFailed
+from acceptance.errors import StepFailed
 
 _AUTHOR = {
     "GIT_AUTHOR_NAME": "Ada Lovelace",
@@ -16,6 +18,7 @@ _AUTHOR = {
     "GIT_COMMITTER_NAME": "Ada Lovelace",
     "GIT_COMMITTER_EMAIL": "ada@example.com",
 }
+_KEPT = ("PATH", "HOME", "LANG", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +30,24 @@ class Entry:
 
 
 class WorkingCopy:
-    """A clone of a repository that is empty at first.
+    """A clone that shares no history with what the repository has.
 
     Args:
         directory: where it lies; made if missing.
-        remote: SSH URL of the repository.
-        ssh_command: how git reaches it, for `GIT_SSH_COMMAND`.
+        remote: URL of the repository.
+        environment: how git reaches it: `GIT_SSH_COMMAND`, or what `over_https` gives.
+        branch: what it pushes to.
     """
 
-    def __init__(self, directory: Path, remote: str, ssh_command: str) -> None:
-        self._directory = directory
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        self._environment = kept | _AUTHOR | {"GIT_SSH_COMMAND": ssh_command, "GIT_CONFIG_GLOBAL": os.devnull}
+    def __init__(
+        self, directory: Path, remote: str, environment: Mapping[str, str] | None = None, *, branch: str = "main"
+    ) -> None:
+        self._directory, self._branch = directory, branch
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        self._environment = kept | _AUTHOR | {"GIT_CONFIG_GLOBAL": os.devnull} | dict(environment or {})
         self._environment |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
         directory.mkdir(parents=True)
-        self._git("init", "--quiet", "--initial-branch=main")
+        self._git("init", "--quiet", f"--initial-branch={branch}")
         self._git("remote", "add", "origin", remote)
 
     def write_everything(self) -> None:
@@ -68,8 +74,16 @@ class WorkingCopy:
         return self._git("rev-parse", "HEAD").decode().strip()
 
     def push(self) -> None:
-        """Push main over SSH."""
-        self._git("push", "--quiet", "origin", "main")
+        """Push the branch."""
+        self._git("push", "--quiet", "origin", self._branch)
+
+    def is_there(self) -> bool:
+        """Whether the remote has the branch. Raises StepFailed where it cannot be reached."""
+        return bool(self._git("ls-remote", "--heads", "origin", f"refs/heads/{self._branch}").strip())
+
+    def delete_branch(self) -> None:
+        """Delete the branch at the remote; it has to be there."""
+        self._git("push", "--quiet", "origin", "--delete", f"refs/heads/{self._branch}")
 
     def tree(self, commit: str) -> dict[str, Entry]:
         """What the commit holds."""
@@ -94,8 +108,22 @@ class WorkingCopy:
             ["git", *arguments], cwd=self._directory, env=self._environment, capture_output=True, check=False
         )
         if done.returncode:
-            raise DemoFailed(f"git {arguments[0]} failed: {done.stderr.decode(errors='replace').strip()}")
+            raise StepFailed(f"git {arguments[0]} failed: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout
+
+
+def over_https(user: str, token: str, ca_file: str = "") -> dict[str, str]:
+    """git's environment for HTTPS with a token, which shows neither in a URL nor among the processes' arguments.
+
+    https://git-scm.com/docs/git-config#ENVIRONMENT and `http.extraHeader` there.
+    """
+    basic = base64.b64encode(f"{user}:{token}".encode()).decode()
+    found = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "http.extraHeader",
+        "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
+    }
+    return found | ({"GIT_SSL_CAINFO": ca_file} if ca_file else {})
 
 
 def read_zip(data: bytes) -> dict[str, Entry]:
