@@ -128,6 +128,8 @@ PERMISSIONS = {
     "s3:ListMultipartUploads": ["s3:ListBucketMultipartUploads"],
     "s3:ListObjectVersions": ["s3:ListBucketVersions"],
     "s3:PutPublicAccessBlock": ["s3:PutBucketPublicAccessBlock"],
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_servicequotas.html
+    "service-quotas:GetServiceQuota": ["servicequotas:GetServiceQuota"],
 }
 _CLIENT = re.compile(r'client\(\s*access,\s*"([a-z0-9-]+)"')
 
