@@ -13,7 +13,9 @@ from deployers.needed_permissions import both_branches, needed
 
 _LISTS = (
     "acm:ListCertificates ec2:DescribeInstanceTypeOfferings ec2:DescribeKeyPairs ec2:DescribeSubnets ec2:DescribeVpcs "
-    "route53:ListHostedZones"
+    "route53:ListHostedZones "
+    # Which image runs, and which one is the newest: CloudFormation asks for that one too, in the caller's name.
+    "autoscaling:DescribeAutoScalingGroups ec2:DescribeLaunchTemplateVersions ssm:GetParameters"
 )
 # The calls of `deployers.aws` as IAM names them, and what a service asks for in the caller's name besides:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html

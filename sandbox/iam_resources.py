@@ -2,6 +2,7 @@
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudformation.html
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
 """
 
 # MiniStack offers no hooks: what it gets wrong is replaced where it stands.
@@ -58,8 +59,21 @@ def _of_codebuild(body: bytes, _query: dict[str, Any]) -> str:
     return f"arn:aws:codebuild:{get_region()}:{get_account_id()}:project/{first.partition(':')[0]}"
 
 
+def _of_ssm(body: bytes, _query: dict[str, Any]) -> str:
+    """Several parameters at once are asked about one by one: here by the first. Public ones are of no account."""
+    from ministack.core.responses import get_account_id, get_region
+
+    try:
+        name = str(json.loads(body)["Names"][0])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return ""
+    account = "" if name.startswith("/aws/") else get_account_id()
+    return f"arn:aws:ssm:{get_region()}:{account}:parameter/{name.lstrip('/')}"
+
+
 _RESOURCES: dict[str, Callable[[bytes, dict[str, Any]], str]] = {
     "cloudformation": _of_cloudformation,
     "codebuild": _of_codebuild,
     "iam": _of_iam,
+    "ssm": _of_ssm,
 }

@@ -33,6 +33,12 @@ class Stack(models.Model):
     parameters_digest = models.CharField(
         max_length=64, blank=True, help_text="Keyed, of the secret parameters last applied."
     )
+    image_id = models.CharField(
+        max_length=32, blank=True, help_text="Image that instances are made from; provisioning keeps it."
+    )
+    image_parameter = models.CharField(
+        max_length=2048, blank=True, help_text="SSM parameter that names the newest image of this kind."
+    )
     resources_done = models.PositiveIntegerField(default=0)
     resources_total = models.PositiveIntegerField(default=0)
     seen_at = models.DateTimeField(null=True, blank=True)

@@ -44,7 +44,9 @@ def note(stack: Stack, snapshot: StackSnapshot | None) -> None:
 
 def start_anew(stack: Stack) -> None:
     """Forget the AWS stack that a row stood for, so that its name may be used again."""
-    Stack.objects.filter(pk=stack.pk).update(stack_id="", aws_status="", status_reason="", outputs={}, seen_at=None)
+    Stack.objects.filter(pk=stack.pk).update(
+        stack_id="", aws_status="", status_reason="", outputs={}, image_id="", image_parameter="", seen_at=None
+    )
     stack.refresh_from_db()
 
 

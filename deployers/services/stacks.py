@@ -10,9 +10,9 @@ from django.db import transaction
 from deployers import catalog, requests
 from deployers.errors import NotCancellable, NothingToRetry, NotWaiting, StackBusy
 from deployers.models import Operation, OperationKind, Stack, StackKind
-from deployers.services import accounts, key_rotation, operations, secret_rotation, starting
+from deployers.services import accounts, images, key_rotation, operations, secret_rotation, starting
 from deployers.services.reconcile import advance
-from deployers.states import ACTIVE, STOPPABLE, OperationStatus, StackState, Step
+from deployers.states import ACTIVE, AT_WORK, STOPPABLE, OperationStatus, StackState, Step
 from integrations.models import Deployer, Integration, Method, Provider
 from teams import policy
 from teams.errors import Refused
@@ -30,6 +30,7 @@ __all__ = [
     "provision",
     "remove",
     "retry",
+    "update_image",
     "wanted",
 ]
 
@@ -61,6 +62,31 @@ def provision(*, integration: Integration, actor: User, review: bool | None = No
     if review is None:
         review = _makes_a_deployer(integration)
     return _apply(integration, actor, kinds=wanted(integration), options={"review": True} if review else {})
+
+
+def update_image(*, stack: Stack, actor: User) -> Operation:
+    """Have the stack's instances made from the newest image, once its changes are approved.
+
+    Raises Forbidden, Refused, StackBusy, AccountClosed and PermissionsMissing.
+    """
+    return _update_image(stack, actor, {})
+
+
+def _update_image(stack: Stack, actor: User, options: Mapping[str, Any]) -> Operation:
+    integration = stack.integration
+    policy.require(Act.PROVISION, user=actor, team=integration.team, integration=integration.pk)
+    if not images.parameter_of(integration, stack.kind) or stack.kind not in wanted(integration):
+        raise Refused(f"The stack {stack} makes no instances.")
+    if own := images.chosen(integration, stack.kind):
+        raise Refused(
+            f"{integration} stays with the image {own}, which was chosen.",
+            remedy=f"Write another one, or leave {images.PINNED} empty, among its settings.",
+        )
+    if not options and stack.state not in AT_WORK:
+        raise Refused(f"The stack {stack} is not ready.", remedy="Provision it, or bring it in order, first.")
+    accounts.access(integration.aws_account, integration.region)
+    accounts.require_permissions(integration.aws_account, stack.kind)
+    return _apply(integration, actor, kinds=[stack.kind], options={"review": True, "newest_image": True, **options})
 
 
 def _makes_a_deployer(integration: Integration) -> bool:
@@ -245,6 +271,8 @@ def retry(*, operation: Operation, actor: User) -> Operation:
         return remove(stack=operation.stack, actor=actor)
     if deletes:
         return delete(integration=integration, actor=actor, bucket=operation.options.get("bucket", "keep"))
+    if operation.options.get("newest_image") and operation.stack is not None:
+        return _update_image(operation.stack, actor, {"repair": True})
     kept = {name: operation.options[name] for name in ("review",) if name in operation.options}
     return _apply(integration, actor, kinds=wanted(integration), options={"repair": True, **kept})
 

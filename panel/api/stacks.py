@@ -35,6 +35,7 @@ class StackSerializer(serializers.ModelSerializer[Stack]):
             "status_reason",
             "outputs",
             "template_version",
+            "image_id",
             "resources_done",
             "resources_total",
             "seen_at",
@@ -65,6 +66,15 @@ class StackViewSet(Noun[Stack]):
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Start the deletion of the stack of a deployer that its integration does not use any more."""
         operation = stacks.remove(stack=self.get_object(), actor=self.actor)
+        on_commit_nudge(operation.pk)
+        body = OperationSerializer(operation, context=self.get_serializer_context()).data
+        return Response(body, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=None, responses={202: OperationSerializer})
+    @action(detail=True, methods=["post"], url_path="update-image")
+    def update_image(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Have its instances made from the newest image; the operation waits until its changes are approved."""
+        operation = stacks.update_image(stack=self.get_object(), actor=self.actor)
         on_commit_nudge(operation.pk)
         body = OperationSerializer(operation, context=self.get_serializer_context()).data
         return Response(body, status=status.HTTP_202_ACCEPTED)

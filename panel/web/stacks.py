@@ -4,16 +4,18 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from deployers.models import Stack, StackEvent
 from deployers.nudge import on_commit_nudge
+from deployers.services import images
 from deployers.services import stacks as stack_services
 from panel.web import paging
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
+from panel.web.outcomes import errors_as_messages
 from panel.web.reauthentication import confirmed
 from teams import policy
 from teams.policy import Act
@@ -45,12 +47,24 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
         "stacks/detail.html",
         {
             "stack": stack,
+            "image": images.told(stack),
             "unused": stack.kind not in stack_services.wanted(stack.integration),
             "events": events,
             "outputs": sorted(stack.outputs.items()),
             "operations": stack.operations.order_by("-created_at")[:10],
         },
     )
+
+
+@require_POST
+@page
+def update_image(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    stack = _find(request, pk)
+    with errors_as_messages(request):
+        operation = stack_services.update_image(stack=stack, actor=request.user)
+        on_commit_nudge(operation.pk)
+        return redirect("operation-detail", operation.pk)
+    return redirect("stack-detail", stack.pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

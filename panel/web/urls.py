@@ -82,6 +82,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("stacks/", stacks.index, name="stack-list"),
     path("stacks/<uuid:pk>/", stacks.detail, name="stack-detail"),
     path("stacks/<uuid:pk>/delete/", stacks.delete, name="stack-delete"),
+    path("stacks/<uuid:pk>/update-image/", stacks.update_image, name="stack-update-image"),
     path("stacks/<uuid:pk>/events/", stacks.events, name="stack-events"),
     path("operations/", operations.index, name="operation-list"),
     path("operations/<uuid:pk>/", operations.detail, name="operation-detail"),

@@ -80,6 +80,7 @@ ONE = {
     "ssh_keys_repair_create": Act.REPAIR_KEY,
     "ssh_keys_revoke_create": Act.REVOKE_KEY,
     "stacks_destroy": Act.DELETE_INTEGRATION,
+    "stacks_update_image_create": Act.PROVISION,
 }
 """Operations on one object that need more than to see it; all others that read need Act.READ."""
 ABOUT_NO_INTEGRATION = {"audit-entries", "aws-accounts", "invitations", "members", "providers", "repositories"}

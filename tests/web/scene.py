@@ -75,6 +75,7 @@ class Scene:
             "operation-retry": reverse("operation-retry", args=[self.operation.pk]),
             "operation-approve": reverse("operation-approve", args=[self.operation.pk]),
             "integration-roll-back": reverse("integration-roll-back", args=[self.integration.pk]),
+            "stack-update-image": reverse("stack-update-image", args=[self.stack.pk]),
             "deployment-stop": reverse("deployment-stop", args=[self.deployment.pk]),
             "operation-cancel": reverse("operation-cancel", args=[self.operation.pk]),
         }

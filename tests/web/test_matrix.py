@@ -80,6 +80,7 @@ CHANGING = {
     "ssh-key-revoke": Act.REVOKE_KEY,
     "ssh-key-rotate-many": Act.ROTATE_MANY_KEYS,
     "stack-delete": Act.DELETE_INTEGRATION,
+    "stack-update-image": Act.PROVISION,
     "token-add": Act.READ,
     "token-revoke": Act.READ,
 }

@@ -29,6 +29,8 @@ def outputs(work: Work) -> Outcome:
         )
     if digest := work.options.get("digest"):
         set_stack(work.stack, parameters_digest=digest)
+    if image := work.options.get("image"):
+        set_stack(work.stack, **image)
     if "networks" in work.options:
         Integration.objects.filter(pk=work.integration.pk).update(
             applied_networks=work.options["networks"], credentials_applied_at=work.options.get("credentials_at")

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from deployers import catalog, environments
 from deployers.models import StackKind
-from deployers.services import outputs
+from deployers.services import images, outputs
 from deployers.services.steps.work import Work
 from integrations.services import clients, ssh_keys
 from lambdas.common.keys import artifact_key
@@ -44,7 +44,7 @@ def _codedeploy_parameters(work: Work) -> dict[str, str]:
         source=source,
         packages=_packages(work),
         templates_url=work.options["published"]["templates_url"],
-        chosen=integration.parameters.get(work.kind.kind, {}),
+        chosen=_with_image(work),
     )
 
 
@@ -60,8 +60,21 @@ def _ecs_parameters(work: Work) -> dict[str, str]:
         source=source,
         packages=_packages(work),
         templates_url=work.options["published"]["templates_url"],
-        chosen=integration.parameters.get(work.kind.kind, {}),
+        chosen=_with_image(work),
     )
+
+
+def _with_image(work: Work) -> dict[str, str]:
+    """What people chose, and the image that the instances keep; it is noted on the stack once that is done."""
+    image = images.to_use(
+        access=work.access,
+        stack=work.stack,
+        anew=work.stack.aws_status in {"", "REVIEW_IN_PROGRESS"},
+        ask_for_newest=bool(work.options.get("newest_image")),
+    )
+    work.options["image"] = {"image_id": image.id, "image_parameter": image.parameter}
+    own = work.integration.parameters.get(work.kind.kind, {})
+    return {**own, images.PINNED: image.id} if image.id else dict(own)
 
 
 def _deployed_key(work: Work) -> str:
