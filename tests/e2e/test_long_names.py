@@ -2,8 +2,8 @@
 
 import secrets
 
-from tests.e2e.test_codedeploy import network
-from tests.e2e.world import World
+from tests.e2e.test_codedeploy import deployment, network
+from tests.e2e.world import Clone, World
 
 LONGEST = 60
 
@@ -12,9 +12,14 @@ def longest_name() -> str:
     return f"e2e-{secrets.token_hex(4)}-".ljust(LONGEST, "n")
 
 
+def certificate(world: World) -> str:
+    made = world.aws("acm").request_certificate(DomainName="shop.example.com")
+    return str(made["CertificateArn"])
+
+
 def test_all_three_stacks_are_made_on_instances_with_a_certificate(world: World, repository: str) -> None:
     chosen = network(world)
-    chosen["ACMARN"] = world.aws("acm").request_certificate(DomainName="shop.example.com")["CertificateArn"]
+    chosen["ACMARN"] = certificate(world)
     ecs = {name: value for name, value in chosen.items() if name != "HealthCheckPort"}
     name = longest_name()
     integration = world.provisioned(
@@ -31,3 +36,12 @@ def test_all_three_stacks_are_made_on_instances_with_a_certificate(world: World,
     assert mine
     # No name of a role holds that of its whole stack.
     assert not [each for each in mine if name in each]
+
+
+def test_a_push_is_deployed_on_fargate_with_a_certificate(world: World, repository: str, clone: Clone) -> None:
+    chosen = {key: value for key, value in network(world).items() if key != "HealthCheckPort"}
+    chosen |= {"LaunchType": "FARGATE", "ACMARN": certificate(world)}
+    integration = world.provisioned(repository, name=longest_name(), deployers=["ecs"], parameters={"ecs": chosen})
+    commit = clone.commit("Build this", Dockerfile="FROM scratch\nCOPY README.md /\n")
+    clone.push()
+    assert deployment(world, integration, commit)["status"] == "deployed"
