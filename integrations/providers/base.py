@@ -189,6 +189,8 @@ class ProviderClient(ABC):
     """Where people open the public service; empty for a kind that is always self-hosted, whose address is asked for."""
     self_hosted: ClassVar[bool] = True
     """Whether it may be at an address of people's own: then that, its certificates and its SSH port are asked for."""
+    has_stand_in: ClassVar[bool] = False
+    """Whether a public service has a stand-in: the git host of `make up` plays it at a loopback address."""
     icon: ClassVar[str] = "git-branch"
     """Which of the Tabler icons stands for it."""
     credential_fields: ClassVar[tuple[CredentialField, ...]]

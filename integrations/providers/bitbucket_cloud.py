@@ -55,6 +55,7 @@ class BitbucketCloud(ProviderClient):
     label = "Bitbucket Cloud"
     default_base_url = "https://bitbucket.org"
     self_hosted = False
+    has_stand_in = True
     icon = "brand-bitbucket"
     sign_ins = access.SIGN_INS
     credential_fields = (

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, ProtectedError, Q
@@ -239,7 +241,8 @@ def _validate(provider: Provider) -> None:
 def _refuse_what_only_servers_have(provider: Provider) -> None:
     """Raises InvalidValue for an address or port that a public service would never be asked at."""
     kind = client_class(provider.kind)
-    if kind.self_hosted:
+    # That the panel may connect to a loopback address at all is for an administrator to allow.
+    if kind.self_hosted or (kind.has_stand_in and _is_loopback(provider.base_url)):
         return
     given = {"base_url": bool(provider.base_url), "ssh_port": provider.ssh_port != SSH_PORT}
     for field, there in given.items():
@@ -249,6 +252,13 @@ def _refuse_what_only_servers_have(provider: Provider) -> None:
                 remedy="Leave this out, or choose the kind of a server that you run yourselves.",
                 field=field,
             )
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        return ip_address(urlsplit(url).hostname or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _learn(provider: Provider) -> Identity:

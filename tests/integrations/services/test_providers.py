@@ -83,6 +83,7 @@ def test_a_rejected_token_is_shown_at_its_field_and_nothing_is_stored(team: Team
         ({"base_url": "https://git.example.com"}, "base_url"),
         ({"ssh_port": 2222}, "ssh_port"),
         ({"kind": "bitbucket_cloud", "base_url": "https://git.example.com"}, "base_url"),
+        ({"base_url": "https://127.0.0.1"}, "base_url"),
         ({"credentials": {"token": TOKEN, "password": "p"}}, "password"),
         ({"ca_bundle": "not PEM"}, "ca_bundle"),
         ({"ssh_port": 0}, "ssh_port"),
