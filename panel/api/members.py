@@ -63,6 +63,9 @@ class MemberViewSet(Noun[Membership]):
 
 
 class InvitationSerializer(serializers.ModelSerializer[Invitation]):
+    email = serializers.CharField(
+        read_only=True, help_text="Where the link was sent; empty where somebody passes it on."
+    )
     invited_by = serializers.CharField(source="invited_by.username", read_only=True, allow_null=True, default=None)
 
     class Meta:
