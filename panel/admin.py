@@ -20,11 +20,11 @@ from deployers.models import Artifact, AwsAccount, Deployment, DeploymentStep, O
 from deployers.nudge import on_commit_nudge
 from deployers.services import key_rotation
 from integrations.models import Delivery, Integration, KnownHead, Provider, Repository, SSHKey, SSHKeyState
-from panel.admin_audit import Audited, password_changed
+from panel.admin_audit import Audited, KeepsAdmins, password_changed
 from panel.web.reauthentication import ask
 from teams.errors import SluiceError
 from teams.models import ApiToken, AuditEntry, Invitation, Membership, Team, User
-from teams.services import second_factors
+from teams.services import members, second_factors
 
 # Django's classes take no type arguments at run time, its stubs ask for them.
 if TYPE_CHECKING:
@@ -76,11 +76,15 @@ class MembershipInline(Inline):
 
 
 @admin.register(Team)
-class TeamAdmin(Audited):
+class TeamAdmin(KeepsAdmins):
     list_display = ["name", "slug", "created_at"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
     inlines = [MembershipInline]
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        with members.locked(form.instance):
+            super().save_related(request, form, formsets, change)
 
 
 # What is theirs is changed by its owner, on the pages of the account; a row written here could let anybody in.
@@ -104,7 +108,7 @@ class SluiceGroupAdmin(Audited, GroupAdmin):
 
 
 @admin.register(User)
-class SluiceUserAdmin(Audited, Users):
+class SluiceUserAdmin(KeepsAdmins, Users):
     """Staff raise nobody, themselves least: what a user may do in the admin is for superusers to set.
 
     For staff who may change users, other staff are to look at: a new password would be another way up.
@@ -123,6 +127,18 @@ class SluiceUserAdmin(Audited, Users):
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        with members.all_locked(Team.objects.filter(memberships__user=obj.pk)):
+            super().save_model(request, obj, form, change)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        with members.all_locked(Team.objects.filter(memberships__user=obj.pk)):
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        with members.all_locked(Team.objects.filter(memberships__user__in=list(queryset)).distinct()):
+            super().delete_queryset(request, queryset)
 
     @admin.action(description="Reset the second factors of the selected users", permissions=["change"])
     def reset_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:

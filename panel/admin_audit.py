@@ -1,14 +1,17 @@
-"""What is changed in Django's admin, in the audit log."""
+"""What is changed in Django's admin: in the audit log, and never so that a team is left without an admin."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from teams.models import ApiToken, Membership, Team, User
-from teams.services import audit
+from teams.services import audit, members
 
 if TYPE_CHECKING:
     Rows = admin.ModelAdmin[Any]
@@ -43,6 +46,27 @@ class Audited(Rows):
         for row in queryset:
             _record(request, row, "delete", {})
         super().delete_queryset(request, queryset)
+
+
+class KeepsAdmins(Audited):
+    """Takes back what leaves a team without an admin, and says so: the rule is that of `teams.services.members`."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._or_refused(request, lambda: super(KeepsAdmins, self).changeform_view(request, *args, **kwargs))
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._or_refused(request, lambda: super(KeepsAdmins, self).delete_view(request, *args, **kwargs))
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._or_refused(request, lambda: super(KeepsAdmins, self).changelist_view(request, *args, **kwargs))
+
+    def _or_refused(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                return view()
+        except members.LastAdmin as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return redirect(request.get_full_path())
 
 
 def password_changed(request: HttpRequest, user_id: str, answer: HttpResponse) -> None:

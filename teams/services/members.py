@@ -4,7 +4,7 @@ Every change locks the team's row first, so that two admins who remove each othe
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -43,6 +43,15 @@ def locked(team: Team) -> Iterator[None]:
         yield
         if had and not _has_admin(team):
             raise LastAdmin(team)
+
+
+@contextmanager
+def all_locked(teams: QuerySet[Team]) -> Iterator[None]:
+    """`locked`, for each of these teams."""
+    with ExitStack() as stack:
+        for team in teams.order_by("pk"):
+            stack.enter_context(locked(team))
+        yield
 
 
 def _has_admin(team: Team) -> bool:

@@ -1,11 +1,12 @@
-"""Staff who may change users cannot make themselves, or anybody, more than they are."""
+"""Staff who may change users cannot make themselves, or anybody, more than they are; no team loses its last admin."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 
-from teams.models import User
+from teams.models import AuditEntry, Membership, Role, Team, User
+from tests.factories import make_user
 from tests.web.conftest import client_of
 
 
@@ -83,3 +84,70 @@ def test_superusers_do_all_of_it(clerk: User) -> None:
     clerk.refresh_from_db()
     assert clerk.is_superuser
     assert root.get("/admin/auth/group/add/").status_code == 200
+
+
+@pytest.fixture
+def root(db: None) -> Client:
+    return client_of(User.objects.create_superuser("root"))
+
+
+def change_member(client: Client, member: Membership, **fields: str) -> str:
+    """Change a row on the page of its team; what the page that follows says."""
+    row = {"id": member.pk, "team": member.team_id, "user": member.user_id, "role": member.role, **fields}
+    body = {"name": member.team.name, "slug": member.team.slug}
+    body |= {"memberships-TOTAL_FORMS": "1", "memberships-INITIAL_FORMS": "1"}
+    body |= {f"memberships-0-{name}": str(value) for name, value in row.items()}
+    url = reverse("admin:teams_team_change", args=[member.team_id])
+    return client.post(url, body, follow=True).content.decode()
+
+
+LAST = "This is the last admin of Acme. Make somebody else an admin first."
+
+
+@pytest.mark.parametrize(
+    "fields", [{"role": "viewer"}, {"DELETE": "on"}, {"user": "another"}], ids=["role", "taken out", "another user"]
+)
+def test_the_last_admin_stays_on_the_page_of_the_team(
+    root: Client, team: Team, admin: User, fields: dict[str, str]
+) -> None:
+    if "user" in fields:
+        fields = {"user": str(User.objects.create_user("away", is_active=False).pk)}
+    told = len(AuditEntry.objects.all())
+    page = change_member(root, Membership.objects.get(user=admin), **fields)
+    assert LAST in page
+    assert "changed successfully" not in page
+    assert Membership.objects.get(team=team).user == admin
+    assert Membership.objects.get(user=admin).role == Role.ADMIN
+    assert len(AuditEntry.objects.all()) == told
+
+
+def test_one_of_two_admins_may_go(root: Client, team: Team, admin: User) -> None:
+    make_user(team=team, username="kim", role=Role.ADMIN)
+    assert "changed successfully" in change_member(root, Membership.objects.get(user=admin), role="viewer")
+    assert Membership.objects.get(user=admin).role == Role.VIEWER
+    assert LAST in change_member(root, Membership.objects.get(user__username="kim"), role="viewer")
+
+
+def test_the_account_of_the_last_admin_stays_as_it_is(root: Client, team: Team, admin: User) -> None:
+    assert change(root, admin, is_active="") == 302
+    assert LAST in root.get("/admin/").content.decode()
+    page = root.post(reverse("admin:teams_user_delete", args=[admin.pk]), {"post": "yes"}, follow=True)
+    assert LAST in page.content.decode()
+    several = {"action": "delete_selected", "_selected_action": [str(admin.pk)], "post": "yes"}
+    page = root.post(reverse("admin:teams_user_changelist"), several, follow=True)
+    assert LAST in page.content.decode()
+    assert "Successfully deleted" not in page.content.decode()
+    admin.refresh_from_db()
+    assert admin.is_active
+    make_user(team=team, username="kim", role=Role.ADMIN)
+    root.post(reverse("admin:teams_user_changelist"), several)
+    assert not User.objects.filter(pk=admin.pk).exists()
+
+
+def test_a_team_without_members_is_filled_and_deleted(root: Client, admin: User, team: Team) -> None:
+    body = {"name": "Initech", "slug": "initech", "memberships-TOTAL_FORMS": "1", "memberships-INITIAL_FORMS": "0"}
+    body |= {"memberships-0-user": str(admin.pk), "memberships-0-role": "viewer"}
+    assert root.post(reverse("admin:teams_team_add"), body).status_code == 302
+    assert Membership.objects.get(team__slug="initech").role == Role.VIEWER
+    root.post(reverse("admin:teams_team_delete", args=[team.pk]), {"post": "yes"})
+    assert list(Team.objects.values_list("slug", flat=True)) == ["initech"]

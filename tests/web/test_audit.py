@@ -120,6 +120,7 @@ def test_signing_in_and_out_is_written_down(team: Team, admin: User, signed_in: 
 def test_the_admins_changes_are_written_down_with_what_was_before(team: Team, admin: User) -> None:
     root = User.objects.create_superuser("root", password="correct horse battery")
     client, member = client_of(root), Membership.objects.get(user=admin)
+    factories.make_user(team=team, username="kim")  # another admin, as a team keeps one
     client.post(
         reverse("admin:teams_team_change", args=[team.pk]),
         {
