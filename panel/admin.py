@@ -128,11 +128,11 @@ class SluiceUserAdmin(KeepsAdmins, Users):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         with members.all_locked(Team.objects.filter(memberships__user=obj.pk)):
             super().save_model(request, obj, form, change)
 
-    def delete_model(self, request: HttpRequest, obj: User) -> None:
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
         with members.all_locked(Team.objects.filter(memberships__user=obj.pk)):
             super().delete_model(request, obj)
 

@@ -12,6 +12,7 @@ from allauth.account.signals import user_logged_in
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.providers.base import ProviderException
 from allauth.socialaccount.signals import social_account_added, social_account_removed
 from django.conf import settings
 from django.db import transaction
@@ -41,7 +42,8 @@ def groups_of(login: SocialLogin, provider: IdentityProvider) -> list[str]:
     for place in (data.get("userinfo"), data.get("id_token"), data):
         if isinstance(place, dict) and provider.groups_claim in place:
             said = place[provider.groups_claim]
-            return [said] if isinstance(said, str) else [each for each in said or [] if isinstance(each, str)]
+            names = said if isinstance(said, list) else [said]
+            return [each for each in names if isinstance(each, str)]
     return []
 
 
@@ -65,7 +67,10 @@ class IdentityAdapter(DefaultSocialAccountAdapter):
                 sociallogin.user.email = ""
 
     def _github_teams(self, token: str) -> list[str]:
-        """`organization/team-slug` of each team (https://docs.github.com/rest/teams/teams, authenticated user)."""
+        """`organization/team-slug` of each team (https://docs.github.com/rest/teams/teams, authenticated user).
+
+        Raises ProviderException or an error of requests, on which django-allauth signs nobody in.
+        """
         from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
 
         found: list[str] = []
@@ -76,7 +81,10 @@ class IdentityAdapter(DefaultSocialAccountAdapter):
                 answer = session.get(url, headers=headers, params={"per_page": 100, "page": page})
                 answer.raise_for_status()
                 rows = answer.json()
-                found += [f"{row['organization']['login']}/{row['slug']}" for row in rows]
+                try:
+                    found += [f"{row['organization']['login']}/{row['slug']}" for row in rows]
+                except (KeyError, TypeError) as error:
+                    raise ProviderException("GitHub answered no list of teams.") from error
                 if len(rows) < 100:
                     break
         return found
