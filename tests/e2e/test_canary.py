@@ -147,7 +147,7 @@ class Life:
         return world.add_provider(), added.url.rstrip("/").rpartition("/")[2]
 
     def add_accounts(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """An account that is reached by a role that may do all, and one by keys that may do nothing."""
+        """One reached by a role that may do all, and one by keys that may do nothing and are not checked yet."""
         world, name, iam = self.world, f"canary-{secrets.token_hex(3)}", self.world.aws("iam")
         role = world.post("/aws-accounts/", {"name": f"{name}-role", "method": "role", "role_arn": f"{ROLES}{name}"})
         trust = world.get(f"/aws-accounts/{role['id']}/trust-policy/")
@@ -169,6 +169,21 @@ class Life:
         assert world.call("PATCH", f"/aws-accounts/{keys['id']}/", mended).status_code == 200
         assert world.post(f"/aws-accounts/{role['id']}/check/")["connected"]
         return role, keys
+
+    def provision_without_permissions(self, integration: dict[str, Any], keys: dict[str, Any]) -> None:
+        """Refused before the check, failed while AWS does not say what the keys lack, refused once it does."""
+        world, path = self.world, f"/integrations/{integration['id']}/provision/"
+        closed = world.call("POST", path)
+        assert (closed.status_code, closed.json()["code"]) == (409, "account_closed"), closed.text
+        # Everybody may ask who they are, and no more than that opens an account.
+        assert world.post(f"/aws-accounts/{keys['id']}/check/")["connected"]
+        ended = world.finished(world.post(path))
+        assert (ended["status"], ended["problem_code"]) == ("failed", "aws_access_denied"), ended
+        asking = policy(Effect="Allow", Action="iam:SimulatePrincipalPolicy", Resource="*")
+        world.aws("iam").put_user_policy(UserName=keys["name"], PolicyName="asking", PolicyDocument=asking)
+        world.post(f"/aws-accounts/{keys['id']}/check/")
+        lacking = world.call("POST", path)
+        assert (lacking.status_code, lacking.json()["code"]) == (409, "permissions_missing"), lacking.text
 
     def learn_secrets(self, when: str, *, pulled: dict[str, Any], zipped: dict[str, Any]) -> int:
         """Look up at the provider and in the account what is in use at that time; returns how many are new."""
@@ -221,8 +236,9 @@ class Life:
 
     def make_token(self) -> None:
         """The one answer that shows a token is kept apart from the others."""
+        fields = {"name": f"canary {secrets.token_hex(3)}", "scope": "admin", "lifetime": "30"}
         with self.browser.kept_as("token as it is made"):
-            page = self.browser.submit("/tokens/", {"name": f"canary {secrets.token_hex(3)}", "lifetime": "30"})
+            page = self.browser.submit("/tokens/add/", fields)
         [token] = set(re.findall(r"\bsluice_[\w-]{43}", page.text))
         self.search.secrets["API token"] = token
         headers = {"Authorization": f"Bearer {token}"}
@@ -285,11 +301,12 @@ def test_secrets_are_nowhere_but_where_they_belong(
         at_gitlab = world.make_repository("acme/tools")
         zipped = world.add_integration(at_gitlab, provider=gitlab)
         refused = world.add_integration(repository, provider=provider, aws_account=powerless["id"])
-        begun = [world.post(f"/integrations/{each['id']}/provision/") for each in (pulled, zipped, refused)]
+        begun = [world.post(f"/integrations/{each['id']}/provision/") for each in (pulled, zipped)]
+        life.provision_without_permissions(refused, powerless)
         life.make_token()
         life.break_a_row(on_page, provider["id"])
         ended = [world.finished(each) for each in begun]
-        assert [each["status"] for each in ended] == ["succeeded", "succeeded", "failed"], ended
+        assert [each["status"] for each in ended] == ["succeeded", "succeeded"], ended
         pulled, zipped = (world.get(f"/integrations/{each['id']}/") for each in (pulled, zipped))
 
         assert life.learn_secrets("at first", pulled=pulled, zipped=zipped) == 3
