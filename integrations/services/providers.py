@@ -15,7 +15,7 @@ from integrations.errors import CredentialsRejected, InvalidValue, PermissionMis
 from integrations.http import check_base_url, trust
 from integrations.models import Provider
 from integrations.providers.base import Identity, Page, RemoteRepository
-from integrations.providers.registry import client_class
+from integrations.providers.registry import client_class, kinds
 from integrations.services import clients, host_keys, obstacles
 from teams import policy
 from teams.errors import Refused
@@ -192,14 +192,21 @@ def _tidy(field: str, value: str) -> str:
     return text.rstrip("/") if field == "base_url" else text
 
 
+def _credential_names() -> set[str]:
+    """Of all kinds."""
+    return {field.name for kind, _ in kinds() for field in client_class(kind).credential_fields}
+
+
 def _cleaned(kind: str, credentials: Mapping[str, str]) -> dict[str, str]:
     """The fields that this kind has, stripped. Raises InvalidValue for a required one that is blank, and for others."""
     cleaned = {}
     known = [field.name for field in client_class(kind).credential_fields]
     for name, value in credentials.items():
         if name not in known and value.strip():
+            # A name that no kind knows may be a secret in the wrong place: it is not repeated.
             raise InvalidValue(
-                f"{client_class(kind).label} takes no credential of this name; it takes {', '.join(known)}.", field=name
+                f"{client_class(kind).label} takes no credential of this name; it takes {', '.join(known)}.",
+                field=name if name in _credential_names() else "credentials",
             )
     for field in client_class(kind).credential_fields:
         value = credentials.get(field.name, "").strip()
