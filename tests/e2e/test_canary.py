@@ -71,6 +71,7 @@ PLACES = {
 
 ALLOWED = {
     ("database: django_session", "session cookie"): "Django finds a session by its key: a dump holds live ones",
+    ("database: usersessions_usersession", "session cookie"): "where people are signed in is listed by the same keys",
     ("token as it is made", "API token"): "shown once, to the person who makes it",
     ("presigned download", "AWS session token"): "part of the URL that AWS signs for five minutes and one artifact",
     ("manual steps", "webhook secret at first"): "an admin copies it to the provider, where its token may not",
