@@ -39,7 +39,8 @@ FORMS = (
 ACCOUNT = (
     *(reverse(name) for name in ("profile", "profile-password", "profile-email")),
     *(reverse(f"mfa_{name}") for name in ("index", "activate_totp", "add_webauthn", "view_recovery_codes")),
-    *(reverse(name) for name in ("account_reauthenticate", "mfa_reauthenticate")),
+    *(reverse(name) for name in ("account_reauthenticate", "mfa_reauthenticate", "confirm-again")),
+    reverse("socialaccount_connections"),
 )
 
 
