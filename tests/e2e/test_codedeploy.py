@@ -1,5 +1,6 @@
 """From a push to instances: an integration with CodeDeploy, on the sandbox."""
 
+import json
 from typing import Any
 
 import pytest
@@ -118,3 +119,60 @@ def test_changes_wait_until_they_are_approved(world: World, repository: str) -> 
     assert world.finished(operation)["status"] == "cancelled"
     left = [each["StackName"] for each in world.aws("cloudformation").describe_stacks()["Stacks"]]
     assert [name for name in left if integration["name"] in name] == [f"sluice-{integration['name']}-git"]
+
+
+def test_the_image_of_instances_changes_only_when_a_person_asks(world: World, repository: str) -> None:
+    """A parameter of the account's own stands for AWS's: here it can be made to name a newer image."""
+    old, new = "ami-0aaaaaaaaaaaaaaa1", "ami-0bbbbbbbbbbbbbbb2"
+    account = world.connect_account("Account with images", "SluiceImages")
+    ssm = world.aws("ssm")
+    ssm.put_parameter(Name="/acme/image", Value=old, Type="String")
+    allowed = {"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": "arn:aws:ssm:*:*:parameter/acme/image"}
+    world.aws("iam").put_role_policy(
+        RoleName="SluiceImages",
+        PolicyName="image",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+    )
+    chosen = {**network(world), "ImageId": "/acme/image"}
+    integration = world.provisioned(
+        repository, deployers=["codedeploy"], parameters={"codedeploy": chosen}, aws_account=account["id"]
+    )
+    [stack] = world.get(f"/stacks/?integration={integration['id']}&kind=codedeploy")["results"]
+    assert (stack["image_id"], used(world, stack)) == (old, old)
+
+    ssm.put_parameter(Name="/acme/image", Value=new, Type="String", Overwrite=True)
+    provision = f"/integrations/{integration['id']}/provision/?review=false"
+    changed = {"parameters": {"codedeploy": {**chosen, "CpuTarget": "50"}}}
+    assert world.call("PATCH", f"/integrations/{integration['id']}/", changed).status_code == 200
+    updated = world.finished(world.post(provision))
+    assert updated["status"] == "succeeded", updated
+    assert used(world, stack) == old
+
+    operation = world.post(f"/stacks/{stack['id']}/update-image/")
+
+    def waiting() -> bool:
+        return bool(world.get(f"/operations/{operation['id']}/")["status"] == "waiting")
+
+    until(waiting, "the review")
+    changes = world.get(f"/operations/{operation['id']}/")["changes"]
+    assert "AWS::EC2::LaunchTemplate" in {each["resource_type"] for each in changes}
+    assert used(world, stack) == old
+    world.post(f"/operations/{operation['id']}/approve/")
+    assert world.finished(operation)["status"] == "succeeded"
+    assert used(world, stack) == new
+    assert world.get(f"/stacks/{stack['id']}/")["image_id"] == new
+    assert world.finished(world.post(provision))["status"] == "succeeded"
+    assert used(world, stack) == new
+
+
+def used(world: World, stack: dict[str, Any]) -> str:
+    """The image in the launch template of the stack's group, in the version that the group uses."""
+    groups = world.aws("autoscaling").describe_auto_scaling_groups(
+        AutoScalingGroupNames=[world.get(f"/stacks/{stack['id']}/")["outputs"]["AutoScalingGroup"]]
+    )["AutoScalingGroups"]
+    launch = groups[0]["LaunchTemplate"]
+    [version] = world.aws("ec2").describe_launch_template_versions(
+        LaunchTemplateId=launch["LaunchTemplateId"], Versions=[launch["Version"]]
+    )["LaunchTemplateVersions"]
+    image: str = version["LaunchTemplateData"]["ImageId"]
+    return image
