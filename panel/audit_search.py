@@ -2,7 +2,8 @@
 
 import json
 
-from django.db.models import Q, QuerySet
+from django.db.models import CharField, F, Q, QuerySet
+from django.db.models.functions import Cast
 from django.http import StreamingHttpResponse
 
 from panel import export
@@ -27,8 +28,10 @@ def of_team(team: Team, user: User) -> QuerySet[AuditEntry]:
     """What the team's admins may read: its own entries, and what its members did that is of no team, such as signing
     in. Staff also reads what is of no team and of nobody.
     """
-    # Only of the person as such: entries of a team that was deleted are of no team either.
-    mine = Q(team=team) | Q(team=None, object_type="user", actor__in=team.members.all())
+    # Only of the person as such: entries of a team that was deleted are of no team either, and what a member who is
+    # staff did to somebody else is not about this team.
+    themselves = Q(actor__in=team.members.all(), object_id=Cast(F("actor_id"), CharField()))
+    mine = Q(team=team) | (Q(team=None, object_type="user") & themselves)
     if user.is_staff:
         mine |= Q(team=None)
     return AuditEntry.objects.filter(mine)

@@ -63,6 +63,9 @@ class IdentityAdapter(DefaultSocialAccountAdapter):
         # An address that an account has is not taken over by another one that merely claims it.
         if not sociallogin.is_existing:
             sociallogin.email_addresses = [each for each in sociallogin.email_addresses if not _is_taken(each.email)]
+            if not (provider and provider.trusts_email):
+                for each in sociallogin.email_addresses:
+                    each.verified = False
             if sociallogin.user.email and _is_taken(sociallogin.user.email):
                 sociallogin.user.email = ""
 

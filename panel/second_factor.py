@@ -37,7 +37,7 @@ class StaffSecondFactor:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path.startswith("/admin/") and request.user.is_authenticated:
+        if request.path_info.startswith("/admin/") and request.user.is_authenticated:
             teams = Team.objects.filter(memberships__user=request.user)
             if missing(request, request.user, teams):
                 return set_up(request)

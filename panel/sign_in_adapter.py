@@ -56,7 +56,7 @@ class AccountAdapter(DefaultAccountAdapter):
         except sign_in_limits.TooManyAttempts as error:
             raise ValidationError(THROTTLED, code="throttled") from error
         user = authenticate(request, username=name, password=password)
-        if not isinstance(user, User):
+        if not isinstance(user, User) or user.is_service_account:
             return None
         attempt.succeeded()
         return user

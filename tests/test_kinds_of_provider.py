@@ -58,6 +58,10 @@ def test_each_is_added_with_a_repository_over_the_api_and_called_by_its_name(
     assert [each["kind"] for each in api.get(f"/api/v1/providers/?kind={kind}").json()["results"]] == [kind]
 
 
+SIGN_IN = {"panel/identity.py", "panel/identity_settings.py", "panel/web/identities.py"}
+"""People sign in with some of the same services: a new provider of repositories need not offer that."""
+
+
 @pytest.mark.parametrize("kind", PROVIDERS)
 def test_the_howto_names_every_place_that_knows_a_kind(kind: str) -> None:
     """A module that names a kind is one that a new kind would have to touch."""
@@ -68,7 +72,7 @@ def test_the_howto_names_every_place_that_knows_a_kind(kind: str) -> None:
         for room in rooms
         for path in (ROOT / room).rglob("*.py")
         if "migrations" not in path.parts and re.search(rf"[\"']{kind}[\"']", path.read_text())
-    }
+    } - SIGN_IN
     named = {"integrations/providers/<kind>.py", "lambdas/common/providers/__init__.py"}
     own = f"integrations/providers/{PROVIDERS[kind].__module__.rpartition('.')[2]}.py"
     assert found == {each.replace("integrations/providers/<kind>.py", own) for each in named}

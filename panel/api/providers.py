@@ -17,7 +17,9 @@ from integrations.providers.registry import KINDS
 from integrations.services import host_keys, providers
 from panel.api.base import Noun
 from panel.api.shapes import Filters, Strict, read_body, read_query
+from teams import policy
 from teams.errors import SluiceError
+from teams.policy import Act
 
 
 class ProviderSerializer(serializers.ModelSerializer[Provider]):
@@ -198,6 +200,7 @@ class ProviderViewSet(Noun[Provider]):
     @action(detail=True, methods=["get"], pagination_class=None)
     def repositories(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
         """Repositories that the provider lets these credentials read."""
+        policy.require(Act.ADD_REPOSITORY, user=self.actor, team=self.team)
         query = read_query(SearchQuery, request)
         found = providers.search_repositories(provider=self.get_object(), query=query["q"], page=query["page"])
         return Response(

@@ -13,6 +13,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from panel.web import identities, profile, session
 from panel.web.access import person
+from panel.web.reauthentication import confirmed
 
 sign_in, sign_out = session.SignIn.as_view(), session.SignOut.as_view()
 factors = person(mfa.index)
@@ -27,10 +28,10 @@ own: list[URLPattern] = [
     path("sessions/<int:pk>/end/", profile.end_session, name="profile-session-end"),
     path("second-factor/", factors, name="mfa_index"),
     path("passkeys/", factors, name="mfa_list_webauthn"),
-    path("passkeys/add/", person(webauthn.add_webauthn), name="mfa_add_webauthn"),
+    path("passkeys/add/", person(confirmed(webauthn.add_webauthn)), name="mfa_add_webauthn"),
     path("passkeys/<int:pk>/", person(webauthn.edit_webauthn), name="mfa_edit_webauthn"),
     path("passkeys/<int:pk>/remove/", person(webauthn.remove_webauthn), name="mfa_remove_webauthn"),
-    path("app/add/", person(totp.activate_totp), name="mfa_activate_totp"),
+    path("app/add/", person(confirmed(totp.activate_totp)), name="mfa_activate_totp"),
     path("app/remove/", person(totp.deactivate_totp), name="mfa_deactivate_totp"),
     path("recovery-codes/", person(codes.view_recovery_codes), name="mfa_view_recovery_codes"),
     path("recovery-codes/renew/", person(codes.generate_recovery_codes), name="mfa_generate_recovery_codes"),

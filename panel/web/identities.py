@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from panel import identity, sign_in_limits
 from panel.addresses import client_address
 from panel.web.access import PageRequest, person
-from panel.web.reauthentication import confirmed
+from panel.web.reauthentication import ask, confirmed
 
 KEPT_FOR = 10 * 60  # seconds that a stranger has at the provider
 
@@ -32,7 +32,10 @@ def _leaving(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBas
 
     @wraps(view)
     def wrapper(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
-        if not request.user.is_authenticated:
+        if request.user.is_authenticated:
+            if (asked := ask(request)) is not None:
+                return asked
+        else:
             if not sign_in_limits.may_ask_for_challenge(client_address(request)):
                 return HttpResponse("Too many attempts. Wait 15 minutes.", status=429, content_type="text/plain")
             request.session.set_expiry(KEPT_FOR)

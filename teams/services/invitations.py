@@ -10,12 +10,12 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from teams import policy
 from teams.errors import Refused
-from teams.models import Invitation, Membership, Role, Team, User
+from teams.models import Invitation, Membership, Role, Team, TeamQuerySet, User
 from teams.policy import Act
 from teams.services import audit, mail, members
 
@@ -43,10 +43,20 @@ def link(token: str) -> str:
     return f"{settings.PANEL_URL}/invitations/{token}/"
 
 
+def _standing() -> TeamQuerySet[Invitation]:
+    """Those that let somebody in: whoever made one must still be an admin of the team, or removal leaves a way back."""
+    return Invitation.objects.filter(
+        accepted_at=None,
+        expires_at__gt=timezone.now(),
+        invited_by__is_active=True,
+        invited_by__memberships__team=F("team"),
+        invited_by__memberships__role=Role.ADMIN,
+    )
+
+
 def open_of(team: Team) -> QuerySet[Invitation]:
     """Those that can still be accepted, newest first."""
-    rows = Invitation.objects.of(team).filter(accepted_at=None, expires_at__gt=timezone.now())
-    return rows.select_related("invited_by")
+    return _standing().of(team).select_related("invited_by")
 
 
 def create(
@@ -128,8 +138,7 @@ def _withdraw(invitation: Invitation, *, actor: User) -> None:
 
 def find(token: str) -> Invitation:
     """The invitation that a link stands for. Raises NotValid."""
-    rows = Invitation.objects.filter(accepted_at=None, expires_at__gt=timezone.now())
-    found = rows.select_related("team", "invited_by").filter(digest=_digest(token)).first()
+    found = _standing().select_related("team", "invited_by").filter(digest=_digest(token)).first()
     if found is None:
         raise NotValid
     return found
@@ -187,8 +196,8 @@ def new_account(invitation: Invitation, user: User) -> None:
 
 
 def _claim(token: str) -> Invitation:
-    rows = Invitation.objects.select_for_update(of=("self",)).select_related("team")
-    found = rows.filter(digest=_digest(token), accepted_at=None, expires_at__gt=timezone.now()).first()
+    rows = _standing().select_for_update(of=("self",)).select_related("team")
+    found = rows.filter(digest=_digest(token)).first()
     if found is None:
         raise NotValid
     return found

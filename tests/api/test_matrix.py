@@ -75,6 +75,7 @@ ONE = {
     "providers_check_create": Act.CHECK_PROVIDER,
     "providers_host_keys_confirm_create": Act.CONFIRM_HOST_KEYS,
     "providers_host_keys_scan_create": Act.CHECK_PROVIDER,
+    "providers_repositories_retrieve": Act.ADD_REPOSITORY,
     "repositories_destroy": Act.DELETE_REPOSITORY,
     "ssh_keys_check_create": Act.REPAIR_KEY,
     "ssh_keys_repair_create": Act.REPAIR_KEY,
@@ -249,8 +250,9 @@ def test_a_restricted_token_is_for_its_integrations_alone(
     answer = _called(another, operation, rows)
     if operation.about_one:
         # What it may not read at all is refused before anything is looked up.
-        before = {"audit-entries", "invitations", "members"}
-        assert answer.status_code == (403 if operation.noun in before else 404)
+        before = operation.noun in {"audit-entries", "invitations", "members"}
+        asked_first = before or operation.name == "providers_repositories_retrieve"
+        assert answer.status_code == (403 if asked_first else 404)
         found = _called(mine, operation, rows)
         if operation.noun in ABOUT_NO_INTEGRATION:
             assert found.status_code in {403, 404}

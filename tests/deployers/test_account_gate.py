@@ -171,6 +171,19 @@ def test_a_refusal_closes_an_account_and_an_outage_does_not(
     assert account.check_error
 
 
+def test_another_name_keeps_no_account_open_and_opens_none(sts: Sts, team: Team, admin: User) -> None:
+    checked = make_account(team=team)
+    renamed = AwsAccount.objects.get()
+    accounts.update(account=AwsAccount.objects.get(), actor=admin, name="meanwhile")
+    sts.answer = 403, sts_error("InvalidClientTokenId")
+    with pytest.raises(CredentialsRefused):
+        accounts.check(account=checked)
+    assert not AwsAccount.objects.get().proven
+
+    accounts.update(account=renamed, actor=admin, name="from before it was closed")
+    assert not AwsAccount.objects.get().proven
+
+
 def test_an_account_that_is_nobodys_closes_when_sts_names_another(moto: None, team: Team) -> None:
     account = make_account(team=team, account_id="999999999999")
     with pytest.raises(Refused):

@@ -184,3 +184,23 @@ def test_two_people_who_open_the_link_at_once_do_not_both_join(team: Team, admin
     outcomes = race(*(lambda user=user: invitations.accept(token=token, user=user) for user in people))
     assert sorted(outcomes) == ["NotValid", "NotValid", "done"]
     assert Membership.objects.filter(team=team).count() == 2
+
+
+@pytest.mark.parametrize("how", ["removed", "demoted", "inactive"])
+def test_a_link_lets_nobody_in_once_its_maker_is_no_admin_any_more(team: Team, admin: User, how: str) -> None:
+    leaver = make_user(team=team)
+    _, url = invitations.create(team=team, actor=leaver, role=Role.ADMIN)
+    assert url is not None
+    token = url.rstrip("/").rsplit("/", 1)[1]
+    assert invitations.find(token)
+    if how == "removed":
+        leaver.memberships.all().delete()
+    elif how == "demoted":
+        leaver.memberships.update(role=Role.OPERATOR)
+    else:
+        User.objects.filter(pk=leaver.pk).update(is_active=False)
+    with pytest.raises(invitations.NotValid):
+        invitations.find(token)
+    with pytest.raises(invitations.NotValid):
+        invitations.accept(token=token, user=User.objects.create_user("back-again"))
+    assert not invitations.open_of(team).exists()

@@ -99,7 +99,7 @@ def test_a_team_at_github_gives_its_role(team: Team, github: Any) -> None:
     teams_are(github, team_at_github("justice-league"), team_at_github("team-150", "another-company"))
     _, answer, asked = come_back("github")
     assert "Acme · Operator" in answer.content.decode()
-    assert asked["scope"] == ["user:email read:org"]
+    assert {scope for each in asked["scope"] for scope in each.split()} == {"user:email", "read:org"}
     assert roles() == {"acme": "operator"}
 
 

@@ -182,3 +182,10 @@ def test_nothing_counted_holds_a_name_or_an_address(admin: User) -> None:
     names = [key.decode() for key in client.keys("*sign-in*")]
     assert len(names) == 3
     assert not [name for name in names if "ada" in name or "198.51" in name]
+
+
+def test_a_service_account_never_signs_in(admin: User) -> None:
+    admin.is_service_account = True
+    admin.save()
+    assert attempt(Client(), PASSWORD) == 200
+    assert "_auth_user_id" not in Client().session

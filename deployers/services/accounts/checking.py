@@ -34,8 +34,11 @@ def check(*, account: AwsAccount, actor: User | None = None) -> str:
     try:
         found = _proven_caller(account)
     except SluiceError as error:
-        closes = {"proven_way": ""} if _is_definite(error) else {}
-        _note(account, check_error=str(error), **closes)
+        if _is_definite(error):  # whatever else was changed meanwhile, such as the name
+            AwsAccount.objects.filter(pk=account.pk, proven_way=account.way).update(
+                proven_way="", check_error=str(error)
+            )
+        _note(account, check_error=str(error))
         raise
     seen = findings.look(account, unproven(account), found)
     noted = _note(

@@ -53,12 +53,14 @@ def create(
     return account
 
 
+@transaction.atomic
 def update(*, account: AwsAccount, actor: User, **fields: str) -> AwsAccount:
     """Change fields of `create`; a blank secret keeps the old one. Raises as that does.
 
     Another way in is closed until it is checked itself.
     """
     policy.require(Act.ADMINISTER_ACCOUNTS, user=actor, team=account.team)
+    account.refresh_from_db(from_queryset=AwsAccount.objects.select_for_update())  # a check may close it meanwhile
     before = _shown(account)
     unknown = set(fields) - set(CHANGEABLE)
     if unknown:
