@@ -2,6 +2,8 @@
 
 import secrets
 
+import pytest
+
 from tests.e2e.test_codedeploy import deployment, network
 from tests.e2e.world import Clone, World
 
@@ -12,14 +14,18 @@ def longest_name() -> str:
     return f"e2e-{secrets.token_hex(4)}-".ljust(LONGEST, "n")
 
 
+@pytest.fixture(scope="module")
 def certificate(world: World) -> str:
+    """One for both, as the panel remembers for a minute which certificates an account has."""
     made = world.aws("acm").request_certificate(DomainName="shop.example.com")
     return str(made["CertificateArn"])
 
 
-def test_all_three_stacks_are_made_on_instances_with_a_certificate(world: World, repository: str) -> None:
+def test_all_three_stacks_are_made_on_instances_with_a_certificate(
+    world: World, repository: str, certificate: str
+) -> None:
     chosen = network(world)
-    chosen["ACMARN"] = certificate(world)
+    chosen["ACMARN"] = certificate
     ecs = {name: value for name, value in chosen.items() if name != "HealthCheckPort"}
     name = longest_name()
     integration = world.provisioned(
@@ -38,9 +44,11 @@ def test_all_three_stacks_are_made_on_instances_with_a_certificate(world: World,
     assert not [each for each in mine if name in each]
 
 
-def test_a_push_is_deployed_on_fargate_with_a_certificate(world: World, repository: str, clone: Clone) -> None:
+def test_a_push_is_deployed_on_fargate_with_a_certificate(
+    world: World, repository: str, clone: Clone, certificate: str
+) -> None:
     chosen = {key: value for key, value in network(world).items() if key != "HealthCheckPort"}
-    chosen |= {"LaunchType": "FARGATE", "ACMARN": certificate(world)}
+    chosen |= {"LaunchType": "FARGATE", "ACMARN": certificate}
     integration = world.provisioned(repository, name=longest_name(), deployers=["ecs"], parameters={"ecs": chosen})
     commit = clone.commit("Build this", Dockerfile="FROM scratch\nCOPY README.md /\n")
     clone.push()
