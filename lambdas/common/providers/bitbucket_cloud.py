@@ -48,6 +48,9 @@ def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
     changes: tuple[PushEvent, ...] = ()
     is_push = event == "repo:push"
     if is_push:
+        # A push may list no changes; one without a repository is no push.
+        if not repository:
+            raise BadPayload("There is no repository")
         listed = pushed(payload, "push", "changes", parts=("new", "old"))
         changes = tuple(_change(each, repository, sender) for each in listed)
     identity = WEBHOOKS.delivery_id(headers)

@@ -57,6 +57,9 @@ def parse(headers: Mapping[str, str], body: bytes) -> WebhookRequest:
     changes: tuple[PushEvent, ...] = ()
     is_push = event == "repo:refs_changed"
     if is_push:
+        # A push may list no changes; one without a repository is no push.
+        if not repository:
+            raise BadPayload("There is no repository")
         listed = pushed(payload, "changes", parts=("ref", "fromHash", "toHash"))
         changes = tuple(_change(each, payload, repository, sender) for each in listed)
     return WebhookRequest(event, identity, repository, sender, is_push=is_push, changes=changes)

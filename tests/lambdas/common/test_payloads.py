@@ -27,7 +27,11 @@ json_values = st.recursive(
 def test_every_event_is_understood(webhook: Webhook) -> None:
     request = PROVIDERS[webhook.kind].webhooks.parse(webhook.headers, webhook.body)
 
-    assert json.loads(json.dumps(asdict(request))) == webhook.understood
+    understood = json.loads(json.dumps(asdict(request)))
+    # Told apart at Bitbucket alone, where a push may list no changes.
+    pushed = webhook.kind in {"bitbucket_cloud", "bitbucket_server"} and bool(request.changes)
+    assert understood.pop("is_push") == pushed
+    assert understood == webhook.understood
 
 
 @pytest.mark.parametrize("kind", KINDS)
