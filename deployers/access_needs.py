@@ -12,7 +12,8 @@ from deployers.catalog import CODEDEPLOY, ECS, GIT, KINDS, StackType
 from deployers.needed_permissions import both_branches, needed
 
 _LISTS = (
-    "acm:ListCertificates ec2:DescribeInstanceTypeOfferings ec2:DescribeKeyPairs ec2:DescribeRouteTables ec2:DescribeSubnets ec2:DescribeVpcs "
+    "acm:ListCertificates ec2:DescribeInstanceTypeOfferings ec2:DescribeKeyPairs ec2:DescribeRouteTables "
+    "ec2:DescribeSubnets ec2:DescribeVpcs "
     "route53:ListHostedZones "
     # Which image runs, and which one is the newest: CloudFormation asks for that one too, in the caller's name.
     "autoscaling:DescribeAutoScalingGroups ec2:DescribeLaunchTemplateVersions ssm:GetParameters"
