@@ -1,12 +1,14 @@
 """Users, teams, roles, API tokens and the audit log."""
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Self, TypeVar
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.utils import timezone
+
+from teams.encryption import EncryptedTextField
 
 
 class User(AbstractUser):
@@ -117,6 +119,25 @@ class TeamOwned(models.Model):
 
     class Meta:
         abstract = True
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Any] | None = None,
+    ) -> None:
+        """As Django's; secrets are read when they are next asked for.
+
+        Django's own decrypts all of them, so a row whose key is lost could not even be given another secret.
+        """
+        if fields is not None:
+            super().refresh_from_db(using, fields, from_queryset)
+            return
+        secrets = [field.attname for field in self._meta.concrete_fields if isinstance(field, EncryptedTextField)]
+        rows = type(self)._base_manager.db_manager(using).all() if from_queryset is None else from_queryset  # noqa: SLF001 - as Django reads itself
+        super().refresh_from_db(using, None, rows.defer(*secrets) if secrets else rows)
+        for secret in secrets:
+            self.__dict__.pop(secret, None)
 
 
 class ApiToken(models.Model):

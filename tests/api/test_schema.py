@@ -29,7 +29,7 @@ LISTED = {
     },
     "audit-entries": set(),
     "ssh-keys": {"revoke", "repair", "check"},
-    "stacks": {"events"},
+    "stacks": {"events", "update-image"},
     "operations": {"retry", "approve", "cancel"},
     "deliveries": {"redeliver", "ask-provider"},
     "artifacts": {"download", "redeploy"},

@@ -78,3 +78,22 @@ def test_row_whose_secret_cannot_be_read_is_saved_with_it_as_it_is(provider: Pro
 def test_queryset_update_of_a_secret_is_refused(provider: Provider):
     with pytest.raises(TypeError):
         Provider.objects.filter(pk=provider.pk).update(credentials_json="plain")
+
+
+def test_a_row_whose_key_is_lost_is_read_again_and_given_another_secret(provider: Provider, settings):
+    settings.ENCRYPTION_KEYS = [b"N" * 32]
+    provider.refresh_from_db()
+    with pytest.raises(DecryptionFailed, match="SLUICE_ENCRYPTION_KEYS"):
+        _ = provider.credentials_json
+    provider.credentials_json = '{"token": "another"}'
+    provider.save()
+    assert Provider.objects.get(pk=provider.pk).credentials == {"token": "another"}
+
+
+def test_a_row_read_again_has_the_secret_of_the_database(provider: Provider):
+    stale = Provider.objects.get(pk=provider.pk)
+    provider.credentials = {"token": "another"}
+    provider.save()
+    stale.refresh_from_db()
+    stale.save()
+    assert stale.credentials == Provider.objects.get(pk=provider.pk).credentials == {"token": "another"}
