@@ -6,7 +6,8 @@ delivery sent again goes on where it stopped, and one that was queued is never q
 A change may be an old one: a webhook that came late, or one that was caught and is sent again under another id, as
 ids are not signed. Or it is new and only looks so, as a branch does that was deleted and made again at an older commit.
 Only the provider knows: such a change is queued as `doubted`, and the worker asks where the ref stands before it stores
-anything over what came after.
+anything over what came after. A push that was ignored is remembered too: its ref may be mirrored later, and whoever
+caught it could then send it as that ref's first.
 """
 
 import hashlib
@@ -183,7 +184,8 @@ def _why_unneeded(settings: Settings, change: PushEvent, ref: Ref) -> str:
 
 
 def _changes(receiver: Receiver, request: Request, webhook: WebhookRequest) -> list[Answer]:
-    settings, answers, ignored, repeated = receiver.settings, list[Answer](), 0, None
+    settings, answers, ignored = receiver.settings, list[Answer](), 0
+    repeated = _is_repeated(receiver, request, webhook)
     for number, change in enumerate(webhook.changes, start=1):
         identity, ref = delivery_id(webhook, request, number), Ref.parse(change.ref)
         reason = _why_not(settings, change, ref)
@@ -191,8 +193,6 @@ def _changes(receiver: Receiver, request: Request, webhook: WebhookRequest) -> l
             # Providers differ in how they write a name's case; an artifact has one key.
             named = replace(change, repository=settings.repository or change.repository)
             check_paths = bool(settings.paths) and change.files is None and ref.kind is RefKind.BRANCH
-            if repeated is None:
-                repeated = _is_repeated(receiver, request, webhook)
             known = Known(identity, check_paths=check_paths, repeated=repeated)
             answers.append(_accept(receiver, request, webhook, named, known))
         elif ignored < MAX_IGNORED:
@@ -222,6 +222,9 @@ def _accept(receiver: Receiver, request: Request, webhook: WebhookRequest, chang
     if not receiver.table.create(item):
         before = receiver.table.get(identity) or item
         if before["status"] in ASKED_AGAIN and before.get("commit") == change.commit:
+            # One that was ignored may be sent again at any time since, by whoever caught it.
+            was_ignored = before["status"] == DeliveryStatus.IGNORED
+            doubted = _is_doubted(head, change, identity, repeated=known.repeated or was_ignored)
             before |= {"requeued_at": timestamp(), "doubted": doubted}
             receiver.table.move(
                 identity,
@@ -240,11 +243,11 @@ def _accept(receiver: Receiver, request: Request, webhook: WebhookRequest, chang
 def _is_doubted(head: Head, change: PushEvent, identity: str, *, repeated: bool) -> bool:
     """Whether the change may be older than the ref's newest delivery: it does not start where that one ended.
 
-    Or it does, and its body came before.
+    Or it does, or the ref has none yet, and its body came before.
     """
-    if not head.commit or head.delivery_id == identity or head.commit == change.commit:
+    if head.delivery_id == identity or head.commit == change.commit:
         return False
-    return repeated or change.before != head.commit
+    return repeated or (bool(head.commit) and change.before != head.commit)
 
 
 def _enqueue(receiver: Receiver, request: Request, item: Item) -> Answer:
