@@ -72,8 +72,12 @@ class Attempt:
         return counted
 
     def succeeded(self) -> None:
-        """It was right: forget its failures here, and take back what was counted for others too."""
-        here, *shared = self._all()
+        """It was right: forget its failures here, and take back what `begin` counted for others too.
+
+        From a source that was known already nothing was counted for the name, and so nothing is taken back: who signs
+        in often would else keep the limit from ever counting the guesses of strangers.
+        """
+        here, *shared = self._limits()
         cache.delete(here.key)
         for limit in shared:
             limit.take_back()

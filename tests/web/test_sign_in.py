@@ -106,6 +106,22 @@ def test_guesses_from_many_addresses_reach_a_limit_of_the_name(admin: User) -> N
     assert attempt(Client(), PASSWORD, address="203.0.113.5") == 302
 
 
+def test_signing_in_where_one_is_known_takes_nothing_from_what_strangers_counted(admin: User) -> None:
+    for _ in range(10):
+        attempt(Client(), PASSWORD, address="203.0.113.5")
+    for number in range(sign_in_limits.ATTEMPTS_PER_NAME):
+        attempt(Client(), "wrong", address=f"10.0.{number}.1")
+        attempt(Client(), PASSWORD, address="203.0.113.5")
+    assert attempt(Client(), PASSWORD, address="198.51.100.9") == 200
+
+
+def test_signing_in_at_a_new_place_counts_no_guess(admin: User) -> None:
+    for number in range(sign_in_limits.ATTEMPTS_PER_NAME - 1):
+        attempt(Client(), "wrong", address=f"10.0.{number}.1")
+    for number in range(3):
+        assert attempt(Client(), PASSWORD, address=f"203.0.113.{number}") == 302
+
+
 def test_success_forgets_the_failures_of_that_name(admin: User) -> None:
     for _ in range(sign_in_limits.ATTEMPTS_PER_NAME_AND_SOURCE - 1):
         attempt(Client(), "wrong")
