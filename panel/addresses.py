@@ -7,19 +7,51 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str:
-    """The peer's address, or what the trusted proxy in front of the panel says it is."""
+    """The client's IP address in its canonical form; empty where nothing tells one.
+
+    It is what the trusted proxy in front of the panel says, or else the peer: a proxy that sends no address, or passes
+    on what a stranger wrote, makes all its clients one source, and never as many as they like.
+    """
+    peer = _parse(str(request.META.get("REMOTE_ADDR", "")))
     forwarded = request.headers.get("X-Forwarded-For", "")
     if getattr(settings, "SECURE_PROXY_SSL_HEADER", None) and forwarded:
-        return forwarded.rsplit(",", 1)[-1].strip()
-    return str(request.META.get("REMOTE_ADDR", ""))
+        return _parse(forwarded.rsplit(",", 1)[-1]) or peer
+    return peer
 
 
 def client_ip(request: HttpRequest) -> str | None:
-    """The client's address in its canonical form; None where it is not an IP address (a proxy sent something else)."""
+    """`client_address`; None where nothing tells one."""
+    return client_address(request) or None
+
+
+def _parse(written: str) -> str:
+    """An IP address as proxies write it, in its canonical form; empty if it is none.
+
+    Some add the client's port (RFC 7239, section 6 has the forms; Azure's Application Gateway and AWS's load balancers
+    with `routing.http.xff_client_port.enabled` do so in X-Forwarded-For), and the zone of a link-local address. Both
+    are the client's choice, and no part of where it is.
+    """
+    host = written.strip()
+    if host.startswith("["):
+        host, end, rest = host[1:].partition("]")
+        if not end or (rest and not _is_port(rest)):
+            return ""
+    elif host.count(":") == 1:
+        host, _, port = host.partition(":")
+        if not _is_port(f":{port}"):
+            return ""
     try:
-        return str(ip_address(client_address(request)))
+        found = ip_address(host.partition("%")[0])
     except ValueError:
-        return None
+        return ""
+    if isinstance(found, IPv6Address) and found.ipv4_mapped:
+        return str(found.ipv4_mapped)
+    return str(found)
+
+
+def _is_port(written: str) -> bool:
+    digits = written[1:]
+    return written.startswith(":") and digits.isascii() and digits.isdigit() and len(digits) <= 5
 
 
 def source_of(address: str) -> str:
