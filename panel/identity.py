@@ -16,6 +16,7 @@ from allauth.socialaccount.providers.base import ProviderException
 from allauth.socialaccount.signals import social_account_added, social_account_removed
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.shortcuts import render
@@ -100,7 +101,10 @@ class IdentityAdapter(DefaultSocialAccountAdapter):
         """The account that has proven an address which a trusted provider calls verified."""
         for address in sociallogin.email_addresses:
             if address.verified and self.can_authenticate_by_email(sociallogin, address.email):
-                proven = EmailAddress.objects.filter(email__iexact=address.email, verified=True).select_related("user")
+                # In Python's lower case, as addresses are kept. The database's own takes a dotless i for an i: to own
+                # a domain that looks alike would open the account.
+                kept = address.email.lower()
+                proven = EmailAddress.objects.filter(email=kept, verified=True).select_related("user")
                 if (found := proven.first()) is not None:
                     return found.user, address.email
         return None
@@ -132,9 +136,8 @@ def _by(login: SocialLogin) -> dict[str, Any]:
 
 def _is_taken(email: str) -> bool:
     """Whether an account has this address; its owner may connect the provider to that account."""
-    if EmailAddress.objects.filter(email__iexact=email).exists():
-        return True
-    return User.objects.filter(email__iexact=email).exists()
+    same = Q(email__iexact=email) | Q(email=email.lower())
+    return EmailAddress.objects.filter(same).exists() or User.objects.filter(same).exists()
 
 
 def _is_invited(request: HttpRequest) -> bool:

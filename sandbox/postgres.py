@@ -68,6 +68,8 @@ class Postgres:
             os.chown(fresh, nobody.pw_uid, nobody.pw_gid)
         command = [str(_binaries() / "initdb"), "-D", str(fresh), "-U", USER, "--auth=scram-sha-256"]
         command += [f"--pwfile={password_file}", "--encoding=UTF8", "--no-locale", "--no-sync"]
+        # UPPER, and with it `iexact`, knows the letters of every language, as in the image of compose.
+        command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         done = subprocess.run(
             _as_other_than_root(command), env=environment, capture_output=True, text=True, check=False
         )

@@ -64,7 +64,8 @@ def change_email(*, user: User, email: str) -> bool:
 
 def is_verified(user: User) -> bool:
     """Whether the user has proven to have their address."""
-    return bool(user.email and EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists())
+    kept = user.email.lower()  # as EmailAddress.clean writes it
+    return bool(kept) and EmailAddress.objects.filter(user=user, email=kept, verified=True).exists()
 
 
 def address_of(token: str, *, user: User) -> str:
@@ -98,7 +99,7 @@ def _set(user: User, email: str, *, verified: bool) -> None:
             User.objects.filter(pk=user.pk).update(email=email)
             EmailAddress.objects.filter(user=user).delete()
             if verified:
-                EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+                EmailAddress.objects.create(user=user, email=email.lower(), verified=True, primary=True)
             changes = {"email": [before, email]}
             audit.record(actor=user, team=None, action="user.change_email", target=user, changes=changes)
     except IntegrityError as error:

@@ -190,8 +190,9 @@ def new_account(invitation: Invitation, user: User) -> None:
     """Save a new user. An address that the link was sent to is theirs, as nobody else got the link."""
     user.email = user.email or invitation.email
     user.save()
-    if invitation.email:
-        EmailAddress.objects.create(user=user, email=invitation.email, verified=True, primary=True)
+    address = invitation.email.lower()  # as EmailAddress.clean writes it
+    if address and not EmailAddress.objects.filter(email=address, verified=True).exists():
+        EmailAddress.objects.create(user=user, email=address, verified=True, primary=True)
     audit.record(actor=user, team=invitation.team, action="user.create", target=user)
 
 

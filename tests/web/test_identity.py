@@ -19,6 +19,7 @@ from panel import identity_settings
 from panel.environment import Environment
 from teams.models import AuditEntry, Membership, Role, Team, User
 from teams.services import invitations
+from teams.services.accounts import is_verified
 from tests.factories import make_user
 from tests.second_factors import make_app
 from tests.web.conftest import client_of
@@ -130,6 +131,49 @@ def test_an_address_opens_an_account_only_where_all_agree(
     assert ("Acme · Admin" in answer.content.decode()) is opens
     assert SocialAccount.objects.filter(user=mine).exists() is opens
     assert User.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "opens"),
+    [
+        ("kim@mail.example", "KIM@Mail.Example", True),
+        ("kim@mail.example", "k\N{LATIN SMALL LETTER DOTLESS I}m@mail.example", False),
+        ("kim@mail.example", "kim@ma\N{LATIN SMALL LETTER DOTLESS I}l.example", False),
+        ("desk@mail.example", "de\N{LATIN SMALL LETTER LONG S}k@mail.example", False),
+        ("strasse@mail.example", "stra\N{LATIN SMALL LETTER SHARP S}e@mail.example", False),
+    ],
+    ids=["other case", "dotless i", "dotless i in the domain", "long s", "sharp s"],
+)
+def test_addresses_that_look_alike_are_others(
+    team: Team, oidc: Any, issuer: str, here: str, there: str, opens: bool
+) -> None:
+    oidc(TRUST_EMAIL="true")
+    mine = make_user(team=team, username="mine", email=here)
+    EmailAddress.objects.create(user=mine, email=here, verified=True, primary=True)
+    claims(issuer, sub="eve", email=there, email_verified=True)
+    sign_in(Client(), sub="eve")
+    assert SocialAccount.objects.filter(user=mine).exists() is opens
+
+
+@pytest.mark.parametrize("trusted", ["true", "false"])
+def test_an_address_of_a_provider_is_proven_only_where_it_is_trusted(
+    team: Team, oidc: Any, issuer: str, trusted: str
+) -> None:
+    oidc(GROUPS="devs=acme:viewer", TRUST_EMAIL=trusted)
+    claims(issuer, groups=["devs"], email="kim@example.com", email_verified=True)
+    sign_in(Client())
+    user = User.objects.get(username="kim")
+    assert user.email == "kim@example.com"
+    assert is_verified(user) is (trusted == "true")
+
+
+def test_connecting_proves_no_address(signed_in: Client, admin: User, issuer: str) -> None:
+    User.objects.filter(pk=admin.pk).update(email="ada@example.com")
+    claims(issuer, email="ada@example.com", email_verified=True)
+    sign_in(signed_in, process="connect")
+    sign_in(Client())
+    admin.refresh_from_db()
+    assert not is_verified(admin)
 
 
 def test_a_new_account_does_not_carry_an_address_that_somebody_has(
