@@ -30,7 +30,7 @@ reset: $(VENV)/.installed  ## Stop it and delete its data
 demo: $(VENV)/.installed  ## Walk the whole journey against a running "make up"
 	@$(BIN)/python -m sandbox demo
 
-acceptance: $(VENV)/.installed  ## Walk from a push to a zip on real AWS, and remove everything (ARGS=--help)
+acceptance: $(VENV)/.installed  ## Walk from a push to a zip or deployment on real AWS, and remove everything (ARGS=--help)
 	@$(BIN)/python -m acceptance $(ARGS)
 
 test: $(VENV)/.installed  ## Run every test (gets itself a browser if there is none)

@@ -19,6 +19,7 @@ from acceptance.clean_up import CleanUp, forgotten
 from acceptance.client import Panel
 from acceptance.errors import AcceptanceError, MissingInput, StepFailed
 from acceptance.journey import Journey
+from acceptance.network import Network, pick
 from acceptance.run import Run, Runs, fresh_stamp
 from acceptance.settings import HOSTS, Settings, read
 from acceptance.steps import Steps
@@ -67,14 +68,24 @@ class _Command:
         with tempfile.TemporaryDirectory(prefix="sluice-acceptance-") as directory:
             copy = WorkingCopy(Path(directory) / "copy", run.remote, self._git(run), branch=run.branch)
             self._require(f"git does not get to {run.remote}", copy.is_there)
-            _say(plan.describe(self.settings, run, account_id, aws.region if aws else self.settings.region))
+            network = self._network(aws)
+            region = aws.region if aws else self.settings.region
+            _say(plan.describe(self.settings, run, account_id, region, network))
             self._ask("Create all this?")
             self._runs.write(run)
-            return self._walk(run, copy, aws)
+            return self._walk(run, copy, aws, network)
 
-    def _walk(self, run: Run, copy: WorkingCopy, aws: Account | None) -> int:
+    def _walk(self, run: Run, copy: WorkingCopy, aws: Account | None, network: Network | None) -> int:
         walked = Steps(_say, announce=True)
-        journey = Journey(self._panel, self.settings, run, runs=self._runs, aws=aws, steps=walked)
+        journey = Journey(
+            self._panel,
+            self.settings,
+            run,
+            aws=aws,
+            steps=walked,
+            network=network,
+            remember=self._runs.write,
+        )
         title, status = "broke off", 1
         try:
             journey.walk(copy)
@@ -153,6 +164,7 @@ class _Command:
                 "Provider": settings.kind if not settings.provider else "one of the panel's",
                 "Region": aws.region if aws else settings.region or "the account's",
                 "Methods": ", ".join(settings.methods),
+                "Deployers": ", ".join(settings.deployers) or "none",
                 "Stacks looked for in AWS": "yes" if aws else "by the panel only, or in the default chain's account",
             },
             walked=walked.done,
@@ -166,6 +178,9 @@ class _Command:
                 settings.provider_url,
                 settings.provider,
                 settings.account,
+                settings.vpc,
+                *settings.subnets.split(","),
+                settings.approval_email,
                 settings.panel_token,
                 settings.git_token,
             ],
@@ -185,6 +200,29 @@ class _Command:
         if not host:
             raise MissingInput(f"Where to push to: --push-url, for a provider of the kind {found[0]['kind']}.")
         return self.settings.remote(host)
+
+    def _network(self, aws: Account | None) -> Network | None:
+        """Where the deployers' stacks go; None without deployers."""
+        settings = self.settings
+        if not settings.deployers:
+            return None
+        if settings.vpc:
+            return Network(settings.vpc, tuple(each.strip() for each in settings.subnets.split(",") if each.strip()))
+        try:
+            there = aws.networks() if aws else self._networks_of_the_panels_account()
+        except StepFailed as error:
+            raise MissingInput(f"Give --vpc and --subnets; nothing was made. {error}") from None
+        return pick(vpcs=there["vpcs"], subnets=there["subnets"], region=aws.region if aws else settings.region)
+
+    def _networks_of_the_panels_account(self) -> dict[str, Any]:
+        found = [each for each in self._panel.every("/aws-accounts/") if each["name"] == self.settings.account]
+        if not found:
+            raise MissingInput(f"The panel has no AWS account that is called {self.settings.account}.")
+        region = self.settings.region or found[0]["default_region"]
+        there: dict[str, Any] = self._panel.get(f"/aws-accounts/{found[0]['id']}/choices/", region=region)
+        if there["problems"].keys() & {"vpcs", "subnets"}:
+            raise StepFailed(f"The account does not tell its networks: {there['problems']}")
+        return there
 
     def _git(self, run: Run) -> dict[str, str]:
         if not run.remote.startswith("https://"):

@@ -13,7 +13,8 @@ from acceptance.run import Run, stamps_in
 from acceptance.steps import Steps
 from acceptance.working_copy import WorkingCopy
 
-_SECONDS = 1800.0
+_SECONDS = 3600.0
+"""With deployers a deletion waits for load balancers, instances and services, one stack after the other."""
 
 
 class CleanUp:
@@ -140,9 +141,18 @@ class CleanUp:
     def _stacks(self) -> int:
         assert self._aws  # noqa: S101  see _others
         mine = [name for name in self._aws.stacks() if self._run.owns_stack(name)]
-        for name in sorted(mine, key=lambda name: name == self._run.role):  # the role last
+        for name in sorted(mine, key=self._turn):
             self._aws.delete(name)
         return len(mine)
+
+    def _turn(self, name: str) -> int:
+        """A service goes before the pipeline whose role deletes it, deployers before the bucket that they watch."""
+        order = ("-ecs-service", "-ecs", "-codedeploy", "-git")
+        return (
+            len(order)
+            if name == self._run.role
+            else next(i for i, end in enumerate((*order, "")) if name.endswith(end))
+        )
 
 
 def forgotten(panel: Panel, aws: Account | None, known: list[Run]) -> list[Run]:

@@ -1,43 +1,78 @@
-"""The steps of a run, up to where everything works."""
+"""The steps of a run, up to where everything works. `make demo` walks them too, at the git host of `make up`."""
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from acceptance.aws import Account
 from acceptance.client import Panel, download
+from acceptance.deploying import Deploying
 from acceptance.errors import StepFailed
-from acceptance.run import Run, Runs
-from acceptance.settings import METHODS, Settings
+from acceptance.network import Network
+from acceptance.pace import Pace
+from acceptance.run import Run
+from acceptance.settings import DEPLOYERS, METHODS, Settings
 from acceptance.steps import Steps
 from acceptance.working_copy import WorkingCopy, differences, read_zip
 
-_PROVISION_SECONDS = 1800.0
-_DELIVERY_SECONDS = 300.0
-_ROLE_SECONDS = 120.0
-"""A new role is not known everywhere at once:
-https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html"""
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A push: its commit, and when it began, in seconds since 1970."""
+
+    commit: str
+    began_at: float
+
+
+class Watch:
+    """Looks at a step from the provider's side. What it returns is noted; here nothing."""
+
+    def stored(self, push: Push, integration: dict[str, Any], delivery: dict[str, Any]) -> str:  # noqa: ARG002
+        """A push became an artifact. Raises StepFailed."""
+        return ""
+
+    def rotated(self, integration: dict[str, Any]) -> str:  # noqa: ARG002
+        """The integration has another SSH key. Raises StepFailed."""
+        return ""
 
 
 class Journey:
-    """One run's way from a provider to artifacts.
+    """One run's way from a provider to artifacts, and on to deployments.
 
     Args:
         panel: the panel under test.
         settings: what was asked for.
-        run: names; written to `runs` where the clean-up has to know more.
-        runs: remembers the run.
+        run: names.
         aws: makes the role; None where an account of the panel is used.
         steps: take what is done.
+        network: where deployers' stacks go; None where there are none.
+        remember: takes the run where the clean-up has to know more of it.
+        watch: looks at steps from another side.
+        pace: how long each may take.
     """
 
     def __init__(
-        self, panel: Panel, settings: Settings, run: Run, *, runs: Runs, aws: Account | None, steps: Steps
+        self,
+        panel: Panel,
+        settings: Settings,
+        run: Run,
+        *,
+        aws: Account | None,
+        steps: Steps,
+        network: Network | None = None,
+        remember: Callable[[Run], None] = lambda run: None,  # noqa: ARG005
+        watch: Watch | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._panel, self._settings, self._run = panel, settings, run
-        self._runs, self._aws, self._step = runs, aws, steps.step
+        self._aws, self._network, self._step = aws, network, steps.step
+        self._remember, self._watch, self._pace = remember, watch or Watch(), pace or Pace()
 
-    def walk(self, copy: WorkingCopy) -> None:
-        """Every step, in its order. Raises StepFailed."""
+    def walk(self, copy: WorkingCopy) -> dict[str, dict[str, Any]]:
+        """Every step, in its order; returns the integrations by their methods. Raises StepFailed."""
+        self._sign_in()
         self._first_commit(copy)
         provider = self._provider()
         repository = self._repository(provider)
@@ -49,10 +84,32 @@ class Journey:
         if "git_pull" in integrations:
             self._rotate(integrations)
         copy.write("VERSION", "2\n")
-        self._push(copy, integrations, "A second commit, after the rotation")
+        self._push(copy, integrations, "A second commit, everything warm")
+        self._deploy(copy, integrations)
+        return integrations
+
+    def _deploy(self, copy: WorkingCopy, integrations: dict[str, dict[str, Any]]) -> None:
+        if not self._network:
+            return
+        chosen = self._settings.deployers
+        deploying = Deploying(self._panel, self._network, aws=self._aws, step=self._step, pace=self._pace)
+        first, *_, last = [*integrations.values()] * 2
+        if "codedeploy" in chosen:
+            deploying.with_codedeploy(copy, first)
+        if "ecs" in chosen:
+            deploying.with_ecs(
+                copy,
+                last,
+                launch_type=self._settings.launch_type,
+                approval_email=self._settings.approval_email,
+            )
+
+    def _sign_in(self) -> None:
+        with self._step("Signed in to the API") as note:
+            note(f"as {self._panel.get('/me/')['role']}")
 
     def _first_commit(self, copy: WorkingCopy) -> None:
-        with self._step("Pushed a branch of its own") as note:
+        with self._step("Pushed a first commit") as note:
             copy.write("README.md", "# Acceptance\n")
             copy.commit("First commit, before anything watches")
             copy.push()
@@ -87,10 +144,18 @@ class Journey:
             if there:
                 note("it was there before")
                 return there[0]
-            self._runs.write(self._run.with_repository())
+            note(self._listed(provider))
+            self._remember(self._run.with_repository())
             body = {"provider": provider["id"], "full_name": self._settings.repository}
             made: dict[str, Any] = self._panel.post("/repositories/", body)
         return made
+
+    def _listed(self, provider: dict[str, Any]) -> str:
+        """What to note of the list that people choose from, which may not have a repository that was made just now."""
+        name = self._settings.repository.rpartition("/")[2]
+        found = self._panel.get(f"/providers/{provider['id']}/repositories/", q=name)["results"]
+        listed = self._settings.repository in [each["full_name"] for each in found]
+        return "found in the provider's list" if listed else "not in the provider's list yet"
 
     def _connected_account(self) -> dict[str, Any]:
         if self._aws is None:
@@ -106,7 +171,7 @@ class Journey:
                 return checked if checked["connected"] else None
 
             try:
-                checked: dict[str, Any] = self._panel.wait_for("AWS to let the panel in", _ROLE_SECONDS, look)
+                checked: dict[str, Any] = self._panel.wait_for("AWS to let the panel in", self._pace.role, look)
             except StepFailed as error:
                 said = self._panel.get(f"/aws-accounts/{account['id']}/")["check_error"]
                 raise StepFailed(f"{error} The last check said: {said}") from None
@@ -117,7 +182,8 @@ class Journey:
         role = f"arn:{aws.partition()}:iam::{aws.account_id()}:role/{self._run.role}"
         body = {"name": self._run.title, "method": "role", "role_arn": role, "default_region": aws.region}
         account: dict[str, Any] = self._panel.post("/aws-accounts/", body)
-        shown = self._panel.get(f"/aws-accounts/{account['id']}/access-template/", codedeploy="false", ecs="false")
+        chosen = {each: str(each in self._settings.deployers).lower() for each in DEPLOYERS}
+        shown = self._panel.get(f"/aws-accounts/{account['id']}/access-template/", **chosen)
         if "<" in shown["parameters"]["PanelPrincipal"]:
             raise StepFailed(
                 "The panel has no AWS credentials of its own, so that no role can trust it: give it some "
@@ -141,6 +207,7 @@ class Journey:
                     "repository": repository["id"],
                     "method": method,
                     "refs": [self._run.branch],
+                    "deploy_ref": self._run.branch,
                     "aws_account": account["id"],
                     "region": self._settings.region or account["default_region"],
                     "application": "acceptance",
@@ -156,7 +223,7 @@ class Journey:
         }
         for method, operation in operations.items():
             with self._step(f"Provisioned: {method}") as note:
-                self._panel.succeeded(operation, method, _PROVISION_SECONDS)
+                self._panel.succeeded(operation, method, self._pace.provision)
                 integration = integrations[method] = self._again(integrations[method])
                 [stack] = integration["stacks"]
                 if stack["aws_status"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
@@ -168,18 +235,19 @@ class Journey:
                 note(f"{stack['aws_status']}, webhook {integration['webhook_state']}")
 
     def _push(self, copy: WorkingCopy, integrations: dict[str, dict[str, Any]], message: str) -> None:
-        commit = copy.commit(message)
-        with self._step("Pushed") as note:
+        with self._step(f"Pushed: {message.lower()}") as note:
+            push = Push(copy.commit(message), time.time())
             copy.push()
-            note(f"{commit[:7]}: {message.lower()}")
-        expected = copy.tree(commit)
+            note(push.commit[:7])
+        expected = copy.tree(push.commit)
         for method, integration in integrations.items():
             with self._step(f"Delivered, and equal to the commit: {method}") as note:
-                delivery = self._panel.stored(integration, commit, method, _DELIVERY_SECONDS)
+                delivery = self._panel.stored(integration, push.commit, method, self._pace.deliver)
+                note(self._watch.stored(push, integration, delivery))
                 artifact = self._panel.get(f"/artifacts/{delivery['artifacts'][0]}/")
                 data = download(self._panel.get(f"/artifacts/{artifact['id']}/download/")["url"])
                 wrong = differences(expected, read_zip(data))
-                if wrong or artifact["commit"] != commit:
+                if wrong or artifact["commit"] != push.commit:
                     raise StepFailed(f"The zip of {artifact['commit']} is not the commit's tree: {'; '.join(wrong)}")
                 note(f"{len(expected)} entries, {len(data):,} bytes")
 
@@ -187,11 +255,11 @@ class Journey:
         with self._step("Rotated the SSH key") as note:
             before = integrations["git_pull"]
             operation = self._panel.post(f"/integrations/{before['id']}/rotate-ssh-key/")
-            self._panel.succeeded(operation, "the key", _DELIVERY_SECONDS)
+            self._panel.succeeded(operation, "the key", self._pace.deliver)
             after = integrations["git_pull"] = self._again(before)
             if after["ssh_public_key"] == before["ssh_public_key"] or after["ssh_key_state"] != "present":
                 raise StepFailed(f"The key in use is the old one, or is not there: {after['ssh_key_state']}")
-            note("the provider has the new one")
+            note(self._watch.rotated(after) or "the provider has the new one")
 
     def _again(self, integration: dict[str, Any]) -> dict[str, Any]:
         fresh: dict[str, Any] = self._panel.get(f"/integrations/{integration['id']}/")

@@ -20,6 +20,7 @@ HOSTS = {
 }
 """Kinds of provider that take one token for API and git, and where the public one of each is."""
 METHODS = {"zip_download": "zip", "git_pull": "pull"}
+DEPLOYERS = ("codedeploy", "ecs")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -41,6 +42,11 @@ class Settings:
     account: str
     region: str
     methods: tuple[str, ...]
+    deployers: tuple[str, ...]
+    vpc: str
+    subnets: str
+    launch_type: str
+    approval_email: str
     state: Path
     poll: float
     yes: bool
@@ -61,6 +67,10 @@ class Settings:
             found.append(f"The address of the provider, as there is no public {self.kind}: --provider-url.")
         if not self.methods:
             found.append("At least one method: --method zip_download or git_pull.")
+        if bool(self.vpc) != bool(self.subnets):
+            found.append("--vpc and --subnets together, or none of them: the default VPC is taken then.")
+        if self.approval_email and "ecs" not in self.deployers:
+            found.append("--deployer ecs, which is what --approval-email is for.")
         if self.ca_file and not Path(self.ca_file).is_file():
             found.append(f"A file of PEM certificates: there is none at {self.ca_file} (--ca-file).")
         return found
@@ -89,8 +99,8 @@ def parser() -> argparse.ArgumentParser:
     """The flags."""
     found = argparse.ArgumentParser(
         prog="python -m acceptance",
-        description="Walk from a push to its zip against a running panel, a real provider and real AWS, "
-        "write a report, and remove everything again.",
+        description="Walk from a push to its zip, and to a deployment where asked to, against a running panel, a real "
+        "provider and real AWS, write a report, and remove everything again.",
         epilog=f"Tokens are read from the environment: {PANEL_TOKEN} and {GIT_TOKEN}. AWS: boto3's default chain.",
     )
     env = os.environ
@@ -107,6 +117,21 @@ def parser() -> argparse.ArgumentParser:
     add("--account", default="", metavar="NAME", help="an AWS account that is connected already; it stays")
     add("--region", default="", help="AWS region (default: that of boto3's default chain)")
     add("--method", choices=METHODS, action="append", help="how to fetch; may be repeated (default: both)")
+    add(
+        "--deployer",
+        choices=DEPLOYERS,
+        action="append",
+        help="also deploy: make its stack, deploy, fail, roll back, redeploy; may be repeated (default: none)",
+    )
+    add("--vpc", default="", metavar="ID", help="VPC of the deployers' stacks (default: the region's default VPC)")
+    add("--subnets", default="", metavar="IDS", help="two subnets of --vpc in two zones, with a comma between them")
+    add("--launch-type", choices=("FARGATE", "EC2"), default="FARGATE", help="of --deployer ecs (default: FARGATE)")
+    add(
+        "--approval-email",
+        default="",
+        metavar="ADDRESS",
+        help="with --deployer ecs: let each deployment wait for an approval, which the run gives; AWS writes to it",
+    )
     add("--state", type=Path, default=Path(".acceptance"), help="directory of run files and reports")
     add("--poll", type=float, default=1.0, help="seconds between two looks at the panel (default: 1)")
     add("--yes", action="store_true", help="do not ask")
@@ -122,10 +147,12 @@ def read(arguments: list[str], environment: Mapping[str, str]) -> Settings:
         MissingInput: something has to be given; the message names all of it.
     """
     given = vars(parser().parse_args(arguments))
+    deployers = given.pop("deployer") or ()
     settings = Settings(
         panel_token=environment.get(PANEL_TOKEN, ""),
         git_token=environment.get(GIT_TOKEN, ""),
         methods=tuple(dict.fromkeys(given.pop("method") or METHODS)),
+        deployers=tuple(each for each in DEPLOYERS if each in deployers),
         **given,
     )
     missing = settings.missing()

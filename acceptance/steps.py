@@ -39,11 +39,16 @@ class Steps:
         """
         number = len(self.done) + 1
         notes: list[str] = []
+
+        def note(text: str) -> None:
+            if text:
+                notes.append(text)
+
         if self._announce:
             self._say(f"{number:>3}  {what} ...")
         began = time.monotonic()
         try:
-            yield notes.append
+            yield note
         except AcceptanceError as error:
             self.done.append(Done(what, time.monotonic() - began, "; ".join(notes), str(error)))
             raise StepFailed(f"step {number}, {what[0].lower()}{what[1:]}: {error}") from None

@@ -6,6 +6,7 @@ import pytest
 
 from acceptance import plan
 from acceptance.errors import MissingInput
+from acceptance.network import Network
 from acceptance.run import Run, Runs, fresh_stamp, stamps_in
 from acceptance.settings import GIT_TOKEN, PANEL_TOKEN, read
 from deployers import catalog, cost, requests
@@ -71,3 +72,25 @@ def test_the_plan_says_what_is_made_what_it_costs_and_how_long_it_takes() -> Non
         assert each in text
     assert "slu_1" not in text
     assert "ghp_1" not in text
+
+
+def test_the_plan_of_deployers_says_where_they_run_and_what_that_costs() -> None:
+    flags = ["--panel", "https://sluice.example.com/api/v1", "--repository", "acme/scratch"]
+    flags += ["--deployer", "ecs", "--deployer", "codedeploy", "--approval-email", "ops@example.com"]
+    network = Network("vpc-1", ("subnet-1", "subnet-2"))
+    settings = read(flags, {PANEL_TOKEN: "slu_1", GIT_TOKEN: "ghp_1"})
+    text = plan.describe(settings, RUN, "123456789012", "eu-central-1", network)
+    chosen = {**network.parameters(), "LaunchType": "FARGATE", "SNSTopicEmailAddress": "ops@example.com"}
+    kept = [("git_intgrtn_aws_s3", {}), ("git_intgrtn_aws_s3", {}), ("codedeploy", network.parameters())]
+    month = sum(cost.total(cost.at_rest(kind, given)) for kind, given in [*kept, ("ecs", chosen)])
+    for each in (
+        f"{month:.2f} US dollars a month",
+        "2 x Instance t3.micro",
+        "1 x Fargate task (256 CPU units, 512 MiB)",
+        "sluice-acceptance-0123abcd-zip-codedeploy",
+        "sluice-acceptance-0123abcd-pull-ecs, sluice-acceptance-0123abcd-pull-ecs-service",
+        "in vpc-1, subnet-1, subnet-2: two instances behind a load balancer",
+        "mail of AWS to ops@example.com",
+        "about 65 to 130 minutes",
+    ):
+        assert each in text

@@ -26,7 +26,9 @@ def test_everything_that_is_missing_is_named_with_exit_status_2() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("flag", ["--method=ftp", "--kind=cvs", "--panel-token=x", "--ssh-port=ssh"])
+@pytest.mark.parametrize(
+    "flag", ["--method=ftp", "--kind=cvs", "--panel-token=x", "--ssh-port=ssh", "--deployer=lambda"]
+)
 def test_a_flag_that_cannot_be_ends_with_exit_status_2(flag: str) -> None:
     with pytest.raises(SystemExit) as raised:
         read([*FLAGS, flag], TOKENS)
@@ -36,6 +38,12 @@ def test_a_flag_that_cannot_be_ends_with_exit_status_2(flag: str) -> None:
 def test_both_methods_are_walked_unless_one_is_named() -> None:
     assert read(FLAGS, TOKENS).methods == ("zip_download", "git_pull")
     assert read([*FLAGS, "--method", "git_pull"], TOKENS).methods == ("git_pull",)
+
+
+def test_deployers_are_walked_only_where_they_are_named_each_once() -> None:
+    assert read(FLAGS, TOKENS).deployers == ()
+    named = ["--deployer", "ecs", "--deployer", "codedeploy", "--deployer", "ecs"]
+    assert read([*FLAGS, *named], TOKENS).deployers == ("codedeploy", "ecs")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +59,8 @@ def test_both_methods_are_walked_unless_one_is_named() -> None:
         ([*FLAGS, "--kind", "gitea"], TOKENS, "--provider-url"),
         ([*FLAGS, "--ca-file", "/no/such/file"], TOKENS, "there is none at /no/such/file"),
         ([*FLAGS, "--provider", "GitHub"], {PANEL_TOKEN: "slu_1"}, "A way to push"),
+        ([*FLAGS, "--deployer", "ecs", "--vpc", "vpc-1"], TOKENS, "--vpc and --subnets together"),
+        ([*FLAGS, "--approval-email", "ops@example.com"], TOKENS, "--deployer ecs"),
         ([*PANEL, "--clean-up"], {}, PANEL_TOKEN),
     ],
 )

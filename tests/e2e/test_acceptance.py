@@ -9,8 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+import responses
 
+from acceptance.aws import Account
+from acceptance.clean_up import CleanUp
+from acceptance.client import Panel
+from acceptance.run import Run
+from acceptance.steps import Steps
+from tests.acceptance.panel_over_http import BASE, PanelOverHttp
 from tests.e2e.world import Clone, World, until
 
 pytestmark = pytest.mark.sandbox
@@ -46,6 +54,24 @@ def end(process: subprocess.Popen[str], *, seconds: float = 300) -> str:
         return process.communicate(timeout=seconds)[0]
     finally:
         process.kill()
+
+
+class KeepsRoles(Account):
+    """Leaves the stacks of roles alone, which a panel needs to delete the rest."""
+
+    def stacks(self) -> list[str]:
+        return [name for name in super().stacks() if name.startswith("sluice-")]
+
+
+def account(world: World) -> Account:
+    """The account's owner on the local AWS."""
+    env = world.env["aws"]
+    session = boto3.Session(
+        region_name=env["AWS_DEFAULT_REGION"],
+        aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+    )
+    return KeepsRoles(session=session, endpoint=env["AWS_ENDPOINT_URL"])
 
 
 def stamp_of(output: str) -> str:
@@ -94,6 +120,63 @@ def test_it_walks_reports_and_leaves_nothing(world: World, repository: str, clon
         assert private not in report
     assert world.token not in output
     assert world.git_token not in output
+
+
+def test_it_deploys_and_leaves_nothing(world: World, repository: str, clone: Clone, tmp_path: Path):
+    process = start(world, repository, tmp_path, "--deployer", "codedeploy", "--deployer", "ecs")
+    output = end(process, seconds=600)
+
+    assert process.returncode == 0, output
+    stamp = stamp_of(output)
+    assert left_of(world, repository, stamp) == {}
+    report = (tmp_path / f"report-{stamp}.md").read_text()
+    assert report.startswith("# Acceptance run: all of it worked\n")
+    for each in (
+        "Deployed by CodeDeploy",
+        "Rolled back by itself",
+        "Redeployed the older artifact",
+        "Deployed by the pipeline",
+        "Failed at its build",
+        "Deployed it once more",
+    ):
+        assert f"| ok | {each}" in report
+    vpc = world.aws("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    assert vpc in output
+
+
+def test_clean_up_removes_stacks_of_deployers_that_the_panel_lost(
+    world: World, repository: str, clone: Clone, tmp_path: Path
+):
+    process = start(world, repository, tmp_path, "--method", "git_pull", "--deployer", "ecs")
+    cloudformation = world.aws("cloudformation")
+
+    def running() -> bool:
+        assert process.poll() is None, process.communicate()[0]
+        return any(
+            each["StackName"].startswith("sluice-acceptance-") and each["StackName"].endswith("-ecs-service")
+            for page in cloudformation.get_paginator("describe_stacks").paginate()
+            for each in page["Stacks"]
+            if each["StackStatus"] == "CREATE_COMPLETE"
+        )
+
+    until(running, "the service is there", seconds=300)
+    process.kill()
+    stamp = stamp_of(end(process))
+    run = Run(stamp, remote=world.sandbox.git.ssh_url(repository), repository=repository)
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mocked:
+        PanelOverHttp(mocked)  # one that lost everything
+        git = {"GIT_SSH_COMMAND": world.env["git_ssh_command"]}
+        steps = Steps(lambda line: None)
+        assert CleanUp(Panel(BASE, ""), run, aws=account(world), git=git, steps=steps).remove() == []
+    left = left_of(world, repository, stamp)
+    assert left.keys() == {"integrations", "providers", "aws-accounts", "roles", "stacks", "webhooks", "keys"}, left
+    assert left["roles"] == left["stacks"] == [run.role]
+
+    # The panel that lost nothing goes on with what is left.
+    cleaning = start(world, repository, tmp_path, "--clean-up")
+    output = end(cleaning, seconds=600)
+    assert cleaning.returncode == 0, output
+    assert left_of(world, repository, stamp) == {}
 
 
 def test_an_interrupted_run_leaves_nothing(world: World, repository: str, clone: Clone, tmp_path: Path):
