@@ -11,12 +11,28 @@ from dataclasses import dataclass
 
 from integrations.errors import HostNotAllowed, ProviderUnreachable
 from integrations.providers.base import fingerprint
+from lambdas.common import known_hosts
 from lambdas.common.addresses import Network, may_connect
+from lambdas.common.known_hosts import Known
 
 CONNECT_TIMEOUT, EXCHANGE_TIMEOUT = 3.05, 8.0  # seconds
 MAX_ADDRESSES = 2
 # One key of each type: https://man.openbsd.org/sshd_config#HostKeyAlgorithms. An RSA key signs with SHA-2 only.
-_ALGORITHMS = (("ssh-ed25519",), ("ecdsa-sha2-nistp256",), ("rsa-sha2-512", "rsa-sha2-256"))
+_ALGORITHMS = tuple(
+    ("rsa-sha2-512", "rsa-sha2-256") if each == "ssh-rsa" else (each,) for each in known_hosts.VERIFIABLE
+)
+# What git pull (libssh2) can agree on keys with: https://github.com/libssh2/libssh2/blob/master/src/kex.c
+_EXCHANGES = (
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group-exchange-sha256",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+    "diffie-hellman-group14-sha256",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +73,18 @@ def scan(host: str, port: int, *, allowed_networks: Sequence[Network] = ()) -> l
 
 def known_hosts_lines(host: str, port: int, keys: Iterable[str]) -> str:
     """The lines of a known_hosts file (sshd(8)) for a host with these keys, each `<type> <base64>`."""
-    name = host if port == 22 else f"[{host}]:{port}"
+    name = known_hosts.name_of(host, port)
     return "\n".join(f"{name} {key}" for key in keys)
 
 
-def keys_in(known_hosts: str) -> list[HostKey]:
+def keys_in(lines: str) -> list[HostKey]:
     """The plain keys in known_hosts lines, whichever host they name; authorities, revoked and unreadable ones not."""
-    found = []
-    for line in known_hosts.splitlines():
-        fields = line.split()
-        if len(fields) < 3 or fields[0].startswith(("#", "@")):
-            continue
-        key = HostKey(" ".join(fields[1:3]))
-        try:
-            fingerprint(key.text)
-        except ValueError:
-            continue
-        found.append(key)
-    return found
+    return [HostKey(each.key) for each in known_hosts.lines(lines) if not each.marker]
+
+
+def keys_of(known: Known) -> list[HostKey]:
+    """The keys that are trusted."""
+    return [HostKey(key) for key in known.keys]
 
 
 def _addresses(host: str, port: int, allowed: Sequence[Network]) -> list[str]:

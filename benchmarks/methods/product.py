@@ -61,12 +61,13 @@ def git_pull_again(run: Run) -> Action:
 
 def fetch_alone(run: Run) -> Action:
     """The limit of git pull: `lambdas.git_pull`'s fetch, and nothing after it."""
+    from benchmarks.servers import HOST
     from lambdas.git_pull import repository, ssh
 
     key, url = run.folder.client_key.read_text(), run.ssh_url
 
     def action() -> None:
-        ssh.trust_only(run.known_hosts, run.work / "home")
+        ssh.trust_only(run.known_hosts, run.work / "home", host=HOST, port=run.ports.ssh)
         repository.fetch_commit(
             repository.directory_for(run.work / "git", url),
             url,

@@ -21,6 +21,12 @@ class Provider(TeamOwned):
     credentials_json = EncryptedTextField(blank=True, editable=False)
     credentials_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     ca_bundle = models.TextField(blank=True, help_text="PEM certificates to trust besides the public ones.")
+    ssh_host = models.CharField(
+        max_length=253, blank=True, help_text="Where it serves SSH, if that is not where its API says."
+    )
+    ssh_user = models.CharField(
+        max_length=64, blank=True, help_text="The user of its SSH addresses, if it is not the one that its API tells."
+    )
     ssh_port = models.PositiveIntegerField(default=22)
     ssh_known_hosts = models.TextField(blank=True, help_text="Pinned host keys, one known_hosts line each.")
     ssh_scanned_keys = models.TextField(

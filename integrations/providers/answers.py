@@ -53,6 +53,19 @@ class Reader:
             raise self.unexpected(f"{'.'.join(path)} is missing")
         return str(value)
 
+    @staticmethod
+    def optional(value: object) -> str:
+        """A string that may be missing: empty for what is none."""
+        return value if isinstance(value, str) and _TEXT.fullmatch(value) else ""
+
+    @classmethod
+    def clone_links(cls, body: Mapping[str, Any], name: str) -> list[str]:
+        """The addresses that Bitbucket's `links.clone` lists under a name, such as ssh."""
+        links = body.get("links")
+        clone = links.get("clone") if isinstance(links, dict) else None
+        found = [each for each in clone if isinstance(each, dict)] if isinstance(clone, list) else []
+        return [href for each in found if each.get("name") == name and (href := cls.optional(each.get("href")))]
+
     def moment(self, body: Mapping[str, Any], key: str) -> datetime:
         """The ISO 8601 time at `key`; UTC if it has no zone."""
         try:

@@ -16,7 +16,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from integrations.errors import PermissionMissing, ProviderError
+from integrations.errors import NotFoundAtProvider, PermissionMissing, ProviderError
+from integrations.providers.ssh_address import SSH_PORT, SshAddress, parse
 
 T = TypeVar("T")
 
@@ -42,6 +43,8 @@ class RemoteRepository:
     default_branch: str
     private: bool
     web_url: str
+    ssh_url: str = ""
+    """Its clone address over SSH, as the provider writes it; empty where it tells none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,10 @@ class ProviderConfig:
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_bundle: str = ""
     """PEM certificates to trust besides the public ones."""
-    ssh_port: int = 22
+    ssh_host: str = ""
+    """Of SSH, where it is not as the provider tells; so are `ssh_user` and `ssh_port`: empty and 22 are as it tells."""
+    ssh_user: str = ""
+    ssh_port: int = SSH_PORT
     allowed_networks: Sequence[IPv4Network | IPv6Network] = ()
     """Private networks in which the provider may live."""
     patience: float | None = None
@@ -191,6 +197,8 @@ class ProviderClient(ABC):
     """Whether it may be at an address of people's own: then that, its certificates and its SSH port are asked for."""
     has_stand_in: ClassVar[bool] = False
     """Whether a public service has a stand-in: the git host of `make up` plays it at a loopback address."""
+    has_ssh_users: ClassVar[bool] = True
+    """Whether git may sign in over SSH as somebody else than git."""
     icon: ClassVar[str] = "git-branch"
     """Which of the Tabler icons stands for it."""
     credential_fields: ClassVar[tuple[CredentialField, ...]]
@@ -221,21 +229,33 @@ class ProviderClient(ABC):
         """The root of the API, without a slash at the end."""
 
     @property
-    def ssh_host(self) -> str:
-        """The host that `git` connects to over SSH."""
-        return urlsplit(self.web_url).hostname or ""
+    def usual_ssh_address(self) -> SshAddress:
+        """Where `git` connects to over SSH if nothing else is told: the host of the web page."""
+        return SshAddress("git", urlsplit(self.web_url).hostname or "")
 
-    @property
-    def ssh_user(self) -> str:
-        """The user that `git` connects as over SSH."""
-        return "git"
+    def ssh_address(self, full_name: str = "") -> SshAddress:
+        """Where `git` connects to over SSH for a repository; without one, for any that these credentials see.
 
-    def ssh_address(self) -> tuple[str, int]:
-        """The host and port that `git` connects to over SSH: as the provider tells where it does, else as given.
-
-        Raises ProviderError where the provider must be asked for that.
+        What people gave comes first, then what the provider tells. Raises ProviderError, as it must be asked for that.
         """
-        return self.ssh_host, self.config.ssh_port
+        given, told = self.config, self.usual_ssh_address
+        if not given.ssh_host or not given.ssh_user:
+            told = parse(self._ssh_url(full_name)) or told
+        # A host of people's own has a port of its own.
+        port = given.ssh_port if given.ssh_host or given.ssh_port != SSH_PORT else told.port
+        return SshAddress(given.ssh_user or told.user, (given.ssh_host or told.host).lower(), port)
+
+    def _ssh_url(self, full_name: str) -> str:
+        """The clone address of a repository, or of any; empty if the provider tells none."""
+        if full_name:
+            return self.repository(full_name).ssh_url
+        if not self.config.base_url:
+            return ""  # everybody knows where the public service is
+        try:
+            found = self.search_repositories()
+        except (PermissionMissing, NotFoundAtProvider):
+            return ""
+        return next((each.ssh_url for each in found.items if each.ssh_url), "")
 
     @abstractmethod
     def check(self) -> Identity:

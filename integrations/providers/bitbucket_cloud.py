@@ -56,6 +56,7 @@ class BitbucketCloud(ProviderClient):
     default_base_url = "https://bitbucket.org"
     self_hosted = False
     has_stand_in = True
+    has_ssh_users = False
     icon = "brand-bitbucket"
     sign_ins = access.SIGN_INS
     credential_fields = (
@@ -239,7 +240,7 @@ class BitbucketCloud(ProviderClient):
         return f"{self.web_url}/{api.checked(full_name)}/admin/access-keys"
 
     def ssh_host_keys(self) -> list[str]:
-        return api.host_keys(self._public(self.web_url), self.ssh_host)
+        return api.host_keys(self._public(self.web_url), self.usual_ssh_address.host)
 
     def set_commit_status(
         self, full_name: str, commit: str, *, state: CommitState, target_url: str, description: str, context: str
@@ -294,7 +295,13 @@ class BitbucketCloud(ProviderClient):
         main = body.get("mainbranch")  # null in an empty repository
         branch = READ.branch(main.get("name") if isinstance(main, dict) else None)
         # The address is made here, not read: it becomes a link on our pages.
-        return RemoteRepository(full_name, branch, body.get("is_private") is not False, f"{self.web_url}/{full_name}")
+        return RemoteRepository(
+            full_name=full_name,
+            default_branch=branch,
+            private=body.get("is_private") is not False,
+            web_url=f"{self.web_url}/{full_name}",
+            ssh_url=next(iter(READ.clone_links(body, "ssh")), ""),
+        )
 
     def _repository(self, full_name: str) -> Mapping[str, Any]:
         path = api.path(full_name)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from integrations.errors import (
     CredentialsRejected,
@@ -36,7 +36,6 @@ from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX
 
 LIMIT = 100  # of one page of a list
 MOST = 1000  # of a list, read at most
-USUAL_SSH_PORT = 22
 EVENTS = ["repo:refs_changed"]
 ADMIN = "Repository admin"
 STATES = {
@@ -85,16 +84,6 @@ class BitbucketServer(ProviderClient):
             patience=self.config.patience,
             explain=explain,
         )
-
-    def ssh_address(self) -> tuple[str, int]:
-        # Bitbucket serves SSH at a host and port of its own (7999 by default), which the clone links tell:
-        # https://confluence.atlassian.com/bitbucketserver/enable-ssh-access-to-git-repositories-776640358.html
-        given = self.ssh_host, self.config.ssh_port
-        if self.config.ssh_port != USUAL_SSH_PORT:
-            return given
-        body = _READ.record(self._http.get("/repos", params={"limit": 1}))
-        links = [link for item in _READ.records(body.get("values")) for link in _clone_links(item)]
-        return next((found for link in links if (found := _ssh_address(link))), given)
 
     def check(self) -> Identity:
         answer = self._http.get("/repos", params={"permission": "REPO_ADMIN", "limit": 1})
@@ -266,7 +255,13 @@ class BitbucketServer(ProviderClient):
     def _described(self, body: Mapping[str, Any], default_branch: str) -> RemoteRepository:
         full_name = _READ.full_name(f"{_READ.text(body, 'project', 'key')}/{_READ.text(body, 'slug')}")
         return RemoteRepository(
-            full_name, default_branch, body.get("public") is not True, f"{self.web_url}{_page(full_name)}"
+            full_name=full_name,
+            default_branch=default_branch,
+            private=body.get("public") is not True,
+            web_url=f"{self.web_url}{_page(full_name)}",
+            # SSH has a host and port of its own there (7999 by default), which the clone links tell:
+            # https://confluence.atlassian.com/bitbucketserver/enable-ssh-access-to-git-repositories-776640358.html
+            ssh_url=next(iter(_READ.clone_links(body, "ssh")), ""),
         )
 
     def _repository(self, full_name: str) -> Mapping[str, Any]:
@@ -328,19 +323,3 @@ def _next_start(body: Mapping[str, Any]) -> int | None:
 
 def _webhook(hook: Mapping[str, Any]) -> RemoteWebhook:
     return RemoteWebhook(id=_READ.text(hook, "id"), url=str(hook.get("url") or ""), active=hook.get("active") is True)
-
-
-def _clone_links(body: Mapping[str, Any]) -> list[str]:
-    links = body.get("links")
-    clone = links.get("clone") if isinstance(links, dict) else None
-    found = [link.get("href") for link in clone if isinstance(link, dict)] if isinstance(clone, list) else []
-    return [href for href in found if isinstance(href, str)]
-
-
-def _ssh_address(link: str) -> tuple[str, int] | None:
-    """The host and port of an ssh:// address; None for any other."""
-    try:
-        parts = urlsplit(link)
-        return (parts.hostname, parts.port or USUAL_SSH_PORT) if parts.scheme == "ssh" and parts.hostname else None
-    except ValueError:
-        return None

@@ -254,6 +254,7 @@ class Gitea(ProviderClient):
             default_branch=_READ.branch(body.get("default_branch")),
             private=body.get("private") is not False,
             web_url=f"{self.web_url}/{full_name}",
+            ssh_url=_READ.optional(body.get("ssh_url")),
         )
 
     def _repository(self, full_name: str) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ https://docs.github.com/en/rest
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -36,6 +37,7 @@ from integrations.providers.base import (
     networks,
 )
 from integrations.providers.github_errors import deploy_keys_disabled, explain
+from integrations.providers.ssh_address import SshAddress
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import check_full_name
 
@@ -294,7 +296,13 @@ class GitHub(ProviderClient):
         full_name = _READ.full_name(_READ.text(body, "full_name"))
         branch = _READ.branch(body.get("default_branch"))
         # The address is made here, not read: it becomes a link on our pages.
-        return RemoteRepository(full_name, branch, body.get("private") is not False, f"{self.web_url}/{full_name}")
+        return RemoteRepository(
+            full_name=full_name,
+            default_branch=branch,
+            private=body.get("private") is not False,
+            web_url=f"{self.web_url}/{full_name}",
+            ssh_url=_READ.optional(body.get("ssh_url")),
+        )
 
     def _repository(self, full_name: str) -> Mapping[str, Any]:
         path = _path(full_name)
@@ -362,9 +370,9 @@ class GitHubEnterprise(GitHub):
         return f"https://api.{self._tenant}.ghe.com" if self._tenant else f"{self.web_url}/api/v3"
 
     @property
-    def ssh_user(self) -> str:
+    def usual_ssh_address(self) -> SshAddress:
         # https://docs.github.com/en/authentication/troubleshooting-ssh/error-permission-denied-publickey
-        return self._tenant or "git"
+        return replace(super().usual_ssh_address, user=self._tenant or "git")
 
 
 def _checked(full_name: str) -> str:

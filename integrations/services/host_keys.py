@@ -15,11 +15,12 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from integrations import ssh
-from integrations.errors import InvalidValue, ProviderError
+from integrations.errors import InvalidValue, NotFoundAtProvider, ProviderError
 from integrations.models import Provider
 from integrations.providers.base import ProviderClient
 from integrations.services import clients
 from integrations.ssh import HostKey
+from lambdas.common import known_hosts
 from teams import policy
 from teams.errors import Refused
 from teams.models import User
@@ -50,8 +51,9 @@ def look(provider: Provider, remote: ProviderClient) -> None:
 
     Raises ProviderError when the provider, or its SSH server, cannot be asked.
     """
-    host, port = remote.ssh_address()
-    published = ssh.keys_in(ssh.known_hosts_lines(host, port, remote.ssh_host_keys()))
+    host, port = _server(provider, remote)
+    usual = remote.usual_ssh_address.host
+    published = ssh.keys_in(ssh.known_hosts_lines(host, port, remote.ssh_host_keys())) if host == usual else []
     offered = published or ssh.scan(host, port, allowed_networks=settings.PRIVATE_NETWORKS)
     lines = ssh.known_hosts_lines(host, port, [key.text for key in offered])
     provider.ssh_scanned_at, provider.ssh_problem, provider.ssh_scanned_keys = timezone.now(), "", ""
@@ -60,11 +62,44 @@ def look(provider: Provider, remote: ProviderClient) -> None:
             provider.ssh_known_hosts = lines
         else:
             provider.ssh_scanned_keys = lines
-    elif changed := _changed(pinned(provider), offered):
+    elif not (here := known_hosts.known(provider.ssh_known_hosts, host, port)).keys and not here.authorities:
+        provider.ssh_scanned_keys = lines
+        provider.ssh_problem = (
+            f"Git over SSH is at {known_hosts.name_of(host, port)}, and no pinned host key is of it. Git pull refuses "
+            "the server until somebody confirms its keys."
+        )
+    elif changed := _changed(ssh.keys_of(here), offered):
         provider.ssh_scanned_keys = lines
         provider.ssh_problem = (
             f"The SSH host keys of {host} changed: {changed}. Git pull refuses the server until somebody "
             "confirms the new keys. If nobody announced a change, someone may be listening in."
+        )
+
+
+def _server(provider: Provider, remote: ProviderClient) -> tuple[str, int]:
+    """Host and port of SSH: those of a repository that is mirrored, else of any."""
+    known = provider.repositories.order_by("-created_at").first()
+    try:
+        address = remote.ssh_address(known.full_name if known else "")
+    except NotFoundAtProvider:  # it was renamed or deleted meanwhile
+        address = remote.ssh_address()
+    return address.host, address.port
+
+
+def require_readable(lines: str) -> None:
+    """Raise InvalidValue for known_hosts lines of which one cannot be read, or that trust no key of git pull's."""
+    for line in lines.splitlines():
+        if line.strip() and not line.lstrip().startswith("#") and not list(known_hosts.lines(line)):
+            raise InvalidValue(
+                "Each line is written <host> <type> <key>, as ssh-keyscan does.", field="ssh_known_hosts"
+            )
+    found = list(known_hosts.lines(lines))
+    if found and not any(not each.marker and each.type in known_hosts.VERIFIABLE for each in found):
+        raise InvalidValue(
+            "None of these is a host key that git pull can verify: it takes no certificate authorities, and keys of "
+            f"the types {', '.join(known_hosts.VERIFIABLE)}.",
+            remedy="Paste what `ssh-keyscan <host>` prints.",
+            field="ssh_known_hosts",
         )
 
 

@@ -16,6 +16,7 @@ from integrations.http import check_base_url, trust
 from integrations.models import Provider
 from integrations.providers.base import Identity, Page, RemoteRepository
 from integrations.providers.registry import client_class, kinds
+from integrations.providers.ssh_address import SSH_PORT, is_host, is_user
 from integrations.services import clients, host_keys, obstacles
 from teams import policy
 from teams.errors import Refused
@@ -24,7 +25,6 @@ from teams.policy import Act
 from teams.services import audit
 
 CHECK_EVERY = timedelta(days=1)
-SSH_PORT = 22
 
 
 def create(
@@ -36,6 +36,8 @@ def create(
     base_url: str = "",
     credentials: Mapping[str, str],
     ca_bundle: str = "",
+    ssh_host: str = "",
+    ssh_user: str = "",
     ssh_port: int = SSH_PORT,
     ssh_known_hosts: str = "",
 ) -> Provider:
@@ -46,11 +48,19 @@ def create(
     look at.
     """
     policy.require(Act.ADMINISTER_PROVIDERS, user=actor, team=team)
-    given = {"name": name, "base_url": base_url, "ca_bundle": ca_bundle, "ssh_known_hosts": ssh_known_hosts}
+    given = {
+        "name": name,
+        "base_url": base_url,
+        "ca_bundle": ca_bundle,
+        "ssh_host": ssh_host,
+        "ssh_user": ssh_user,
+        "ssh_known_hosts": ssh_known_hosts,
+    }
     tidy = {field: _tidy(field, value) for field, value in given.items()}
     provider = Provider(team=team, kind=kind, ssh_port=ssh_port, **tidy)
     provider.credentials = _cleaned(kind, credentials)
     _validate(provider)
+    host_keys.require_readable(provider.ssh_known_hosts)
     _learn(provider)
     _save(provider, lambda: audit.record(actor=actor, team=team, action="provider.create", target=provider))
     return provider
@@ -64,6 +74,8 @@ def update(
     base_url: str | None = None,
     credentials: Mapping[str, str] | None = None,
     ca_bundle: str | None = None,
+    ssh_host: str | None = None,
+    ssh_user: str | None = None,
     ssh_port: int | None = None,
     ssh_known_hosts: str | None = None,
 ) -> Provider:
@@ -77,6 +89,8 @@ def update(
         "name": name,
         "base_url": base_url,
         "ca_bundle": ca_bundle,
+        "ssh_host": ssh_host,
+        "ssh_user": ssh_user,
         "ssh_port": ssh_port,
         "ssh_known_hosts": ssh_known_hosts,
     }
@@ -99,11 +113,13 @@ def update(
         provider.credentials = _cleaned(provider.kind, merged)
         provider.credentials_changed_at = timezone.now()
         changes["credentials"] = "changed"
-    if {"base_url", "ssh_port", "ssh_known_hosts"} & set(changes):
+    if {"base_url", "ssh_host", "ssh_port", "ssh_known_hosts"} & set(changes):
         provider.ssh_scanned_keys = provider.ssh_problem = ""
         if "ssh_known_hosts" not in changes:
             provider.ssh_known_hosts = ""  # they name the old host and port
     _validate(provider)
+    if "ssh_known_hosts" in changes:
+        host_keys.require_readable(provider.ssh_known_hosts)
     _learn(provider)
     _save(
         provider,
@@ -238,11 +254,10 @@ def _validate(provider: Provider) -> None:
     trust(provider.ca_bundle)
     if not 1 <= provider.ssh_port <= 65535:
         raise InvalidValue("A port is a number from 1 to 65535.", field="ssh_port")
-    for line in provider.ssh_known_hosts.splitlines():
-        if line.strip() and not line.startswith("#") and len(line.split()) < 3:
-            raise InvalidValue(
-                "Each line is written <host> <type> <key>, as ssh-keyscan does.", field="ssh_known_hosts"
-            )
+    if provider.ssh_host and not is_host(provider.ssh_host):
+        raise InvalidValue("Write the name of a host or its address, such as ssh.example.com.", field="ssh_host")
+    if provider.ssh_user and not is_user(provider.ssh_user):
+        raise InvalidValue("Write the user alone, such as git or org-123456.", field="ssh_user")
 
 
 def _refuse_what_only_servers_have(provider: Provider) -> None:
@@ -251,7 +266,11 @@ def _refuse_what_only_servers_have(provider: Provider) -> None:
     # That the panel may connect to a loopback address at all is for an administrator to allow.
     if kind.self_hosted or (kind.has_stand_in and _is_loopback(provider.base_url)):
         return
-    given = {"base_url": bool(provider.base_url), "ssh_port": provider.ssh_port != SSH_PORT}
+    given = {
+        "base_url": bool(provider.base_url),
+        "ssh_host": bool(provider.ssh_host),
+        "ssh_port": provider.ssh_port != SSH_PORT,
+    }
     for field, there in given.items():
         if there:
             raise InvalidValue(

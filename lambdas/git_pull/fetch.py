@@ -28,7 +28,7 @@ def fetch(job: Job, *, settings: Settings, key: str, root: Path, s3: "S3Client",
 
     Raises FetchError, NotWanted, or botocore's errors.
     """
-    ssh.trust_only(settings.ssh_known_hosts, root / "home")
+    ssh.trust_only(settings.ssh_known_hosts, root / "home", host=settings.ssh_host, port=settings.ssh_port)
     request = job.request
 
     def get(name: str, commit: str, ref: str = "HEAD") -> pygit2.Repository:

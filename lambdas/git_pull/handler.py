@@ -70,7 +70,7 @@ def _fetch(settings: Settings, root: Path, job: Job) -> StoredArtifact:
 
 
 def _ref_commit(settings: Settings, root: Path, request: FetchRequest) -> str:
-    ssh.trust_only(settings.ssh_known_hosts, root / "home")
+    ssh.trust_only(settings.ssh_known_hosts, root / "home", host=settings.ssh_host, port=settings.ssh_port)
     key = ssh.private_key(_key_secret(settings))
     return ref_commit(
         settings.url(request.repository), request.ref, request.commit, lambda: ssh.in_seconds(key, ASKING_SECONDS)

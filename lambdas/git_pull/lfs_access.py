@@ -65,7 +65,8 @@ async def _run(command: str, settings: Settings, key: str) -> bytes:
     os.environ.setdefault("HOME", tempfile.gettempdir())
     host = settings.ssh_host
     try:
-        known_hosts = asyncssh.import_known_hosts(settings.ssh_known_hosts.strip() + "\n")
+        lines = ssh.trusted_lines(settings.ssh_known_hosts, host, settings.ssh_port)
+        known_hosts = asyncssh.import_known_hosts(lines)
         private_key = asyncssh.import_private_key(key)
     except ValueError as error:
         raise PermanentFailure(f"The SSH key, or a line of SshKnownHosts, cannot be read: {error}") from None

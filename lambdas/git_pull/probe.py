@@ -33,7 +33,7 @@ def probe(event: Mapping[str, Any], *, settings: Settings, key_secret: str, root
     if key is None:
         return _no("unknown_key", f"The stack's secret holds no key with the fingerprint {fingerprint}")
     try:
-        ssh.trust_only(settings.ssh_known_hosts, root / "home")
+        ssh.trust_only(settings.ssh_known_hosts, root / "home", host=settings.ssh_host, port=settings.ssh_port)
         refs = list_refs(settings.url(repository), lambda: ssh.in_seconds(key, DEADLINE))
     except FetchError as error:
         log.info("ssh_key_probe", repository=repository, fingerprint=fingerprint, error=_code(error))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import CredentialType
 
+from lambdas.common import known_hosts
 from lambdas.common.errors import PermanentFailure, TemporaryFailure
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 10_000, 60_000
@@ -41,16 +42,38 @@ def private_key_of(secret_value: str, fingerprint: str) -> str | None:
         return None
 
 
-def trust_only(known_hosts: str, home: Path) -> None:
-    """Make libgit2 accept these host keys and no others, for this whole process.
+def trusted_lines(text: str, host: str, port: int) -> str:
+    """The lines of a known_hosts file that trust a host's keys, without the marks that only OpenSSH reads.
 
     Raises PermanentFailure if there are none: an unknown host is never trusted.
     """
-    if not known_hosts.strip():
+    if not text.strip():
         raise PermanentFailure("The Git server's host key is not known (SshKnownHosts is empty), so it is not trusted")
+    found, name = known_hosts.known(text, host, port), known_hosts.name_of(host, port)
+    keys = [key for key in found.keys if key.split()[0] in known_hosts.VERIFIABLE]
+    if keys:
+        return "".join(f"{name} {key}\n" for key in keys)
+    shown = f"{host} (port {port})"
+    if found.authorities:
+        why = f"SshKnownHosts trusts an authority for {shown}, and git pull cannot verify host certificates"
+    elif found.keys:
+        why = f"SshKnownHosts has only keys for {shown} of types that git pull cannot verify"
+    elif found.revoked:
+        why = f"SshKnownHosts says that the host key of {shown} is revoked"
+    else:
+        why = f"SshKnownHosts has no host key of {shown}"
+    raise WrongHostKey(f"{why}: confirm the keys that the server has today. Nothing was fetched")
+
+
+def trust_only(text: str, home: Path, *, host: str, port: int) -> None:
+    """Make libgit2 accept a host's keys in known_hosts lines and no others, for this whole process.
+
+    Raises PermanentFailure as `trusted_lines` does.
+    """
+    lines = trusted_lines(text, host, port)
     folder = home / ".ssh"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / "known_hosts").write_text("\n".join(known_hosts.split("\n")).strip() + "\n")
+    (folder / "known_hosts").write_text(lines)
     pygit2.settings.homedir = str(home)
     pygit2.settings.server_connect_timeout = CONNECT_TIMEOUT
     pygit2.settings.server_timeout = READ_TIMEOUT

@@ -43,6 +43,8 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
             "name",
             "base_url",
             "ca_bundle",
+            "ssh_host",
+            "ssh_user",
             "ssh_port",
             "ssh_known_hosts",
             "ssh_scanned_at",
@@ -72,7 +74,24 @@ class ProviderUpdateSerializer(Strict):
     ca_bundle = serializers.CharField(
         required=False, allow_blank=True, help_text="PEM certificates to trust besides the public ones."
     )
-    ssh_port = serializers.IntegerField(min_value=1, max_value=65535, required=False)
+    ssh_host = serializers.CharField(
+        max_length=253,
+        required=False,
+        allow_blank=True,
+        help_text="Where it serves SSH; empty: the host in the clone addresses that its API tells.",
+    )
+    ssh_user = serializers.CharField(
+        max_length=64,
+        required=False,
+        allow_blank=True,
+        help_text="The user of its SSH addresses; empty: the one in the clone addresses that its API tells.",
+    )
+    ssh_port = serializers.IntegerField(
+        min_value=1,
+        max_value=65535,
+        required=False,
+        help_text="Its SSH port; 22, without an `ssh_host`: the one in the clone addresses that its API tells.",
+    )
     ssh_known_hosts = serializers.CharField(
         required=False, allow_blank=True, help_text="Host keys to pin; empty: those that the provider publishes."
     )

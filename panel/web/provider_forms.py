@@ -8,7 +8,7 @@ from django import forms
 from integrations.models import Provider
 from integrations.providers.base import CredentialField, ProviderClient, SignIn
 
-ADVANCED = ("ca_bundle", "ssh_port", "ssh_known_hosts")
+ADVANCED = ("ca_bundle", "ssh_host", "ssh_port", "ssh_user", "ssh_known_hosts")
 KEPT = "Leave it empty to keep the present one."
 EXAMPLE = "https://git.example.com"
 
@@ -51,7 +51,27 @@ class ProviderForm(forms.Form):
                 widget=forms.Textarea(attrs={"rows": 5}),
                 help_text="PEM text, if its certificate comes from an authority of your own.",
             )
-            self.fields["ssh_port"] = forms.IntegerField(label="SSH port", min_value=1, max_value=65535, initial=22)
+            self.fields["ssh_host"] = forms.CharField(
+                label="SSH host",
+                required=False,
+                max_length=253,
+                help_text="Empty: the one in the clone addresses that its API tells.",
+            )
+            self.fields["ssh_port"] = forms.IntegerField(
+                label="SSH port",
+                min_value=1,
+                max_value=65535,
+                initial=22,
+                help_text="22, without an SSH host above: the one in the clone addresses that its API tells.",
+            )
+        if client.has_ssh_users:
+            self.fields["ssh_user"] = forms.CharField(
+                label="SSH user",
+                required=False,
+                max_length=64,
+                help_text="Empty: the one in the clone addresses that its API tells. GitHub, for an "
+                "organization that asks for SSH certificates: org- and its number.",
+            )
         self.fields["ssh_known_hosts"] = forms.CharField(
             label="SSH host keys",
             required=False,

@@ -156,6 +156,8 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
         "name": provider.name,
         "base_url": provider.base_url,
         "ca_bundle": provider.ca_bundle,
+        "ssh_host": provider.ssh_host,
+        "ssh_user": provider.ssh_user,
         "ssh_port": provider.ssh_port,
         "ssh_known_hosts": provider.ssh_known_hosts,
         **shown,

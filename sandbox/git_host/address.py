@@ -10,10 +10,14 @@ class Address:
     Args:
         url: the host's address, `https://127.0.0.1:8443`.
         ssh_port: where it serves git over SSH.
+        ssh_host: the host of that, which need not be the one of the page.
+        ssh_user: the user that git signs in as.
     """
 
     url: str
     ssh_port: int
+    ssh_host: str = "127.0.0.1"
+    ssh_user: str = "git"
 
     @property
     def host(self) -> str:
@@ -22,7 +26,7 @@ class Address:
 
     def ssh_url(self, full_name: str) -> str:
         """The SSH clone URL of a repository."""
-        return f"ssh://git@127.0.0.1:{self.ssh_port}/{full_name}.git"
+        return f"ssh://{self.ssh_user}@{self.ssh_host}:{self.ssh_port}/{full_name}.git"
 
     def clone_url(self, full_name: str) -> str:
         """The HTTPS clone URL of a repository."""

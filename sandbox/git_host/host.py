@@ -48,19 +48,38 @@ class GitHost:
         state_dir: where repositories, keys, certificates and everything else live; made if missing.
         port: HTTPS port; 0 takes a free one.
         ssh_port: SSH port; 0 takes a free one.
+        ssh_host: address that SSH is served on: servers of GitLab, Gitea and others have another one than their page.
+        ssh_user: user that git signs in as over SSH.
     """
 
-    def __init__(self, state_dir: Path, *, port: int = 0, ssh_port: int = 0) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        port: int = 0,
+        ssh_port: int = 0,
+        ssh_host: str = "127.0.0.1",
+        ssh_user: str = "git",
+    ) -> None:
         self.state_dir = state_dir.resolve()
         self.port = port
         self.ssh_port = ssh_port
+        self.ssh_host = ssh_host
+        self.ssh_user = ssh_user
         self.certificates = Certificates(self.state_dir / "tls")
         self.store = Store(self.state_dir / "host.sqlite3")
         self.faults = Faults(self.store)
         self._hooks = self.state_dir / "hooks"
         write_hooks(self._hooks)
         self.lfs = LfsServer(self.store, self.state_dir / "lfs", lambda: self.url)
-        self._ssh = SshServer(self.store, self.lfs, self.state_dir / "ssh_host_ed25519", self._serve_ssh)
+        self._ssh = SshServer(
+            self.store,
+            self.lfs,
+            self.state_dir / "ssh_host_ed25519",
+            self._serve_ssh,
+            host=ssh_host,
+            user=ssh_user,
+        )
         self._dialects: list[Dialect] = []
         self._background: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -98,11 +117,15 @@ class GitHost:
     @property
     def known_hosts_line(self) -> str:
         """The line of a known_hosts file for this host."""
-        return f"[127.0.0.1]:{self.ssh_port} {self.host_key}"
+        return f"[{self.ssh_host}]:{self.ssh_port} {self.host_key}"
 
     def ssh_url(self, full_name: str) -> str:
         """The SSH clone URL of a repository."""
-        return f"ssh://git@127.0.0.1:{self.ssh_port}/{full_name}.git"
+        return self._address.ssh_url(full_name)
+
+    @property
+    def _address(self) -> Address:
+        return Address(self.url, self.ssh_port, self.ssh_host, self.ssh_user)
 
     # What is on it
 
@@ -242,7 +265,7 @@ class GitHost:
         listening = self._listen()
         webhooks = Webhooks(self.store, self._trust())
         await webhooks.start()
-        context = Context(self.store, Address(self.url, self.ssh_port), webhooks, self.git, self.host_key)
+        context = Context(self.store, self._address, webhooks, self.git, self.host_key)
         self._dialects = [dialect(context) for dialect in DIALECTS]
         more = [*SmartHttp(context, self._serve_http).routes(), *self.lfs.routes()]
         app = application(self._dialects, more, self.faults)

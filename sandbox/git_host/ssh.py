@@ -41,8 +41,8 @@ class Caller:
 class _Connection(asyncssh.SSHServer):
     """Lets a connection in by its public key alone."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, user: str) -> None:
+        self._store, self._user = store, user
         self._connection: asyncssh.SSHServerConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
@@ -55,7 +55,7 @@ class _Connection(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        if username != "git":
+        if username != self._user:
             return False
         caller = self._caller(key.get_fingerprint("sha256"))
         if caller is None or self._connection is None:
@@ -79,9 +79,21 @@ class SshServer:
         lfs: what opens a repository's Git LFS objects.
         host_key_file: the host key, made if missing.
         serve: runs git for an accepted request and returns its exit status.
+        host: the address to listen on.
+        user: the one user that anybody signs in as.
     """
 
-    def __init__(self, store: Store, lfs: LfsServer, host_key_file: Path, serve: Serve) -> None:
+    def __init__(
+        self,
+        store: Store,
+        lfs: LfsServer,
+        host_key_file: Path,
+        serve: Serve,
+        *,
+        host: str = "127.0.0.1",
+        user: str = "git",
+    ) -> None:
+        self._host, self._user = host, user
         self._store = store
         self._lfs = lfs
         self._serve = serve
@@ -98,10 +110,10 @@ class SshServer:
         return " ".join(self._host_key.export_public_key().decode().split()[:2])
 
     async def start(self, port: int) -> int:
-        """Listen on 127.0.0.1 and return the port, which 0 leaves to the system."""
+        """Listen and return the port, which 0 leaves to the system."""
         self._acceptor = await asyncssh.create_server(
-            lambda: _Connection(self._store),
-            "127.0.0.1",
+            lambda: _Connection(self._store, self._user),
+            self._host,
             port,
             server_host_keys=[self._host_key],
             process_factory=self._process,

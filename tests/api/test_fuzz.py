@@ -16,7 +16,17 @@ from tests.api.test_scoping import ACTIONS, NOUNS
 from tests.factories import make_repository
 
 FIELDS = {
-    "providers": ["kind", "name", "base_url", "credentials", "ca_bundle", "ssh_port", "ssh_known_hosts"],
+    "providers": [
+        "kind",
+        "name",
+        "base_url",
+        "credentials",
+        "ca_bundle",
+        "ssh_host",
+        "ssh_user",
+        "ssh_port",
+        "ssh_known_hosts",
+    ],
     "repositories": ["provider", "full_name"],
     "aws-accounts": [
         "name",

@@ -28,13 +28,13 @@ class Place:
     kind: str
     full_name: str
 
-    def client(self, credentials: Mapping[str, str] | None = None) -> ProviderClient:
-        """The client with Ada's credentials, or others."""
+    def client(self, credentials: Mapping[str, str] | None = None, *, ssh_port: int | None = None) -> ProviderClient:
+        """The client with Ada's credentials, or others; `ssh_port` is the one that people gave."""
         config = ProviderConfig(
             base_url=self.host.url,
             credentials=credentials or credentials_of(self.host, self.kind, "ada"),
             ca_bundle=self.host.ca_pem,
-            ssh_port=self.host.ssh_port,
+            ssh_port=self.host.ssh_port if ssh_port is None else ssh_port,
             allowed_networks=[ip_network("127.0.0.0/8")],
         )
         return client_class(self.kind)(config)

@@ -8,6 +8,7 @@ from deployers import catalog, environments
 from deployers.models import StackKind
 from deployers.services import images, outputs
 from deployers.services.steps.work import Work
+from integrations.models import Method
 from integrations.services import clients, ssh_keys
 from lambdas.common.keys import artifact_key
 from lambdas.common.refs import BRANCH_PREFIX, Ref
@@ -88,7 +89,9 @@ def _git_parameters(work: Work) -> dict[str, str]:
     provider = integration.repository.provider
     client = clients.client(provider)
     credentials = client.archive_credentials()
-    ssh_host, ssh_port = client.ssh_address()
+    # Only git pull needs to know: zip download is not to wait for an answer to that.
+    pulls = integration.method == Method.GIT_PULL
+    address = client.ssh_address(integration.repository.full_name) if pulls else client.usual_ssh_address
     networks = provider.webhook_networks if integration.restrict_source_ips else []
     work.options["networks"] = networks
     changed_at = provider.credentials_changed_at
@@ -99,9 +102,9 @@ def _git_parameters(work: Work) -> dict[str, str]:
         ca_bundle=provider.ca_bundle,
         repository=integration.repository.full_name,
         refs=tuple(integration.refs),
-        ssh_host=ssh_host,
-        ssh_port=ssh_port,
-        ssh_user=client.ssh_user,
+        ssh_host=address.host,
+        ssh_port=address.port,
+        ssh_user=address.user,
         ssh_known_hosts=provider.ssh_known_hosts,
         webhook_secret=integration.webhook_secret,
         webhook_secret_previous=integration.webhook_secret_previous,

@@ -294,5 +294,5 @@ class ProviderContract:
     def test_the_kind_is_registered_with_what_forms_need(self, remote: ProviderClient):
         assert PROVIDERS[remote.kind] is type(remote)
         assert remote.label
-        assert remote.ssh_host
+        assert remote.usual_ssh_address.host
         assert {field.name for field in remote.credential_fields} >= set(remote.config.credentials)

@@ -201,7 +201,7 @@ def test_networks_in_another_form_are_not_taken_over(remote: BitbucketCloud, fak
 
 def test_another_address_serves_pages_api_and_tokens(mock: responses.RequestsMock):
     remote = BitbucketCloud(ProviderConfig(base_url="https://127.0.0.1:8443/", credentials=OAUTH))
-    assert (remote.api_url, remote.ssh_host) == ("https://127.0.0.1:8443/2.0", "127.0.0.1")
+    assert (remote.api_url, remote.usual_ssh_address.host) == ("https://127.0.0.1:8443/2.0", "127.0.0.1")
     assert remote.webhook_networks() is None
     mock.get("https://127.0.0.1:8443/site/ssh", status=404)
     assert remote.ssh_host_keys() == []
@@ -212,7 +212,7 @@ def test_another_address_serves_pages_api_and_tokens(mock: responses.RequestsMoc
 
 def test_where_bitbucket_org_answers(remote: BitbucketCloud):
     assert remote.api_url == "https://api.bitbucket.org/2.0"
-    assert (remote.ssh_user, remote.ssh_address()) == ("git", ("bitbucket.org", 22))
+    assert str(remote.ssh_address()) == "git@bitbucket.org"
 
 
 def test_our_token_is_taken_out_of_what_bitbucket_says(remote: BitbucketCloud, fake: FakeBitbucketCloud):

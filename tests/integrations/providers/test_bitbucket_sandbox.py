@@ -139,7 +139,7 @@ def test_data_center_sends_a_ping_and_tells_where_ssh_is(host: GitHost, commits:
     eventually(lambda: host.hook_deliveries(REPOSITORY))
     assert host.hook_deliveries(REPOSITORY)[0].event == "diagnostics:ping"
     remote.remove_webhook(REPOSITORY, hook.id)
-    assert remote.ssh_address() == ("127.0.0.1", host.ssh_port)
+    assert str(remote.ssh_address()) == f"git@127.0.0.1:{host.ssh_port}"
 
 
 def test_a_deploy_key_is_added_once_and_removed(remote: ProviderClient, host: GitHost):

@@ -225,12 +225,15 @@ def test_every_state_is_one_of_bitbuckets(remote: BitbucketServer, fake: FakeBit
 
 
 def test_ssh_is_where_the_clone_links_say(remote: BitbucketServer):
-    assert remote.ssh_address() == ("ssh.git.example.com", 7999)
+    assert str(remote.ssh_address()) == str(remote.ssh_address(REPOSITORY)) == "git@ssh.git.example.com:7999"
 
 
-def test_a_port_that_a_person_gave_is_not_asked_for(fake: FakeBitbucketServer):
-    remote = BitbucketServer(replace(fake.config, ssh_port=2222))
-    assert remote.ssh_address() == ("git.example.com", 2222)
+def test_what_a_person_gave_comes_before_what_the_links_say(fake: FakeBitbucketServer):
+    assert str(BitbucketServer(replace(fake.config, ssh_port=2222)).ssh_address()) == "git@ssh.git.example.com:2222"
+    assert str(BitbucketServer(replace(fake.config, ssh_host="ssh.example.com")).ssh_address()) == "git@ssh.example.com"
+    fake.mock.calls.reset()
+    remote = BitbucketServer(replace(fake.config, ssh_host="ssh.example.com", ssh_user="bit", ssh_port=2222))
+    assert str(remote.ssh_address()) == "bit@ssh.example.com:2222"
     assert len(fake.mock.calls) == 0
 
 
@@ -243,7 +246,7 @@ def test_without_a_usable_link_ssh_is_where_the_pages_are(
     remote: BitbucketServer, fake: FakeBitbucketServer, clone: object
 ):
     fake._always(reply(200, {"values": [{**fake.repository(), "links": {"clone": clone}}]}))
-    assert remote.ssh_address() == ("git.example.com", 22)
+    assert str(remote.ssh_address()) == "git@git.example.com"
 
 
 def test_a_server_below_a_path_answers_there(mock: responses.RequestsMock):

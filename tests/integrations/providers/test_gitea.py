@@ -193,7 +193,7 @@ def test_a_server_below_a_path_is_called_there():
     remote = Gitea(ProviderConfig(base_url="https://git.example.com/code/", credentials={"token": "t"}))
     assert remote.api_url == "https://git.example.com/code/api/v1"
     assert remote.credentials_url(remote.config.base_url) == "https://git.example.com/code/user/settings/applications"
-    assert (remote.ssh_user, remote.ssh_host) == ("git", "git.example.com")
+    assert str(remote.usual_ssh_address) == "git@git.example.com"
 
 
 @pytest.mark.parametrize("failure", [requests.ReadTimeout(), requests.ConnectTimeout(), requests.ConnectionError()])

@@ -303,7 +303,8 @@ def test_deliveries_out_of_the_tokens_reach_are_not_taken_for_gone(remote: GitHu
 def test_where_an_enterprise_answers(base_url: str, api: str, ssh: tuple[str, str]):
     remote = GitHubEnterprise(ProviderConfig(base_url=base_url, credentials={"token": "t"}))
     assert remote.api_url == api
-    assert (remote.ssh_user, remote.ssh_host) == ssh
+    usual = remote.usual_ssh_address
+    assert (usual.user, usual.host, usual.port) == (*ssh, 22)
 
 
 def test_github_com_stays_github_com_whatever_base_url_says():

@@ -335,7 +335,7 @@ def test_only_gitlab_com_publishes_networks(remote: GitLab, mock: responses.Requ
 def test_a_gitlab_below_a_path_is_called_there():
     remote = GitLab(ProviderConfig(base_url="https://git.example.com/gitlab/", credentials={"token": "t"}))
     assert remote.api_url == "https://git.example.com/gitlab/api/v4"
-    assert (remote.ssh_user, remote.ssh_host) == ("git", "git.example.com")
+    assert str(remote.usual_ssh_address) == "git@git.example.com"
 
 
 @pytest.mark.parametrize("failure", [requests.ReadTimeout(), requests.ConnectTimeout(), requests.ConnectionError()])

@@ -147,7 +147,7 @@ def test_published_keys_that_changed_wait_for_a_word_too(provider: Provider, git
 
 
 def test_a_server_that_cannot_be_asked_is_told_and_the_provider_is_added(team: Team, admin: User, present: Present):
-    provider = add(team, admin, present(new_key("ecdsa-sha2-nistp521")))
+    provider = add(team, admin, present(new_key("ssh-ed448")))
     assert "host key" in provider.ssh_problem
     assert host_keys.scanned(provider) == []
     key = new_key()
@@ -159,7 +159,7 @@ def test_a_server_that_cannot_be_asked_is_told_and_the_provider_is_added(team: T
 def test_what_waits_stays_while_the_server_is_down(team: Team, admin: User, present: Present):
     key = new_key()
     provider = add(team, admin, present(key))
-    present(new_key("ecdsa-sha2-nistp521"))
+    present(new_key("ssh-ed448"))
     with pytest.raises(ProviderUnreachable):
         host_keys.scan(provider=provider)
     provider.refresh_from_db()
@@ -206,3 +206,36 @@ def test_the_daily_check_takes_what_nobody_looked_at_and_survives_failures(team:
     Provider.objects.filter(pk=provider.pk).update(ssh_scanned_at=now - timedelta(days=2))
     Provider.objects.filter(pk=unreachable.pk).update(ssh_scanned_at=now)
     assert host_keys.check_due() == 1
+
+
+def test_another_place_of_ssh_has_keys_of_its_own(team: Team, admin: User, present: Present):
+    key = new_key()
+    port = present(key)
+    entered = f"[127.0.0.1]:1 {text(new_key())}"
+    provider = add(team, admin, port, ssh_known_hosts=entered)
+    assert fingerprints(host_keys.scan(provider=provider)) == {key.get_fingerprint()}
+    assert f"Git over SSH is at [127.0.0.1]:{port}, and no pinned host key is of it" in provider.ssh_problem
+    assert provider.ssh_known_hosts == entered
+
+
+def test_an_ssh_host_that_a_person_gave_is_asked_for_its_keys(team: Team, admin: User, present: Present):
+    key = new_key()
+    provider = add(team, admin, present(key), ssh_host="localhost", ssh_user="forgejo")
+    assert fingerprints(host_keys.scanned(provider)) == {key.get_fingerprint()}
+    assert provider.ssh_scanned_keys.startswith("[localhost]:")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "git.example.com ssh-ed25519 AAAA",
+        "git.example.com ssh-ed25519",
+        f"@cert-authority *.example.com {factories.PUBLIC_KEY}",
+        f"@revoked * {factories.PUBLIC_KEY}",
+        "nonsense\ngit.example.com " + factories.PUBLIC_KEY,
+    ],
+)
+def test_known_hosts_that_git_pull_could_not_use_are_refused(team: Team, admin: User, lines: str):
+    with pytest.raises(InvalidValue) as caught:
+        add(team, admin, 22, ssh_known_hosts=lines)
+    assert caught.value.field == "ssh_known_hosts"

@@ -19,6 +19,7 @@ from tests import factories
 from tests.integrations.providers.fake_github import HOST_KEYS, FakeGitHub, FakeGitHubEnterprise
 
 TOKEN = "ghp_" + "0123456789ab" * 3
+ED25519 = " ".join(HOST_KEYS[0].split()[:2])
 
 
 def create(team: Team, actor: User, **fields) -> Provider:
@@ -150,7 +151,7 @@ def test_another_address_gets_its_own_host_keys(team: Team, admin: User, github:
         team=team,
         kind="github_enterprise",
         base_url="https://old.example.com",
-        ssh_known_hosts="old.example.com ssh-ed25519 AAAA",
+        ssh_known_hosts=f"old.example.com {ED25519}",
     )
     new = "https://git.example.com/"
     providers.update(provider=provider, actor=admin, base_url=new, credentials={"token": TOKEN}, ssh_port=2222)
@@ -161,10 +162,11 @@ def test_another_address_gets_its_own_host_keys(team: Team, admin: User, github:
 
 def test_text_from_a_browser_is_stored_with_plain_line_ends(provider: Provider, admin: User, github: FakeGitHub):
     # The second key ends like an address may not.
-    hosts = "github.com ssh-ed25519 AAAA\r\n\r\n github.com ssh-rsa AAA/ \r\n"
+    ending = "AAAAB3NzaC1yc2H/"
+    hosts = f"github.com {ED25519}\r\n\r\n github.com ssh-rsa {ending} \r\n"
     providers.update(provider=provider, actor=admin, ssh_known_hosts=hosts)
     provider.refresh_from_db()
-    assert provider.ssh_known_hosts == "github.com ssh-ed25519 AAAA\ngithub.com ssh-rsa AAA/"
+    assert provider.ssh_known_hosts == f"github.com {ED25519}\ngithub.com ssh-rsa {ending}"
 
 
 def test_a_failed_check_is_stored_and_a_good_one_clears_it(provider: Provider, github: FakeGitHub):

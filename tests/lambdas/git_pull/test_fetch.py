@@ -214,7 +214,7 @@ def test_a_repository_that_the_key_may_not_read(hosted: HostedRepository, stack_
 
 def test_a_server_that_is_down_is_tried_again(hosted: HostedRepository, stack_settings: Settings, root: Path) -> None:
     with pytest.raises(TemporaryFailure, match="The fetch failed"):
-        fetch(hosted, replace(stack_settings, ssh_port=1), root)
+        fetch(hosted, replace(stack_settings, ssh_port=1, ssh_known_hosts=f"127.0.0.1 {hosted.host.host_key}"), root)
 
 
 def test_no_time_left_is_said_before_lambda_ends_the_function(
@@ -307,3 +307,25 @@ def test_names_that_are_not_utf8_keep_their_bytes(
 def test_a_stack_without_a_key_says_so(value: str) -> None:
     with pytest.raises(PermanentFailure, match="has no SSH key"):
         private_key(value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("@revoked * {key}\n{name} {key}", "says that the host key of .* is revoked"),
+        ("@cert-authority * {key}", "trusts an authority for .* cannot verify host certificates"),
+        ("*,!*127.0.0.1* {key}", "has no host key of"),
+        ("{name} sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29t", "of types that git pull cannot"),
+    ],
+)
+def test_marks_of_known_hosts_mean_what_openssh_says(
+    hosted: HostedRepository, stack_settings: Settings, root: Path, lines: str, reason: str
+) -> None:
+    given = lines.format(key=hosted.host.host_key, name=f"[127.0.0.1]:{hosted.host.ssh_port}")
+
+    with pytest.raises(PermanentFailure, match=reason):
+        fetch(hosted, replace(stack_settings, ssh_known_hosts=given), root)
+
+
+def test_a_wildcard_is_a_reason_to_trust(hosted: HostedRepository, stack_settings: Settings, root: Path) -> None:
+    assert fetch(hosted, replace(stack_settings, ssh_known_hosts=f"127.0.0.? {hosted.host.host_key}"), root).size

@@ -218,7 +218,11 @@ def test_a_host_without_git_lfs_says_why(hosted: HostedRepository, stack_setting
 
 def test_a_host_that_is_down_is_asked_again(hosted: HostedRepository, stack_settings: Settings) -> None:
     with pytest.raises(TemporaryFailure, match=r"SSH connection to 127\.0\.0\.1 failed"):
-        access_to(hosted.full_name, settings=replace(stack_settings, ssh_port=1), key=hosted.key.private_key)
+        access_to(
+            hosted.full_name,
+            settings=replace(stack_settings, ssh_port=1, ssh_known_hosts=f"127.0.0.1 {hosted.host.host_key}"),
+            key=hosted.key.private_key,
+        )
 
 
 @pytest.mark.parametrize("printed", [b"", b"[]", b'{"header": {"A": "b\\nc"}}', b'{"header": ["A"]}', b"hello"])

@@ -59,7 +59,7 @@ def test_a_host_with_another_key_is_not_trusted(hosted: HostedRepository, stack_
 def test_a_host_that_does_not_answer_may_be_asked_again(
     hosted: HostedRepository, stack_settings: Settings, root: Path
 ) -> None:
-    settings = dataclasses.replace(stack_settings, ssh_port=1)
+    settings = dataclasses.replace(stack_settings, ssh_port=1, ssh_known_hosts=f"127.0.0.1 {hosted.host.host_key}")
 
     answer = ask(settings, root, secret(current=hosted.key), hosted.key, hosted.full_name)
 
