@@ -3,31 +3,37 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+INSTALL = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+  echo "Sluice needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 2; } && \
+  $(PYTHON) -m sandbox.install $(VENV)
 export PYTHONUNBUFFERED = 1
+# Bytecode that is not written is compiled again by each of the dozen processes that a start or a test makes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help up down reset demo acceptance test fuzz check format bench lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-$(VENV)/.installed: requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Sluice needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing the Python packages of requirements-dev.txt ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+# What running needs, and what only checks and tests need besides.
+$(VENV)/.installed-sandbox: requirements-sandbox.txt
+	@$(INSTALL) $<
 	@touch $@
 
-up: $(VENV)/.installed  ## Start all of Sluice on this machine (Ctrl-C stops it)
+$(VENV)/.installed: requirements-dev.txt
+	@$(INSTALL) $<
+	@touch $(VENV)/.installed-sandbox $@
+
+up: $(VENV)/.installed-sandbox  ## Start all of Sluice on this machine (Ctrl-C stops it)
 	@$(BIN)/python -m sandbox up
 
-down: $(VENV)/.installed  ## Stop what "make up" started
+down: $(VENV)/.installed-sandbox  ## Stop what "make up" started
 	@$(BIN)/python -m sandbox down
 
-reset: $(VENV)/.installed  ## Stop it and delete its data
+reset: $(VENV)/.installed-sandbox  ## Stop it and delete its data
 	@$(BIN)/python -m sandbox reset
 
-demo: $(VENV)/.installed  ## Walk the whole journey against a running "make up"
+demo: $(VENV)/.installed-sandbox  ## Walk the whole journey against a running "make up"
 	@$(BIN)/python -m sandbox demo
 
 acceptance: $(VENV)/.installed  ## Walk from a push to a zip or deployment on real AWS, and remove everything (ARGS=--help)
@@ -61,6 +67,7 @@ bench: $(VENV)/.installed  ## Measure what docs promise about speed
 
 lock: $(VENV)/.installed  ## Compile the hashed requirements from pyproject.toml
 	$(UV_COMPILE) --group dev pyproject.toml -o requirements-dev.txt $(ARGS)
+	$(UV_COMPILE) --constraint requirements-dev.txt --group sandbox pyproject.toml -o requirements-sandbox.txt $(ARGS)
 	$(UV_COMPILE) --constraint requirements-dev.txt pyproject.toml -o requirements.txt $(ARGS)
 	printf 'asyncssh\nisal\npygit2\n' | $(UV_COMPILE) --constraint requirements-dev.txt - -o lambdas/git_pull/requirements.txt $(ARGS)
 	printf 'pyyaml\n' | $(UV_COMPILE) --constraint requirements-dev.txt - -o lambdas/deploy/requirements.txt $(ARGS)

@@ -118,7 +118,7 @@ def build_lambdas(setup: Setup) -> bool:
 
 def collect_static(setup: Setup) -> bool:
     """Collect the static files; False where nothing has changed since."""
-    sources = [*_files(ROOT / "panel" / "static"), ROOT / "requirements-dev.txt"]
+    sources = [*_files(ROOT / "panel" / "static"), ROOT / "requirements-sandbox.txt"]
     mark = setup.state.root / "staticfiles.built"
     if (setup.state.root / "staticfiles").is_dir() and not _changed(mark, sources):
         return False

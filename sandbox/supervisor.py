@@ -21,19 +21,22 @@ from sandbox.seed import REPOSITORY, Person, seed
 from sandbox.state import StateDir
 from sandbox.valkey import Valkey
 
-SERVICES = ("postgres", "valkey", "aws", "git", "web", "worker", "beat", "sweeper")
+_LABELS = {"postgres": "PostgreSQL", "valkey": "Valkey", "aws": "Local AWS", "git": "Git host"}
+_LABELS |= {"web": "Panel", "worker": "Worker", "beat": "Beat", "sweeper": "Sweeper"}
+SERVICES = tuple(_LABELS)
 _FAST_SHUTDOWN = signal.SIGINT  # PostgreSQL: end sessions, then stop
 _PANEL = frozenset({"web", "worker", "beat", "sweeper"})
 _WATCH_SECONDS = 0.2
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _STEADY_SECONDS = 30.0
+_PACKAGES, _STATIC_FILES, _SCHEMA = "Lambda packages", "Static files", "Database schema"
 
 
 class _AwsPart:
     """`Aws`, as a part of the sandbox."""
 
-    name, label = "aws", "Local AWS"
+    name, label = "aws", _LABELS["aws"]
 
     def __init__(self, aws: Aws, guard: Guard) -> None:
         self._aws = aws
@@ -81,6 +84,7 @@ class Sandbox:
         self._parts: dict[str, Part] = {}
         self._ports: dict[str, int] = {}
         self._environment: dict[str, str] = {}
+        self._left: list[str] = []
         self._watching: threading.Thread | None = None
         self._stopping = threading.Event()
         self._git: GitHost | None = None
@@ -195,6 +199,8 @@ class Sandbox:
 
     def _start_all(self, pool: ThreadPoolExecutor, services: frozenset[str], stores: _Stores) -> None:
         base = base_environment()
+        self._left = _steps(services)
+        self._tell(f"To do: {', '.join(self._left)}")
         waiting: list[Future[None]] = []
         if "postgres" in services:
             waiting.append(pool.submit(self._start_postgres, stores.postgres, base))
@@ -231,7 +237,7 @@ class Sandbox:
         self._start_part(
             Child(
                 "postgres",
-                "PostgreSQL",
+                _LABELS["postgres"],
                 postgres.command(),
                 environment=base,
                 log=self.state.logs / "postgres.log",
@@ -242,14 +248,13 @@ class Sandbox:
         )
 
     def _valkey(self, valkey: Valkey, base: dict[str, str]) -> Part:
-        return self._child("valkey", "Valkey", valkey.command(), base, valkey.is_ready)
+        return self._child("valkey", valkey.command(), base, valkey.is_ready)
 
     def _git_host(self, base: dict[str, str]) -> Part:
         command = [sys.executable, "-m", "sandbox.git_host", "--state", str(self.state.root / "git")]
         command += ["--port", str(self._ports["git"]), "--ssh-port", str(self._ports["ssh"])]
         return self._child(
             "git",
-            "Git host",
             command,
             base,
             lambda: ports.answers(self._ports["git"]) and ports.answers(self._ports["ssh"]),
@@ -258,22 +263,20 @@ class Sandbox:
     def _panel(self, services: frozenset[str]) -> list[Part]:
         port = self._ports["panel"]
         made = {
-            "web": ("Panel", panel.web_command(port), lambda: panel.is_ready(port)),
-            "worker": ("Worker", panel.worker_command(), _at_once),
-            "beat": ("Beat", panel.beat_command(self.state), _at_once),
-            "sweeper": ("Sweeper", panel.sweeper_command(), _at_once),
+            "web": (panel.web_command(port), lambda: panel.is_ready(port)),
+            "worker": (panel.worker_command(), _at_once),
+            "beat": (panel.beat_command(self.state), _at_once),
+            "sweeper": (panel.sweeper_command(), _at_once),
         }
         return [
-            self._child(name, label, command, self._environment, ready)
-            for name, (label, command, ready) in made.items()
+            self._child(name, command, self._environment, ready)
+            for name, (command, ready) in made.items()
             if name in services
         ]
 
-    def _child(
-        self, name: str, label: str, command: list[str], environment: Mapping[str, str], ready: Callable[[], bool]
-    ) -> Part:
+    def _child(self, name: str, command: list[str], environment: Mapping[str, str], ready: Callable[[], bool]) -> Part:
         log = self.state.logs / f"{name}.log"
-        return Child(name, label, command, environment=environment, log=log, guard=self._guard, ready=ready)
+        return Child(name, _LABELS[name], command, environment=environment, log=log, guard=self._guard, ready=ready)
 
     def _start_part(self, part: Part) -> None:
         began = time.monotonic()
@@ -281,22 +284,22 @@ class Sandbox:
             raise DidNotStart(f"{part.label} was not started, as the sandbox is stopping.")
         self._parts[part.name] = part
         part.start()
-        self._tell(f"{part.label} runs ({time.monotonic() - began:.1f} s)")
+        self._done(part.label, f"{part.label} runs ({time.monotonic() - began:.1f} s)")
 
     def _prepare_files(self) -> None:
         began = time.monotonic()
-        if panel.build_lambdas(self._setup):
-            self._tell(f"Lambda packages built ({time.monotonic() - began:.1f} s)")
+        built = panel.build_lambdas(self._setup)
+        self._done(_PACKAGES, f"Lambda packages built ({time.monotonic() - began:.1f} s)" if built else "")
         began = time.monotonic()
-        if panel.collect_static(self._setup):
-            self._tell(f"Static files collected ({time.monotonic() - began:.1f} s)")
+        collected = panel.collect_static(self._setup)
+        self._done(_STATIC_FILES, f"Static files collected ({time.monotonic() - began:.1f} s)" if collected else "")
 
     def _prepare_database(self, database: Future[None]) -> None:
         database.result()
         began = time.monotonic()
         panel.migrate(self._setup)
         panel.bootstrap(self._setup)
-        self._tell(f"Database is up to date ({time.monotonic() - began:.1f} s)")
+        self._done(_SCHEMA, f"Database is up to date ({time.monotonic() - began:.1f} s)")
 
     @property
     def _setup(self) -> panel.Setup:
@@ -331,6 +334,13 @@ class Sandbox:
                     self._tell(str(error))
                 else:
                     self._tell(f"{part.label} runs again ({time.monotonic() - started[name]:.1f} s)")
+
+    def _done(self, step: str, line: str) -> None:
+        """Tell that a step of the start is done and what is left; nothing where it had nothing to do."""
+        if step in self._left:
+            self._left.remove(step)
+        if line:
+            self._tell(f"{line}; left: {', '.join(self._left)}" if self._left else line)
 
     def _tell(self, line: str) -> None:
         if self._say is None:
@@ -367,3 +377,10 @@ class Sandbox:
 
 def _at_once() -> bool:
     return True
+
+
+def _steps(services: frozenset[str]) -> list[str]:
+    """What a start does, in the words that it tells."""
+    stores = [_LABELS[name] for name in SERVICES if name in services - _PANEL]
+    parts = [_LABELS[name] for name in SERVICES if name in services & _PANEL]
+    return [*stores, *((_PACKAGES, _STATIC_FILES, _SCHEMA) if parts else ()), *parts]

@@ -94,6 +94,15 @@ def test_a_part_that_is_killed_is_started_again_and_said(stores: Sandbox, lines:
         assert database.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_a_start_says_what_it_does_and_what_is_left(stores: Sandbox, lines: list[str]) -> None:
+    said = [line.partition("] ")[2] for line in lines]
+    assert said[0] == "To do: PostgreSQL, Valkey"
+    first, last = said[1:]
+    labels = {label for label in ("PostgreSQL", "Valkey") if first.startswith(f"{label} runs (")}
+    assert first.endswith(f"; left: {({'PostgreSQL', 'Valkey'} - labels).pop()}")
+    assert "left" not in last
+
+
 def test_two_sandboxes_never_share_a_directory(stores: Sandbox) -> None:
     with pytest.raises(UsageError, match="running"):
         Sandbox(stores.state.root).start(STORES)
