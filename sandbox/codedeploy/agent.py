@@ -8,14 +8,16 @@ import io
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.deploy import appspec, installing
+from lambdas.deploy.tree import Tree
 from sandbox import aws_roles
 from sandbox.codedeploy.instances import Instance
 
@@ -27,7 +29,6 @@ _WITHOUT_AGENT = (
     "CodeDeploy agent was not able to receive the lifecycle event. Check the CodeDeploy agent logs on your host and "
     "make sure the agent is running and can connect to the CodeDeploy server."
 )
-_NO_LOCATION = "The deployment specification file contains a hook without the location of a script."
 _NO_SCRIPTS = frozenset({"BlockTraffic", "DownloadBundle", "Install", "AllowTraffic"})
 
 
@@ -86,7 +87,7 @@ class Agent:
         except (zipfile.BadZipFile, ValueError) as error:
             raise Failure("UnknownError", f"The bundle cannot be unpacked: {error}") from error
 
-    def _appspec(self) -> dict[str, Any]:
+    def _appspec(self) -> appspec.AppSpec:
         path = self._archive / "appspec.yml"
         if not path.is_file():
             raise Failure(
@@ -95,22 +96,23 @@ class Agent:
                 'revision-relative path "appspec.yml". The revision was unpacked to directory '
                 f'"{self._archive}", and the AppSpec file was expected but not found at path "{path}".',
             )
-        try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise Failure("UnknownError", f"The AppSpec file cannot be read: {error}") from error
-        if not isinstance(found, dict) or str(found.get("version")) != "0.0" or found.get("os") != "linux":
-            raise Failure("UnknownError", "The deployment specification file must say version 0.0 and os linux.")
+        findings = appspec.Findings()
+        found = appspec.read(path.read_bytes(), findings)
+        if findings.problems:
+            raise Failure("UnknownError", f"The AppSpec file is refused: {findings.reason()}")
         return found
 
     def _install(self) -> None:
         self._remove_installed()
         written: list[str] = []
+        found = self._appspec()
+        problems = list(installing.play(found.files, found.permissions, _tree(self._archive), []))
+        if problems:
+            raise Failure("UnknownError", f"The deployment failed: {problems[0]}")
+        behavior = found.file_exists_behavior or self._deployment["fileExistsBehavior"]
         try:
-            for each in self._appspec().get("files") or []:
-                if not isinstance(each, dict) or not each.get("source") or not each.get("destination"):
-                    raise Failure("UnknownError", "Each of the files needs a source and a destination.")
-                self._copy(str(each["source"]).lstrip("/"), str(each["destination"]).lstrip("/"), written)
+            for each in found.files:
+                self._copy(each, behavior, written)
         finally:
             self._installed.write_text("\n".join(written))
 
@@ -119,47 +121,46 @@ class Agent:
         for name in self._installed.read_text().splitlines() if self._installed.exists() else ():
             (self._root / name).unlink(missing_ok=True)
 
-    def _copy(self, source: str, destination: str, written: list[str]) -> None:
-        """Copy a file or a directory, and note what was written.
+    def _copy(self, entry: installing.File, behavior: str, written: list[str]) -> None:
+        """Copy a file or a directory, and note what was written. A link to a file is copied as a link.
 
         https://docs.aws.amazon.com/codedeploy/latest/userguide/deployments-rollback-and-redeploy.html
         """
-        start, to = (self._archive / source).resolve(), (self._root / destination).resolve()
-        if not start.is_relative_to(self._archive.resolve()) or not to.is_relative_to(self._root.resolve()):
-            raise Failure("UnknownError", f"{source} or {destination} leads out of the instance's directory.")
-        if not start.exists():
-            raise Failure("UnknownError", f"No such file or directory - {start}")
-        files = [path for path in sorted(start.rglob("*")) if path.is_file()] if start.is_dir() else [start]
-        behavior = self._deployment["fileExistsBehavior"]
-        for path in files:
+        start = self._archive / entry.source.lstrip("/")
+        root = self._root.resolve()
+        to = (root / installing.absolute(entry.destination).lstrip("/")).resolve()
+        if not to.is_relative_to(root) or not start.resolve().is_relative_to(self._archive.resolve()):
+            raise Failure(
+                "UnknownError", f"{entry.source} or {entry.destination} leads out of the instance's directory."
+            )
+        if start.is_dir():
+            # Directories are followed through links; what would be copied into itself was refused before.
+            found = sorted(Path(place) / name for place, _, names in os.walk(start, followlinks=True) for name in names)
+        else:
+            found = [start]
+        for path in found:
             target = to / (path.relative_to(start) if start.is_dir() else path.name)
-            if target.exists():
+            if os.path.lexists(target):
                 if behavior == "RETAIN":
                     continue
                 if behavior != "OVERWRITE":
-                    where = f"/{target.relative_to(self._root.resolve())}"
+                    where = f"/{target.relative_to(root)}"
                     message = f"The deployment failed because a specified file already exists at this location: {where}"
                     raise Failure("UnknownError", message)
+                target.unlink()
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target)
-            written.append(str(target.relative_to(self._root.resolve())))
+            shutil.copy2(path, target, follow_symlinks=False)
+            written.append(str(target.relative_to(root)))
 
     def _run_scripts(self, event: str) -> None:
         # ApplicationStop and what comes before the download are the last revision's; the first deployment has none.
         if not self._archive.is_dir():
             return
-        hooks = self._appspec().get("hooks") or {}
-        if not isinstance(hooks, dict):
-            raise Failure("UnknownError", "The deployment specification file's hooks are not a list of events.")
-        for hook in hooks.get(event) or []:
-            if not isinstance(hook, dict) or not hook.get("location"):
-                raise Failure("UnknownError", _NO_LOCATION)
-            asked = hook.get("timeout")
-            seconds = int(str(asked)) if str(asked).isdigit() else _LONGEST
-            self._run_script(event, str(hook["location"]), min(seconds, _LONGEST))
+        for script in self._appspec().hooks.get(event, ()):
+            self._run_script(event, script.location, min(script.timeout, _LONGEST))
 
     def _run_script(self, event: str, location: str, seconds: int) -> None:
-        script = self._archive / location
+        script = self._archive / location.lstrip("/")
         if not script.is_file() or not script.resolve().is_relative_to(self._archive.resolve()):
             raise Failure(
                 "ScriptMissing", f"Script does not exist at specified location: {script.resolve()}", script=location
@@ -216,8 +217,9 @@ def _log(event: str, script: str, output: bytes) -> str:
 
 
 def _unpack(body: bytes, directory: Path) -> None:
-    """Unpack a bundle with its exec bits. Raises ValueError for a name that leads out of the directory."""
+    """Unpack a bundle with its exec bits and links. Raises ValueError for a name that leads out of the directory."""
     directory.mkdir(parents=True)
+    links: list[tuple[Path, str]] = []
     with zipfile.ZipFile(io.BytesIO(body)) as bundle:
         for entry in bundle.infolist():
             target = (directory / entry.filename).resolve()
@@ -228,6 +230,36 @@ def _unpack(body: bytes, directory: Path) -> None:
                 target.mkdir(parents=True, exist_ok=True)
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
+            if stat.S_ISLNK(mode):
+                links.append((target, bundle.read(entry).decode(errors="surrogateescape")))
+                continue
             target.write_bytes(bundle.read(entry))
             if mode & 0o111:
                 target.chmod(0o755)
+    # Last, as unzip does: no file is written through a link.
+    for target, leads_to in links:
+        target.symlink_to(leads_to)
+    _strip_leading_directory(directory)
+
+
+def _strip_leading_directory(directory: Path) -> None:
+    """As the agent does where an archive has one directory at its root, with something like an appspec in it."""
+    found = list(directory.iterdir())
+    if len(found) == 1 and found[0].is_dir() and any("appspec" in each.name.lower() for each in found[0].iterdir()):
+        inner = found[0].rename(directory.with_name(f"{directory.name}-temp"))
+        directory.rmdir()
+        inner.rename(directory)
+
+
+def _tree(directory: Path) -> Tree:
+    """What lies in an unpacked bundle."""
+    files, directories, links = set[str](), set[str](), dict[str, str | None]()
+    for place, below, names in os.walk(directory):
+        for name in [*below, *names]:
+            path = Path(place) / name
+            relative = str(path.relative_to(directory))
+            if path.is_symlink():
+                links[relative] = str(path.readlink())
+            else:
+                (directories if name in below else files).add(relative)
+    return Tree(files, files, directories, links)

@@ -74,14 +74,37 @@ def test_a_failing_script_is_told_with_its_last_lines_and_rolled_back(aws: Aws) 
     ("body", "event", "message"),
     [
         (bundle(appspec=""), "BeforeInstall", "did not find an AppSpec file"),
-        (bundle(appspec="version: 1\nos: linux\n"), "BeforeInstall", "version 0.0"),
-        (bundle(appspec="version: [\n"), "BeforeInstall", "cannot be read"),
+        (bundle(appspec="version: 1\nos: linux\n"), "BeforeInstall", "write version: 0.0"),
+        (bundle(appspec=APPSPEC.replace("0.0", "'0.0'")), "BeforeInstall", "a version in quotes"),
+        (bundle(appspec=f"{APPSPEC}since: 2026-01-31\n"), "BeforeInstall", "is a date to the agent"),
+        (bundle(appspec="\ufeff" + APPSPEC), "BeforeInstall", "begins with a byte order mark"),
+        (
+            bundle(appspec=APPSPEC.replace("hooks", "  - {source: page.html, destination: /srv/}\nhooks")),
+            "Install",
+            "two",
+        ),
+        (bundle(appspec=f"{APPSPEC}permissions: [{{object: /srv}}, {{object: /srv}}]"), "Install", "both cover"),
+        (bundle(appspec="version: [\n"), "BeforeInstall", "no YAML that the agent reads"),
         (bundle(appspec=APPSPEC.replace("start.sh", "other.sh")), "ApplicationStart", "does not exist at"),
         (bundle(appspec=APPSPEC.replace("start.sh", "../../../x.sh")), "ApplicationStart", "does not exist at"),
-        (bundle(appspec=APPSPEC.replace("/srv", "/../../x")), "Install", "leads out of"),
+        # The agent expands it to /x; the page is then not where the script looks for it.
+        (bundle(appspec=APPSPEC.replace("/srv", "/../../x")), "ApplicationStart", "exit code 1"),
         (b"no zip", "DownloadBundle", "cannot be unpacked"),
     ],
-    ids=["no appspec", "wrong version", "no YAML", "no script", "script outside", "file outside", "no zip"],
+    ids=[
+        "no appspec",
+        "wrong version",
+        "quoted version",
+        "date",
+        "BOM",
+        "two sources",
+        "covered twice",
+        "no YAML",
+        "no script",
+        "script outside",
+        "file outside",
+        "no zip",
+    ],
 )
 def test_what_is_wrong_with_a_revision_is_told(aws: Aws, body: bytes, event: str, message: str) -> None:
     shop = Shop(aws).make()

@@ -63,7 +63,7 @@ def test_an_archive_with_more_entries_than_plain_zip_can_count_is_read() -> None
     ("files", "said"),
     [
         ({}, "has no appspec.yml at its root: add one"),
-        ({"web/appspec.yml": APPSPEC}, "web/appspec.yml has to be called appspec.yml and lie at the root"),
+        ({"web/appspec.yml": APPSPEC, "x": ""}, "web/appspec.yml has to be called appspec.yml and lie at the root"),
         ({"appspec.yaml": APPSPEC}, "appspec.yaml has to be called appspec.yml"),
         ({"appspec.yml": "#" * (MAX_SIZE + 1)}, f"appspec.yml has {MAX_SIZE + 1} bytes"),
         ({"appspec.yml": APPSPEC}, "names scripts/start.sh, which is not in the artifact."),
@@ -72,6 +72,25 @@ def test_an_archive_with_more_entries_than_plain_zip_can_count_is_read() -> None
 def test_what_is_missing_is_named(files: dict[str, str], said: str) -> None:
     [problem] = look(make_zip(files)).problems
     assert said in problem
+
+
+def test_one_directory_around_an_appspec_is_stripped_as_the_agent_does() -> None:
+    assert look(make_zip({f"web/{name}": content for name, content in SOUND.items()})).problems == []
+
+
+def test_links_are_followed() -> None:
+    spec = APPSPEC.replace("scripts/start.sh", "run/start.sh")
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        for name, content, mode in (
+            ("deploy/appspec.yml", spec, 0o100644),
+            ("appspec.yml", "deploy/appspec.yml", 0o120777),
+            ("scripts/start.sh", "#!/bin/sh\n", 0o100755),
+            ("run", "scripts", 0o120777),
+        ):
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = mode << 16
+            archive.writestr(entry, content)
+    assert look(buffer.getvalue()) == Findings()
 
 
 @pytest.mark.parametrize(
