@@ -151,6 +151,11 @@ class GitSource:
     git_token: str = field(repr=False)
     oauth_key: str = field(repr=False)
     oauth_secret: str = field(repr=False)
+    app_id: str = ""
+    """Of a GitHub App that signs in; empty where none does."""
+    app_installation_id: str = ""
+    app_private_key: str = field(default="", repr=False)
+    """In PEM format."""
     paths: tuple[str, ...] = ()
     ignored_paths: tuple[str, ...] = ()
     skip_ci: bool = True
@@ -196,6 +201,10 @@ def git_parameters(*, source: GitSource, packages: Packages, chosen: Mapping[str
         "GitToken": source.git_token,
         "OauthKey": source.oauth_key,
         "OauthSecret": source.oauth_secret,
+        "AppId": source.app_id,
+        "AppInstallationId": source.app_installation_id,
+        # It becomes a part of a JSON string, and a parameter has one line.
+        "AppPrivateKey": source.app_private_key.replace("\n", "\\n"),
         "SshHost": source.ssh_host,
         "SshPort": str(source.ssh_port),
         "SshUser": source.ssh_user,

@@ -5,12 +5,11 @@ point elsewhere between the check and the use. TLS is verified against the host'
 on the same host only. Calls that change nothing are tried again; no call waits longer than its timeouts.
 """
 
-import json
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -25,15 +24,11 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
 
+from integrations.answer import Answer, Explain, Tokens, by_status, retry_after
 from integrations.errors import (
     CertificateNotTrusted,
-    CredentialsRejected,
     HostNotAllowed,
     InvalidValue,
-    NotFoundAtProvider,
-    PermissionMissing,
-    ProviderError,
-    ProviderRateLimited,
     ProviderRefused,
     ProviderUnreachable,
     UnexpectedAnswer,
@@ -41,60 +36,12 @@ from integrations.errors import (
 from lambdas.common import https
 from lambdas.common.addresses import Network, may_connect
 
+__all__ = ["Answer", "Explain", "HttpClient", "Tokens", "check_base_url", "retry_after", "trust"]
+
 CONNECT_TIMEOUT, READ_TIMEOUT, TOTAL_TIMEOUT = 3.05, 10.0, 25.0  # seconds
 MAX_BODY = 20 * 1024 * 1024  # bytes, after decompression
 MAX_REDIRECTS = 3
 MAX_ADDRESSES = 4
-MAX_QUOTE = 300  # characters of a provider's own words in a message
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a provider answered. `url` is where it came from, after redirects."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Looked up whatever the case of the name."""
-    content: bytes
-    url: str
-    next_url: str | None = None
-    """The next page, by the Link header (RFC 8288)."""
-
-    def json(self) -> Any:
-        """The parsed body. Raises UnexpectedAnswer if it is no JSON."""
-        try:
-            return json.loads(self.content)
-        except (ValueError, RecursionError):
-            host = urlsplit(self.url).netloc
-            raise UnexpectedAnswer(
-                f"{host} answered something that is not JSON.",
-                remedy="Check the address: it must be the one under which the provider's own pages open.",
-                field="base_url",
-            ) from None
-
-    @property
-    def message(self) -> str:
-        """The provider's own words, in one line: `message`, or what `error` says, and the messages of `errors`.
-
-        `error` is an object with a `message` at Bitbucket Cloud, a word beside `error_description` in OAuth (RFC 6749,
-        5.2), and the whole message elsewhere.
-        """
-        try:
-            body = json.loads(self.content)
-        except (ValueError, RecursionError):
-            return ""
-        if not isinstance(body, dict):
-            return ""
-        errors = body.get("errors")
-        errors = errors if isinstance(errors, list) else []
-        error = body.get("error_description") or body.get("error")
-        said = [body.get("message") or (error.get("message") if isinstance(error, dict) else error)]
-        said += [error.get("message") if isinstance(error, dict) else error for error in errors]
-        words = " ".join("; ".join(text.strip() for text in said if isinstance(text, str) and text.strip()).split())
-        return "".join(filter(str.isprintable, words))[:MAX_QUOTE]
-
-
-Explain = Callable[[Answer], ProviderError | None]
 
 
 class HttpClient:
@@ -103,7 +50,8 @@ class HttpClient:
     `allowed_networks` are the private networks the host may be in; `ca_bundle` is PEM text to trust besides the public
     authorities; `explain` may turn an answer of 400 or more into a more precise error than its status alone allows.
     With `patience`, all calls together take about so many seconds, and none is tried again.
-    What `headers` sign in with never gets into a message, nor do `secrets`.
+    What `headers` sign in with never gets into a message, nor do `secrets`. With `tokens`, each call signs in with the
+    one of the moment, and is made again once if that is not accepted.
     Raises HostNotAllowed and InvalidValue for an address or a bundle that cannot be used.
     """
 
@@ -117,6 +65,7 @@ class HttpClient:
         patience: float | None = None,
         explain: Explain = lambda answer: None,  # noqa: ARG005
         secrets: Sequence[str] = (),
+        tokens: Tokens | None = None,
     ) -> None:
         self.base_url = check_base_url(base_url)
         self.host = urlsplit(self.base_url).netloc
@@ -125,6 +74,7 @@ class HttpClient:
         # Whatever follows the scheme: what a provider echoes of it must not get into a message.
         shown = [value.rpartition(" ")[2] for name, value in headers.items() if name.lower() in _SECRET_HEADERS]
         self._secrets = [secret.encode() for secret in (*shown, *secrets) if secret]
+        self._tokens, self._token = tokens, b""
         self._session = requests.Session()
         # Neither proxies nor .netrc of whoever started the panel decide where credentials go.
         self._session.trust_env = False
@@ -176,13 +126,30 @@ class HttpClient:
                     remedy="Enter the address that it finally leads to: credentials never follow to another host.",
                     field="base_url",
                 )
-            answer = self._send(method, url, **kwargs)
+            answer = self._signed(method, url, **kwargs)
             location = answer.headers.get("Location")
             # After 301 to 303 another method than GET would have to change, which no API means.
             if not location or answer.status not in ({301, 302, 303, 307, 308} if method == "GET" else {307, 308}):
                 return self._checked(answer)
             url, kwargs["params"] = urljoin(url, location), None
         raise UnexpectedAnswer(f"{self.host} redirects in a circle.", field="base_url")
+
+    def _signed(self, method: str, url: str, **kwargs: Any) -> Answer:
+        if self._tokens is None:
+            return self._send(method, url, **kwargs)
+        token = self._sign()
+        answer = self._send(method, url, **kwargs)
+        # Nothing was done for a sign-in that is not accepted: any call may be made again.
+        if answer.status != 401 or not self._tokens.refused(token):
+            return answer
+        self._sign()
+        return self._send(method, url, **kwargs)
+
+    def _sign(self) -> str:
+        token = self._tokens.current() if self._tokens else ""
+        self._token = token.encode()
+        self._session.headers["Authorization"] = f"Bearer {token}"
+        return token
 
     def _send(self, method: str, url: str, **kwargs: Any) -> Answer:
         started = time.monotonic()
@@ -227,10 +194,10 @@ class HttpClient:
         if answer.status < 300:
             return answer
         content = answer.content
-        for secret in self._secrets:
+        for secret in filter(None, (*self._secrets, self._token)):
             content = content.replace(secret, b"***")
         answer = replace(answer, content=content)
-        raise (self._explain(answer) if answer.status >= 400 else None) or _by_status(answer, self.host)
+        raise (self._explain(answer) if answer.status >= 400 else None) or by_status(answer, self.host)
 
 
 _SECRET_HEADERS = {"authorization", "private-token"}
@@ -282,33 +249,6 @@ def _reason(error: BaseException) -> str:
         cause = reason.__cause__
         return (cause.strerror or "no connection").lower() if isinstance(cause, OSError) else "no connection"
     return "the connection broke off"
-
-
-def _by_status(answer: Answer, host: str) -> ProviderError:
-    quote = f": {answer.message}" if answer.message else f" ({answer.status})"
-    error: ProviderError
-    match answer.status:
-        case 401:
-            error = CredentialsRejected(f"{host} does not accept the credentials{quote}.", remedy="Enter new ones.")
-        case 403:
-            error = PermissionMissing(f"{host} does not allow this{quote}.")
-        case 404 | 410:
-            error = NotFoundAtProvider(f"{host} has no such thing, or these credentials may not see it{quote}.")
-        case 429:
-            error = ProviderRateLimited(f"{host} asks for fewer calls{quote}.", retry_after=retry_after(answer) or 60)
-        case status if status >= 500:
-            error = ProviderUnreachable(f"{host} has a problem of its own{quote}.", retry_after=retry_after(answer))
-        case status if status >= 400:
-            error = ProviderRefused(f"{host} says no{quote}.")
-        case _:
-            error = UnexpectedAnswer(f"{host} redirects a call that must not be redirected.", field="base_url")
-    return error
-
-
-def retry_after(answer: Answer) -> int | None:
-    """Seconds by the Retry-After header, None without one. (As a date it is rare, and treated as absent.)"""
-    value = answer.headers.get("Retry-After", "")
-    return int(value) if value.isascii() and value.isdigit() else None
 
 
 class _GuardedAdapter(HTTPAdapter):

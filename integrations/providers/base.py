@@ -112,6 +112,8 @@ class CredentialField:
     help: str
     secret: bool = True
     required: bool = True
+    multiline: bool = False
+    """Whether it is a text of several lines, such as a key in PEM format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,9 @@ class SignIn:
     labels: Mapping[str, str]
     """The name of a credential to what it is called in this way, empty for its own label."""
     page: str
-    """Where people make such credentials, or read how."""
+    """Where people make such credentials, or read how; empty: as the kind's `credentials_url` says."""
+    optional: frozenset[str] = frozenset()
+    """The credentials among `labels` that need not be entered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +221,15 @@ class ProviderClient(ABC):
     def changed_credentials(cls, stored: Mapping[str, str], entered: Mapping[str, str]) -> dict[str, str]:
         """The credentials after a person entered some of them anew; the others stay, unless these replace them."""
         return {**stored, **entered}
+
+    @classmethod
+    def tidied_credentials(cls, credentials: Mapping[str, str]) -> dict[str, str]:
+        """Credentials as they are stored, checked as far as that is possible without a call. Raises InvalidValue."""
+        return dict(credentials)
+
+    def completed_credentials(self) -> dict[str, str]:
+        """The credentials with what the provider itself tells of them. Raises InvalidValue, ProviderError."""
+        return dict(self.config.credentials)
 
     @property
     def web_url(self) -> str:
@@ -381,7 +394,10 @@ class ProviderClient(ABC):
         return None
 
     def archive_credentials(self) -> dict[str, str]:
-        """What the stack's functions sign in with: `git_token`, `oauth_key` and `oauth_secret`, empty where unused."""
+        """What the stack's functions sign in with: `git_token`, `oauth_key` and `oauth_secret`, empty where unused.
+
+        A GitHub App has `app_id`, `installation_id` and `private_key` (PEM) besides.
+        """
         return {"git_token": self.config.credentials.get("token", ""), "oauth_key": "", "oauth_secret": ""}
 
 

@@ -5,6 +5,7 @@ https://docs.gitlab.com/api/rest/troubleshooting/
 
 import json
 
+from integrations.answer import MAX_QUOTE
 from integrations.errors import (
     CredentialsRejected,
     KeyInUse,
@@ -14,7 +15,7 @@ from integrations.errors import (
     ProviderRefused,
     WebhookLimitReached,
 )
-from integrations.http import MAX_QUOTE, Answer, retry_after
+from integrations.http import Answer, retry_after
 
 LIMIT_WAIT = 60  # seconds; GitLab counts calls by the minute
 

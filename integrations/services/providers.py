@@ -109,7 +109,9 @@ def update(
         )
     if entered:
         entered = {field: value.strip() for field, value in entered.items()}
-        merged = client_class(provider.kind).changed_credentials(provider.kept_credentials, entered)
+        # No secret that was entered for one host is used at another.
+        kept = {} if "base_url" in changes else provider.kept_credentials
+        merged = client_class(provider.kind).changed_credentials(kept, entered)
         provider.credentials = _cleaned(provider.kind, merged)
         provider.credentials_changed_at = timezone.now()
         changes["credentials"] = "changed"
@@ -229,11 +231,11 @@ def _cleaned(kind: str, credentials: Mapping[str, str]) -> dict[str, str]:
         if field.required and not value:
             raise InvalidValue(f"{field.label} is required.", field=field.name)
         # Nothing that could end a header line, or that no header can carry.
-        if not (value.isascii() and value.isprintable()):
+        if not field.multiline and not (value.isascii() and value.isprintable()):
             raise InvalidValue(f"{field.label} has characters that no token has.", field=field.name)
         if value:
             cleaned[field.name] = value
-    return cleaned
+    return client_class(kind).tidied_credentials(cleaned)
 
 
 def _validate(provider: Provider) -> None:
@@ -291,6 +293,9 @@ def _learn(provider: Provider) -> Identity:
     """Ask the provider who we are and, until some are known, for its host keys. Sets the fields, saves nothing."""
     remote = clients.client(provider)
     try:
+        if (complete := remote.completed_credentials()) != provider.credentials:
+            provider.credentials = complete
+            remote = clients.client(provider)
         identity = remote.check()
     except ProviderError as error:
         if isinstance(error, CredentialsRejected | PermissionMissing):

@@ -10,6 +10,8 @@ from integrations.providers.base import CredentialField, ProviderClient, SignIn
 
 ADVANCED = ("ca_bundle", "ssh_host", "ssh_port", "ssh_user", "ssh_known_hosts")
 KEPT = "Leave it empty to keep the present one."
+TOLD = frozenset({"app_id", "installation_id", "private_key"})
+"""Credentials whose own help is shown beside a way's text."""
 EXAMPLE = "https://git.example.com"
 
 
@@ -19,6 +21,19 @@ def way_of(client: type[ProviderClient], name: str, provider: Provider | None = 
     stored = set(provider.kept_credentials) if provider else None
     present = (way for way in ways if set(way.labels) == stored)
     return next((way for way in ways if way.name == name), next(present, ways[0] if ways else None))
+
+
+class SecretText(forms.Textarea):
+    """For a secret of several lines: never filled in, not even with what was just sent."""
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:  # noqa: ARG002
+        return super().get_context(name, None, attrs)
+
+
+def _widget(field: CredentialField) -> forms.Widget:
+    if field.multiline:
+        return SecretText(attrs={"rows": 6, "autocomplete": "off", "spellcheck": "false"})
+    return forms.PasswordInput(attrs={"autocomplete": "off"}) if field.secret else forms.TextInput()
 
 
 class ProviderForm(forms.Form):
@@ -95,9 +110,9 @@ class ProviderForm(forms.Form):
         keep = field.secret and bool(stored.get(field.name)) and (way is None or set(way.labels) == set(stored))
         return forms.CharField(
             label=(way.labels[field.name] if way else "") or field.label,
-            required=(field.required or way is not None) and not keep,
-            help_text=f"{'' if way else field.help} {KEPT if keep else ''}".strip(),
-            widget=forms.PasswordInput(attrs={"autocomplete": "off"}) if field.secret else forms.TextInput(),
+            required=(field.required or (way is not None and field.name not in way.optional)) and not keep,
+            help_text=f"{'' if way and field.name not in TOLD else field.help} {KEPT if keep else ''}".strip(),
+            widget=_widget(field),
         )
 
     @property
@@ -122,7 +137,7 @@ class ProviderForm(forms.Form):
 
 def credentials_page(client: type[ProviderClient], way: SignIn | None, base_url: str) -> str:
     """Where credentials are made; a path alone while the address of a self-hosted provider is not known."""
-    if way:
+    if way and way.page:
         return way.page
     known = base_url or client.default_base_url
     if known:

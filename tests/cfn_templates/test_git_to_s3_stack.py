@@ -114,7 +114,25 @@ def test_the_provider_secret_holds_what_was_given(new_stack: NewStack) -> None:
         "git_token": "token",
         "oauth_key": "key",
         "oauth_secret": "secret",
+        "kind": "",
+        "app_id": "",
+        "installation_id": "",
+        "private_key": "",
     }
+
+
+def test_the_provider_secret_holds_the_app_that_signs_in(new_stack: NewStack) -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\\nMIIE+/o=\\n-----END RSA PRIVATE KEY-----\\n"
+    stack = new_stack(AppId="7", AppInstallationId="8", AppPrivateKey=key)
+
+    secret = stack.aws.client("secretsmanager").get_secret_value(SecretId=stack.outputs["ProviderSecretArn"])
+    held = json.loads(secret["SecretString"])
+    assert {name: held[name] for name in ("kind", "app_id", "installation_id")} == {
+        "kind": "github_app",
+        "app_id": "7",
+        "installation_id": "8",
+    }
+    assert held["private_key"] == key.replace("\\n", "\n")
 
 
 @pytest.mark.parametrize("secret", ['quo"te', "back\\slash", "white space", "tab\t", "umläut"])

@@ -47,6 +47,7 @@ def as_list(value: Any) -> list[Any]:
     [
         ("AllowedIps", False),
         ("ApiSecret", True),
+        ("AppPrivateKey", True),
         ("GitToken", True),
         ("OauthKey", False),
         ("OauthSecret", True),

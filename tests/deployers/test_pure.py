@@ -58,6 +58,18 @@ def test_the_secrets_are_parameters_that_cloudformation_never_shows() -> None:
     assert "secret-" not in repr(source())
 
 
+def test_the_private_key_of_an_app_is_one_line_that_its_pattern_takes() -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE+/o=\n-----END RSA PRIVATE KEY-----\n"
+    app = source(app_id="7", app_installation_id="8", app_private_key=key)
+    given = catalog.git_parameters(source=app, packages=PACKAGES, chosen={})
+    parameter = templates.load(catalog.GIT.template)["Parameters"]["AppPrivateKey"]
+    assert re.fullmatch(parameter["AllowedPattern"], given["AppPrivateKey"])
+    assert json.loads(f'"{given["AppPrivateKey"]}"') == key
+    assert (given["AppId"], given["AppInstallationId"]) == ("7", "8")
+    assert "AppPrivateKey" in templates.secret_parameters(catalog.GIT.template)
+    assert "MIIE" not in repr(app)
+
+
 @pytest.mark.parametrize("kind", catalog.KINDS.values(), ids=lambda kind: kind.kind)
 def test_no_parameter_that_people_set_is_a_secret(kind: catalog.StackType) -> None:
     assert not kind.settable & templates.secret_parameters(kind.template)
