@@ -1,14 +1,13 @@
-"""GitHub, GitHub Enterprise Server, and GitHub Enterprise Cloud with data residency (`<name>.ghe.com`).
+"""GitHub.
 
 https://docs.github.com/en/rest
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from integrations.errors import (
     KeyInUse,
@@ -61,7 +60,6 @@ from integrations.providers.github_app import (
 )
 from integrations.providers.github_app_errors import explain_installation
 from integrations.providers.github_errors import deploy_keys_disabled, explain
-from integrations.providers.ssh_address import SshAddress
 
 EVENTS = ["push"]
 
@@ -390,29 +388,3 @@ class GitHub(ProviderClient):
         # Gone with its repository is gone as well.
         with suppress(NotFoundAtProvider), self._one_of(full_name, path.rpartition("/")[0], permission):
             self._http.delete(path)
-
-
-class GitHubEnterprise(GitHub):
-    """GitHub Enterprise Server at an address of its own, or Enterprise Cloud at `<name>.ghe.com`."""
-
-    kind = "github_enterprise"
-    label = "GitHub Enterprise"
-    default_base_url = ""
-    self_hosted = True
-
-    @property
-    def _tenant(self) -> str:
-        """The name before .ghe.com, empty for a server of one's own."""
-        name, dot, rest = (urlsplit(self.web_url).hostname or "").partition(".")
-        return name if dot and rest == "ghe.com" else ""
-
-    @property
-    def api_url(self) -> str:
-        # https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency and, for servers,
-        # https://docs.github.com/en/enterprise-server@latest/rest/using-the-rest-api/getting-started-with-the-rest-api
-        return f"https://api.{self._tenant}.ghe.com" if self._tenant else f"{self.web_url}/api/v3"
-
-    @property
-    def usual_ssh_address(self) -> SshAddress:
-        # https://docs.github.com/en/authentication/troubleshooting-ssh/error-permission-denied-publickey
-        return replace(super().usual_ssh_address, user=self._tenant or "git")

@@ -8,7 +8,8 @@ from integrations.providers.base import ProviderClient
 from integrations.providers.bitbucket_cloud import BitbucketCloud
 from integrations.providers.bitbucket_server import BitbucketServer
 from integrations.providers.gitea import Gitea
-from integrations.providers.github import GitHub, GitHubEnterprise
+from integrations.providers.github import GitHub
+from integrations.providers.github_enterprise import GitHubEnterprise
 from integrations.providers.gitlab import GitLab
 
 PROVIDERS: dict[str, type[ProviderClient]] = {

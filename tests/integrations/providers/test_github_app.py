@@ -15,7 +15,8 @@ from integrations.errors import (
 )
 from integrations.providers import github_app
 from integrations.providers.base import ProviderConfig, Purpose
-from integrations.providers.github import GitHub, GitHubEnterprise
+from integrations.providers.github import GitHub
+from integrations.providers.github_enterprise import GitHubEnterprise
 from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET, ProviderContract
 from tests.integrations.providers.fake_github_app import (
     APP_ID,

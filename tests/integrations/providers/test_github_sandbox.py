@@ -8,7 +8,7 @@ import pytest
 
 from integrations.errors import CertificateNotTrusted, CredentialsRejected, KeyInUse, PermissionMissing
 from integrations.providers.base import CommitState, ProviderConfig
-from integrations.providers.github import GitHubEnterprise
+from integrations.providers.github_enterprise import GitHubEnterprise
 from sandbox.git_host import GitHost
 from tests.factories import FINGERPRINT, PUBLIC_KEY
 from tests.integrations.providers.contract import REPOSITORY, SECRET
