@@ -126,6 +126,14 @@ def _instance(name: str, steps: list[DeploymentStep]) -> tuple[str, list[Deploym
     return name, ran, [step.name for step in steps if step.status == DeploymentStatus.CANCELLED]
 
 
+def _way_back(deployment: Deployment) -> Artifact | None:
+    """What to roll back to from a failed deployment; None where a newer deployment followed, or none ran before."""
+    if deployment.status != DeploymentStatus.FAILED:
+        return None
+    newest = deployment.integration.deployments.order_by("-created_at", "-pk").values_list("pk", flat=True).first()
+    return last_good(deployment.integration) if newest == deployment.pk else None
+
+
 def _log_title(step: DeploymentStep) -> str:
     """Of the card with the step's log; no other card of the page has it."""
     where = "" if step.name == step.group else f" on {step.group}"
@@ -147,6 +155,7 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
             "logs": [(_log_title(step), step) for step in steps if step.log_tail],
             "rollbacks": list(deployment.rollbacks.all()),
             "redeployable": deployment.artifact_id is not None and deployment.finished,
+            "good": _way_back(deployment),
         }
 
     tag = live.etag(deployment.status, deployment.finished_at, [(step.pk, step.status) for step in steps])

@@ -1,5 +1,7 @@
 """What the page of one integration shows beside its progress."""
 
+import shlex
+from dataclasses import dataclass
 from typing import Any
 
 from deployers.models import StackKind
@@ -8,6 +10,8 @@ from deployers.services import key_schedule
 from integrations.models import Delivery, Integration, Method, RemoteState, SSHKey, SSHKeyState, WebhookState
 from integrations.services import obstacles, ssh_keys
 from integrations.services.webhooks import ManualSteps
+from lambdas.common.refs import BRANCH_PREFIX, Ref, RefKind, RefPatterns
+from panel.integration_state import IntegrationState, state_of
 from panel.web.delivery_list import UNREAD
 from panel.web.statuses import WEBHOOK
 
@@ -19,6 +23,41 @@ def webhook_url(integration: Integration) -> str:
 
 def newest_delivery(integration: Integration) -> Delivery | None:
     return integration.deliveries.order_by("-received_at", "-pk").defer(*UNREAD).first()
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPush:
+    """What to type for a first push: to `branch`, one that is mirrored; empty where none is known."""
+
+    branch: str
+    commands: str
+
+
+def first_push(integration: Integration, newest: Delivery | None) -> FirstPush | None:
+    """How to try an integration that is ready and that no delivery has reached yet; None for any other."""
+    if newest is not None or state_of(integration) is not IntegrationState.READY:
+        return None
+    repository = integration.repository
+    patterns = RefPatterns.parse(",".join(integration.refs))
+    candidates = (
+        integration.deploy_ref,
+        repository.default_branch,
+        *(ref for ref in integration.refs if not set("*?:") & set(ref)),
+    )
+    branch = next((each for each in candidates if each and patterns.matches(_branch(each))), "")
+    if not branch:
+        return FirstPush(branch="", commands="")
+    clone = [f"git clone {repository.web_url}", f"cd {shlex.quote(repository.name)}"] if repository.web_url else []
+    push = [
+        f"git switch {shlex.quote(branch)}",
+        'git commit --allow-empty --message "Try Sluice"',
+        f"git push origin {shlex.quote(branch)}",
+    ]
+    return FirstPush(branch=branch, commands="\n".join([*clone, *push]))
+
+
+def _branch(name: str) -> Ref:
+    return Ref(f"{BRANCH_PREFIX}{name}", RefKind.BRANCH, name)
 
 
 def side(integration: Integration, newest: Delivery | None) -> dict[str, Any]:
@@ -41,6 +80,7 @@ def side(integration: Integration, newest: Delivery | None) -> dict[str, Any]:
         "outputs": git.outputs if git else {},
         "git_stack": git,
         "newest_delivery": newest,
+        "first_push": first_push(integration, newest),
         "obstacles": obstacles.standing(integration),
     }
 

@@ -13,6 +13,7 @@ from deployers.nudge import on_commit_freshen, on_commit_nudge
 from deployers.services import artifacts as artifact_services
 from deployers.services import integration_settings, samples, stacks
 from integrations.models import Integration, Repository
+from panel.integration_state import IntegrationState, state_of
 from panel.web import charts, delivery_list, deployments, integration_detail, paging, parameters, progress, queries
 from panel.web.access import PageRequest, find, page
 from panel.web.integration_forms import IntegrationForm
@@ -34,6 +35,19 @@ def index(request: PageRequest) -> HttpResponseBase:
     if text := parameters.text(request, "q"):
         rows = rows.filter(Q(name__icontains=text) | Q(repository__full_name__icontains=text))
     return render(request, "integrations/list.html", {"page": paging.numbered(request, rows), "text": text})
+
+
+def _provision_button(integration: Integration) -> str:
+    """What the button that brings settings to AWS is called now, on the page of the integration."""
+    match state_of(integration):
+        case IntegrationState.NOT_PROVISIONED if not integration.deployers:
+            return "Provision"
+        case IntegrationState.NOT_PROVISIONED:
+            return "Review and provision"
+        case IntegrationState.FAILED:
+            return "Try again"
+        case _:
+            return "Review an update" if integration.deployers else "Update stack"
 
 
 def _looking(request: PageRequest) -> bool:
@@ -156,7 +170,7 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
     if request.method == "POST" and not form.looking and form.is_valid():
         with errors_on(form):
             integration_settings.update(integration=integration, actor=request.user, **form.changes())
-            messages.success(request, "Saved. Provision again to bring it to AWS.")
+            messages.success(request, f"Saved. To bring it to AWS, press {_provision_button(integration)}.")
             for stack in integration.stacks.exclude(kind__in=stacks.wanted(integration)):
                 messages.warning(request, f"The stack {stack} is still there. Delete it on its page under Stacks.")
             return redirect("integration-detail", integration.pk)

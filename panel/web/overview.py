@@ -22,7 +22,7 @@ from integrations.models import (
     SSHKey,
     SSHKeyState,
 )
-from panel.web import queries
+from panel.web import queries, running
 from panel.web.access import PageRequest, page
 from teams.models import Role
 
@@ -52,15 +52,16 @@ def overview(request: PageRequest) -> HttpResponse:
         stored=Count("pk", filter=Q(status=DeliveryStatus.STORED)),
         failed=Count("pk", filter=Q(status=DeliveryStatus.FAILED)),
     )
-    deployed = (
-        Deployment.objects.visible_to(user)
-        .of(team)
-        .filter(status=DeploymentStatus.DEPLOYED, created_at__gte=now - FIGURES)
-        .count()
+    deployments = Deployment.objects.visible_to(user).of(team)
+    figures |= deployments.filter(created_at__gte=now - FIGURES).aggregate(
+        deployed=Count("pk", filter=Q(status=DeploymentStatus.DEPLOYED)),
+        not_deployed=Count("pk", filter=Q(status=DeploymentStatus.FAILED)),
     )
-    integrations = list(queries.integrations(Integration.objects.visible_to(user).of(team))[:8])
+    integrations = running.with_deployments(
+        queries.integrations(Integration.objects.visible_to(user).of(team))[:8], deployments
+    )
     context = {
-        "figures": {**figures, "deployed": deployed},
+        "figures": figures,
         "integrations": integrations,
         "deliveries": deliveries.select_related("integration")[:8],
         "running": operations.filter(status__in=ACTIVE)[:5],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Avg, F, Max, QuerySet
+from django.db.models import Max, QuerySet
 from django.http import HttpResponseBase
 
 from deployers.models import Operation, OperationKind, Stack, StackEvent, StackKind
@@ -18,6 +18,7 @@ from panel.web.statuses import CHANGE, OPERATION, STACK, Status, Tone, status_of
 
 EVENTS_SHOWN = 300
 HISTORY = 20  # operations that "usually takes" is the mean of
+LOOKED_AT = 100  # the newest of the kind, among which those are found that go through the same kinds of stacks
 
 CONTENTS: dict[StackKind, str] = {
     StackKind.GIT: "API Gateway, Lambda, queues, bucket",
@@ -137,16 +138,26 @@ def _effect(change: dict[str, Any]) -> str:
 
 
 def usual_duration(operation: Operation | None) -> timedelta | None:
-    """The mean of the team's last successful operations of this kind; None before the first."""
+    """The mean of the team's last successful operations of this kind on the same kinds of stacks, if any."""
     if operation is None:
         return None
-    recent = Operation.objects.of(operation.team).filter(
-        kind=operation.kind, status=OperationStatus.SUCCEEDED, started_at__isnull=False
-    )[:HISTORY]
-    mean: timedelta | None = Operation.objects.filter(pk__in=recent.values("pk")).aggregate(
-        mean=Avg(F("finished_at") - F("started_at"))
-    )["mean"]
-    return mean
+    recent = (
+        Operation.objects.of(operation.team)
+        .filter(kind=operation.kind, status=OperationStatus.SUCCEEDED, started_at__isnull=False)
+        .exclude(finished_at=None)
+        .select_related("stack")
+        .only("kind", "options", "started_at", "finished_at", "stack__kind")
+    )
+    stacks = _kinds(operation)
+    alike = [each for each in recent[:LOOKED_AT] if _kinds(each) == stacks][:HISTORY]
+    took = [each.finished_at - each.started_at for each in alike if each.finished_at and each.started_at]
+    return sum(took, timedelta(0)) / len(took) if took else None
+
+
+def _kinds(operation: Operation) -> frozenset[str]:
+    """The kinds of stacks that an operation goes through: those done, the present one, those to come."""
+    present = [operation.stack.kind] if operation.stack else []
+    return frozenset([*operation.options.get("took", {}), *present, *operation.options.get("then", ())])
 
 
 def events_after(stack: Stack | None, cursor: str = "") -> list[StackEvent]:

@@ -93,15 +93,39 @@ def webhook(request: PageRequest, pk: UUID) -> HttpResponseBase:
     return redirect("integration-detail", integration.pk)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @page
 @confirmed
 def rotate_secret(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    """Say first what will happen, and ask."""
     integration = _find(request, pk)
-    with errors_as_messages(request):
-        operation = secret_rotation.rotate(integration=integration, actor=request.user)
-        on_commit_nudge(operation.pk)
-    return redirect("integration-detail", integration.pk)
+    policy.require(Act.ROTATE_SECRET, user=request.user, team=request.team, integration=integration.pk)
+    back = reverse("integration-detail", args=[integration.pk])
+    if request.method == "POST":
+        with errors_as_messages(request):
+            operation = secret_rotation.rotate(integration=integration, actor=request.user)
+            on_commit_nudge(operation.pk)
+        return redirect(back)
+    by_hand = integration.webhook_state != WebhookState.INSTALLED
+    provider = integration.repository.provider
+    return render(
+        request,
+        "integrations/ask.html",
+        {
+            "integration": integration,
+            "title": f"Rotate the webhook secret of {integration}",
+            "consequences": [
+                "Sluice makes a new secret and updates the stack, which then takes the new one beside the old one.",
+                f"You paste the new secret at {provider}: this page shows it while the rotation waits."
+                if by_hand
+                else f"{provider} gets the new secret by its API. No push is lost meanwhile.",
+                "Once a webhook signed with the new one has arrived, the stack is updated again and refuses the old.",
+                "Anything else that signs with the old secret stops working then.",
+            ],
+            "button": "Rotate secret",
+            "back": back,
+        },
+    )
 
 
 @require_POST

@@ -11,7 +11,7 @@ from tests.web.scene import make_scene
 # Session, user, memberships and the counts of the sidebar.
 FRAME = 4
 LIST_QUERIES = {
-    "overview": FRAME + 8,
+    "overview": FRAME + 9,
     "provider-list": FRAME + 2,
     "repository-list": FRAME + 2,
     "account-list": FRAME + 2,
@@ -32,7 +32,7 @@ DETAIL_QUERIES = {
     "integration-detail": FRAME + 10,
     "integration-deliveries": FRAME + 3,
     "integration-deployments": FRAME + 5,
-    "deployment-detail": FRAME + 3,
+    "deployment-detail": FRAME + 6,
     "integration-artifacts": FRAME + 4,
     "stack-detail": FRAME + 3,
     "operation-detail": FRAME + 3,
