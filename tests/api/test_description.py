@@ -21,9 +21,8 @@ from moto import mock_aws
 from rest_framework.test import APIClient
 from schemathesis.specs.openapi import checks as described
 
-from integrations.models import Method
-from teams.models import Role, Scope, Team, User
-from teams.services import audit, invitations, tokens
+from teams.models import Role, Scope, Team
+from teams.services import tokens
 from tests import factories
 from tests.api.github import answer_as_github
 
@@ -77,30 +76,6 @@ def test_every_operation_is_called():
     )
     assert called == written
     print(f"{called} operations")
-
-
-@pytest.fixture
-def rows(team: Team, admin: User) -> dict[str, Any]:
-    """One object of each noun, by the noun's name in addresses."""
-    integration = factories.make_integration(team=team, method=Method.GIT_PULL)
-    delivery = factories.make_delivery(integration=integration)
-    artifact = factories.make_artifact(integration=integration, delivery=delivery)
-    stack = factories.make_stack(integration=integration)
-    return {
-        "integrations": integration,
-        "providers": integration.repository.provider,
-        "repositories": integration.repository,
-        "aws-accounts": integration.aws_account,
-        "stacks": stack,
-        "operations": factories.make_operation(stack=stack),
-        "deliveries": delivery,
-        "artifacts": artifact,
-        "deployments": factories.make_deployment(artifact=artifact),
-        "ssh-keys": factories.make_ssh_key(integration=integration),
-        "invitations": invitations.create(team=team, actor=admin, role=Role.VIEWER)[0],
-        "members": factories.make_user(team=team, role=Role.VIEWER).memberships.get(),
-        "audit-entries": audit.record(actor=admin, team=team, action="team.create", target=team),
-    }
 
 
 @pytest.fixture(autouse=True)
