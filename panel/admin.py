@@ -10,11 +10,12 @@ from allauth.mfa.admin import Authenticator
 from allauth.socialaccount.admin import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.admin import UserSession
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 
 from deployers.models import Artifact, AwsAccount, Deployment, DeploymentStep, Operation, Stack, StackEvent
 from deployers.nudge import on_commit_nudge
@@ -154,6 +155,10 @@ class SluiceUserAdmin(KeepsAdmins, Users):
         return None
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        found = self.get_object(request, unquote(id))
+        if found is not None and found.is_service_account:
+            self.message_user(request, "A service account has tokens, and never a password.", messages.ERROR)
+            return redirect("admin:teams_user_changelist")
         answer = super().user_change_password(request, id, form_url)
         password_changed(request, id, answer)
         return answer

@@ -41,6 +41,7 @@ class Act(StrEnum):
     ADMINISTER_ACCOUNTS = "aws_account.administer"
     WIDEN_PERMISSIONS = "integration.widen_permissions"
     READ_AUDIT_LOG = "audit.read"
+    MAKE_TOKEN = "token.make"  # noqa: S105 - the name of an act
     SEE_MEMBERS = "member.see"
     LEAVE_TEAM = "member.leave"
     ADMINISTER_MEMBERS = "member.administer"
@@ -95,6 +96,7 @@ RULES: dict[Act, Rule] = {
     Act.CONFIRM_HOST_KEYS: _admin("Confirm a provider's SSH host keys"),
     Act.ADMINISTER_ACCOUNTS: _admin("Add, change or delete an AWS account"),
     Act.READ_AUDIT_LOG: _admin("Read the audit log"),
+    Act.MAKE_TOKEN: Rule(Role.VIEWER, Scope.ADMIN, "Make and revoke API tokens of one's own", team_wide=True),
     Act.SEE_MEMBERS: Rule(Role.VIEWER, Scope.READ, "See who is in the team", team_wide=True),
     Act.LEAVE_TEAM: Rule(Role.VIEWER, Scope.ADMIN, "Leave the team", team_wide=True),
     Act.ADMINISTER_MEMBERS: _admin("Invite, change and remove members, ask them for a second factor"),

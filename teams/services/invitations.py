@@ -206,6 +206,8 @@ def _claim(token: str) -> Invitation:
 
 def _join(invitation: Invitation, user: User) -> Membership:
     team = invitation.team
+    if user.is_service_account:
+        raise Refused("Invitations are for people.", remedy="Add a service account to the team in its own pages.")
     with members.locked(team):
         if Membership.objects.filter(team=team, user=user).exists():
             raise Refused(f"You are in {team} already.")

@@ -46,7 +46,7 @@ def create(
     """
     if owner is None or owner == actor:
         owner = actor
-        roles.require_role(policy.RULES[Act.READ].role, user=actor, team=team)
+        policy.require(Act.MAKE_TOKEN, user=actor, team=team)
     else:
         policy.require(Act.ADMINISTER_SERVICE_ACCOUNTS, user=actor, team=team)
         if not owner.is_service_account or roles.role_in(user=owner, team=team) is None:

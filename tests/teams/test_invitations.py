@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from teams.errors import Forbidden, Refused
 from teams.models import AuditEntry, Invitation, Membership, Role, Team, User
-from teams.services import invitations, mail
+from teams.services import invitations, mail, service_accounts
 from tests.factories import make_user
 from tests.teams.test_members import race
 
@@ -204,3 +204,12 @@ def test_a_link_lets_nobody_in_once_its_maker_is_no_admin_any_more(team: Team, a
     with pytest.raises(invitations.NotValid):
         invitations.accept(token=token, user=User.objects.create_user("back-again"))
     assert not invitations.open_of(team).exists()
+
+
+def test_a_service_account_joins_no_team(team: Team, admin: User, stranger: User) -> None:
+    bot = service_accounts.create(team=team, actor=admin, name="bot", role=Role.ADMIN)
+    _, url = invitations.create(team=stranger.teams.get(), actor=stranger, role=Role.ADMIN)
+    token = (url or "").rstrip("/").rpartition("/")[2]
+    with pytest.raises(Refused, match="for people"):
+        invitations.accept(token=token, user=bot)
+    assert bot.memberships.count() == 1

@@ -54,7 +54,7 @@ def test_services_and_views_ask_the_policy_and_no_role_by_itself():
         for path in (ROOT / room).rglob("*.py")
         if asking.search(path.read_text(encoding="utf-8"))
     }
-    assert found == {"teams/policy.py", "teams/services/roles.py", "teams/services/tokens.py"}
+    assert found == {"teams/policy.py", "teams/services/roles.py"}
 
 
 def test_the_documents_table_is_the_policys():

@@ -111,3 +111,14 @@ def test_a_deleted_service_account_takes_its_tokens_with_it(team: Team, admin: U
     assert tokens.authenticate(plain) is None
     assert not User.objects.filter(username__startswith="bot.").exists()
     assert service_accounts.create(team=team, actor=admin, name="bot", role=Role.VIEWER)
+
+
+@pytest.mark.parametrize("scope", [each for each in Scope if each != Scope.ADMIN])
+def test_a_token_makes_no_wider_one(team: Team, admin: User, scope: Scope):
+    acting = Origin("api", token="narrow", limits=origin.Limits(scope, None))
+    with origin.acting(acting), pytest.raises(Forbidden, match="scope admin"):
+        make(admin, team)
+    restricted = Origin("api", token="narrow", limits=origin.Limits(Scope.ADMIN, frozenset({uuid4()})))
+    with origin.acting(restricted), pytest.raises(Forbidden, match="restricted"):
+        make(admin, team)
+    assert not ApiToken.objects.exists()

@@ -6,6 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from teams.models import AuditEntry, Membership, Role, Team, User
+from teams.services import service_accounts
 from tests.factories import make_user
 from tests.web.conftest import client_of
 
@@ -151,3 +152,20 @@ def test_a_team_without_members_is_filled_and_deleted(root: Client, admin: User,
     assert Membership.objects.get(team__slug="initech").role == Role.VIEWER
     root.post(reverse("admin:teams_team_delete", args=[team.pk]), {"post": "yes"})
     assert list(Team.objects.values_list("slug", flat=True)) == ["initech"]
+
+
+def test_the_admins_own_page_of_the_password_is_the_accounts(root: Client) -> None:
+    """Its form would ask for no second proof, end no tokens, and write nothing into the audit log."""
+    assert root.get("/admin/password_change/")["Location"] == reverse("profile-password")
+    assert root.post("/admin/password_change/", {"new_password1": "x"})["Location"] == reverse("profile-password")
+
+
+def test_a_service_account_is_given_no_password(root: Client, admin: User, team: Team) -> None:
+    bot = service_accounts.create(team=team, actor=admin, name="bot", role=Role.ADMIN)
+    url = reverse("admin:auth_user_password_change", args=[bot.pk])
+    new = {"password1": "another horse battery", "password2": "another horse battery", "usable_password": "true"}
+    assert "never a password" in root.get(url, follow=True).content.decode()
+    root.post(url, new)
+    bot.refresh_from_db()
+    assert not bot.has_usable_password()
+    assert root.get("/admin/teams/user/nobody/password/").status_code in {302, 404}
