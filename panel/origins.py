@@ -17,6 +17,6 @@ class OriginMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        found = (source for prefix, source in _SOURCES if request.path.startswith(prefix))
+        found = (source for prefix, source in _SOURCES if request.path_info.startswith(prefix))
         with acting(Origin(next(found, "page"), ip=client_ip(request))):
             return self._get_response(request)

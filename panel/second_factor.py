@@ -6,6 +6,7 @@ from allauth.account.internal.flows.login import get_authentication_records
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 from panel import identity
@@ -27,7 +28,7 @@ def missing(request: HttpRequest, user: User, teams: Iterable[Team]) -> bool:
 def set_up(request: HttpRequest) -> HttpResponse:
     """To the page where one is set up."""
     messages.warning(request, WHY)
-    return HttpResponseClientRedirect("/") if getattr(request, "htmx", False) else redirect("mfa_index")
+    return HttpResponseClientRedirect(reverse("overview")) if getattr(request, "htmx", False) else redirect("mfa_index")
 
 
 class StaffSecondFactor:

@@ -8,6 +8,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
@@ -59,7 +60,7 @@ def person(
     def wrapper(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             if getattr(request, "htmx", False):  # a sign-in form inside a live region helps nobody
-                return HttpResponseClientRedirect("/")
+                return HttpResponseClientRedirect(reverse("overview"))
             return redirect_to_login(request.get_full_path())
         member = cast("PageRequest", request)
         member.memberships = list(

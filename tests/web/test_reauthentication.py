@@ -7,6 +7,7 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from integrations.models import SSHKey
+from panel.identity_settings import Identities, IdentityProvider
 from teams.models import AuditEntry, Team, User
 from tests.web.scene import Scene, make_scene
 
@@ -88,3 +89,29 @@ def test_who_has_no_password_here_is_not_asked(signed_in: Client, admin: User, s
 def test_looking_needs_no_password(signed_in: Client, scene: Scene) -> None:
     assert signed_in.get(reverse("integration-detail", args=[scene.integration.pk])).status_code == 200
     assert SSHKey.objects.get().state == "current"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["/profile/app/add/", "/profile/passkeys/add/", "/profile/identities/", "/profile/password/", "/profile/email/"],
+)
+def test_another_way_in_is_added_only_by_who_proved_lately_who_they_are(
+    signed_in: Client, settings: Settings, url: str
+) -> None:
+    """Else an open browser would be enough to stay in."""
+    for answer in (signed_in.get(url), signed_in.post(url, {"code": "000000"})):
+        assert answer["Location"].startswith(f"{PAGE}?next=")
+    settings.CONFIRMATION_MINUTES = 15
+    assert signed_in.get(url).status_code == 200
+
+
+def test_an_identity_is_connected_only_by_who_proved_lately_who_they_are(signed_in: Client, settings: Settings) -> None:
+    provider = IdentityProvider("github", "GitHub", False, False, "groups", {})
+    app = {"client_id": "id", "secret": "secret", "name": "GitHub"}
+    settings.IDENTITY = Identities({"github": {"APPS": [app]}}, {"github": provider})
+    settings.SOCIALACCOUNT_PROVIDERS = settings.IDENTITY.providers
+    answer = signed_in.post("/identity/github/login/", {"process": "connect"})
+    assert answer["Location"].startswith(f"{PAGE}?next=")
+    settings.CONFIRMATION_MINUTES = 15
+    page = signed_in.post("/identity/github/login/", {"process": "connect"}).content.decode()
+    assert "https://github.com/login/oauth/authorize" in page

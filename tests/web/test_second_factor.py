@@ -2,17 +2,19 @@
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 from allauth.mfa.models import Authenticator
 from django.core.cache import cache
 from django.test import Client, override_settings
-from django.urls import reverse
+from django.urls import clear_script_prefix, reverse, set_script_prefix
 from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks, Settings
 
 from panel import sign_in_limits
 from teams import encryption
-from teams.models import AuditEntry, Team, User
+from teams.models import AuditEntry, Scope, Team, User
+from teams.services import tokens
 from tests.factories import make_user
 from tests.second_factors import SECRET, code_of, make_app, recovery_codes
 from tests.web.conftest import client_of
@@ -279,3 +281,39 @@ def a_passkey() -> None:
     PASSKEY["credential"]["response"]["clientDataJSON"] = websafe_encode(client)
     PASSKEY["credential"]["response"]["attestationObject"] = websafe_encode(AttestationObject.create("none", made, {}))
     cache.clear()
+
+
+@pytest.fixture
+def prefix() -> Iterator[str]:
+    """As a WSGI server serves the panel below a path (PEP 3333, SCRIPT_NAME); Django's handler notes it so."""
+    set_script_prefix("/sluice/")
+    yield "/sluice"
+    clear_script_prefix()
+
+
+def test_under_a_prefix_nothing_opens_without_the_factor_that_is_required(
+    admin: User, team: Team, settings: Settings, prefix: str
+) -> None:
+    User.objects.filter(pk=admin.pk).update(is_staff=True, is_superuser=True)
+    settings.SECOND_FACTOR = "everyone"
+    client = client_of(admin)
+    for path in ("/providers/", "/admin/", "/admin/teams/user/"):
+        answer = client.get(path, SCRIPT_NAME=prefix)
+        assert answer["Location"] == "/sluice/profile/second-factor/", path
+    region = client.get("/providers/", SCRIPT_NAME=prefix, headers={"HX-Request": "true"})
+    assert region["HX-Redirect"] == "/sluice/"
+    stranger = Client().get("/providers/", SCRIPT_NAME=prefix, headers={"HX-Request": "true"})
+    assert stranger["HX-Redirect"] == "/sluice/"
+
+
+def test_under_a_prefix_the_audit_log_tells_the_api_from_pages(admin: User, team: Team, prefix: str) -> None:
+    _, plain = tokens.create(actor=admin, team=team, name="ci", scope=Scope.ADMIN)
+    answer = Client().post(
+        "/api/v1/invitations/",
+        {"role": "viewer"},
+        content_type="application/json",
+        SCRIPT_NAME=prefix,
+        headers={"Authorization": f"Bearer {plain}"},
+    )
+    assert answer.status_code == 201, answer.content
+    assert AuditEntry.objects.get(action="invitation.create").source == "api"
