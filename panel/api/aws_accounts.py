@@ -181,14 +181,14 @@ class AwsAccountViewSet(Noun[AwsAccount]):
     @extend_schema(responses=OpenApiTypes.OBJECT, filters=False)
     @action(detail=True, methods=["get"], url_path="trust-policy", pagination_class=None)
     def trust_policy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
-        """The trust policy that the role needs: the panel may assume it, with this connection's external id."""
-        return Response(accounts.trust_policy(self.get_object()))
+        """For admins: the role's trust policy. The panel may assume it, with this connection's external id."""
+        return Response(accounts.trust_policy(account=self.get_object(), actor=self.actor))
 
     @extend_schema(parameters=[LaunchQuery], responses=LaunchSerializer, filters=False)
     @action(detail=True, methods=["get"], url_path="access-template", pagination_class=None)
     def access_template(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
-        """The template of the role that the panel assumes, and how to launch it for this connection."""
+        """The template of the role that the panel assumes, and how to launch it for this connection. For admins."""
         account, query = self.get_object(), read_query(LaunchQuery, request)
-        shown = accounts.launch(account, codedeploy=query["codedeploy"], ecs=query["ecs"])
+        shown = accounts.launch(account=account, actor=self.actor, codedeploy=query["codedeploy"], ecs=query["ecs"])
         body = LaunchSerializer({**asdict(shown), "template": json.loads(accounts.access_template())})
         return Response(body.data)

@@ -22,7 +22,6 @@ from panel.web.outcomes import errors_as_messages, errors_on
 from panel.web.reauthentication import confirmed
 from panel.web.regions import RegionField
 from teams import policy
-from teams.models import Role
 from teams.policy import Act
 
 
@@ -122,14 +121,20 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
             : paging.PAGE_SIZE
         ],
     }
-    if account.method == AccessMethod.ROLE and request.role.includes(Role.ADMIN):
+    administers = request.role.includes(policy.RULES[Act.ADMINISTER_ACCOUNTS].role)
+    if account.method == AccessMethod.ROLE and administers:
         chosen = request.GET.getlist("for") if "chosen" in request.GET else [*Deployer.values]
         context |= {
-            "trust_policy": json.dumps(accounts.trust_policy(account), indent=2),
+            "trust_policy": json.dumps(accounts.trust_policy(account=account, actor=request.user), indent=2),
             "permissions": json.dumps(accounts.permissions(), indent=2),
             "chosen": chosen,
             "deployers": Deployer.choices,
-            "launch": accounts.launch(account, codedeploy=Deployer.CODEDEPLOY in chosen, ecs=Deployer.ECS in chosen),
+            "launch": accounts.launch(
+                account=account,
+                actor=request.user,
+                codedeploy=Deployer.CODEDEPLOY in chosen,
+                ecs=Deployer.ECS in chosen,
+            ),
         }
     if found := accounts.findings_of(account):
         context |= {
@@ -144,6 +149,7 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
 def access_template(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """The template of the role, for the AWS CLI or for upload in the console."""
     find(request, AwsAccount.objects.visible_to(request.user), pk=pk)
+    policy.require(Act.ADMINISTER_ACCOUNTS, user=request.user, team=request.team)
     answer = HttpResponse(accounts.access_template(), content_type="application/json")
     answer["Content-Disposition"] = f'attachment; filename="{accounts.ACCESS_TEMPLATE_FILE}"'
     return answer

@@ -69,7 +69,7 @@ GROUPS = (
 )
 
 
-FOR_ADMINS = {"ssh-key-list", "audit-list"}
+FOR_ADMINS = {"audit-list"}
 
 
 def _links(noun: str, entries: tuple[tuple[str, str, str], ...], counts: dict[str, dict[str, Any]]) -> Iterator[Link]:

@@ -17,10 +17,8 @@ from drf_spectacular.generators import SchemaGenerator
 from moto import mock_aws
 from rest_framework.test import APIClient
 
-from integrations.models import Method
 from teams.models import ApiToken, Role, Scope, Team, User
 from teams.policy import RULES, Act
-from teams.services import audit, invitations
 from tests import factories
 from tests.api.conftest import client_of
 
@@ -46,6 +44,8 @@ ONE = {
     "aws_accounts_destroy": Act.ADMINISTER_ACCOUNTS,
     "aws_accounts_check_create": Act.CHECK_ACCOUNT,
     "aws_accounts_choices_retrieve": Act.CHECK_ACCOUNT,
+    "aws_accounts_trust_policy_retrieve": Act.ADMINISTER_ACCOUNTS,
+    "aws_accounts_access_template_retrieve": Act.ADMINISTER_ACCOUNTS,
     "deliveries_ask_provider_create": Act.REDELIVER,
     "deliveries_redeliver_create": Act.REDELIVER,
     "deployments_approve_create": Act.ANSWER_APPROVAL,
@@ -124,30 +124,6 @@ def test_what_changes_something_has_an_act_of_its_own():
     reading = {each.name for each in OPERATIONS if each.act == Act.READ}
     assert {each.name for each in OPERATIONS if each.method != "get"} & reading == set()
     assert {*COLLECTIONS, *ONE} <= {each.name for each in OPERATIONS}
-
-
-@pytest.fixture
-def rows(team: Team, admin: User) -> dict[str, Any]:
-    """One object of each noun, all of one integration."""
-    integration = factories.make_integration(team=team, method=Method.GIT_PULL)
-    stack = factories.make_stack(integration=integration)
-    delivery = factories.make_delivery(integration=integration)
-    artifact = factories.make_artifact(integration=integration, delivery=delivery)
-    return {
-        "integrations": integration,
-        "providers": integration.repository.provider,
-        "repositories": integration.repository,
-        "aws-accounts": integration.aws_account,
-        "stacks": stack,
-        "operations": factories.make_operation(stack=stack),
-        "deliveries": delivery,
-        "artifacts": artifact,
-        "deployments": factories.make_deployment(artifact=artifact),
-        "ssh-keys": factories.make_ssh_key(integration=integration),
-        "invitations": invitations.create(team=team, actor=admin, role=Role.VIEWER)[0],
-        "members": factories.make_user(team=team, role=Role.VIEWER).memberships.get(),
-        "audit-entries": audit.record(actor=admin, team=team, action="team.create", target=team),
-    }
 
 
 def _body(operation: Operation, rows: dict[str, Any]) -> dict[str, Any]:

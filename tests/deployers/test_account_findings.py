@@ -49,7 +49,7 @@ def launched(local_aws: Aws, panel: None, team: Team, admin: User) -> Iterator[L
             method="role",
             role_arn=f"arn:aws:iam::{ACCOUNT}:role/SluiceAccess{len(made)}",
         )
-        shown = accounts.launch(account, codedeploy=codedeploy, ecs=ecs)
+        shown = accounts.launch(account=account, actor=admin, codedeploy=codedeploy, ecs=ecs)
         assert shown.role_arn == account.role_arn
         cloudformation.create_stack(
             StackName=shown.stack_name,

@@ -31,7 +31,7 @@ def test_an_account_is_made_with_an_external_id_of_its_own(moto: None, team: Tea
     two = create(team, admin, name="other", method="role", role_arn=ROLE_ARN)
 
     assert one.external_id != two.external_id
-    statement = accounts.trust_policy(one)["Statement"][0]
+    statement = accounts.trust_policy(account=one, actor=admin)["Statement"][0]
     assert statement["Condition"] == {"StringEquals": {"sts:ExternalId": one.external_id}}
     assert statement["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
 

@@ -99,7 +99,7 @@ LISTS = (
 )
 
 
-FOR_ADMINS = {"ssh-key-list", "audit-list"}
+FOR_ADMINS = {"audit-list"}
 
 
 def make_scene(team: Team, *, method: Method = Method.GIT_PULL, name: str = "shop") -> Scene:

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 from deployers.models import AccessMethod, AwsAccount
 from deployers.services import accounts
 from deployers.services.accounts import trust
-from teams.models import Team
+from teams.models import Team, User
 from tests import factories
 
 ROLE_ARN = "arn:aws:iam::123456789012:role/SluiceAccess"
@@ -47,10 +47,12 @@ def test_an_account_id_is_enough_for_a_role_of_the_template(signed_in: Client, t
 
 
 @mock_aws
-def test_the_role_is_one_command_away_and_names_panel_and_external_id(signed_in: Client, team: Team) -> None:
+def test_the_role_is_one_command_away_and_names_panel_and_external_id(
+    signed_in: Client, team: Team, admin: User
+) -> None:
     account = connected(team)
     page = page_of(signed_in, account, "?chosen=1&for=ecs")
-    command = accounts.launch(account, codedeploy=False).command
+    command = accounts.launch(account=account, actor=admin, codedeploy=False).command
     assert escape(command) in page
     for part in (
         "--stack-name SluiceAccess",
@@ -79,13 +81,13 @@ def test_the_role_is_one_command_away_and_names_panel_and_external_id(signed_in:
 )
 @mock_aws
 def test_a_public_template_makes_it_one_click(
-    signed_in: Client, team: Team, settings: Settings, role_arn: str, region: str, console: str
+    signed_in: Client, team: Team, admin: User, settings: Settings, role_arn: str, region: str, console: str
 ) -> None:
     settings.ACCESS_TEMPLATE_URL = "https://acme-public.s3.eu-west-1.amazonaws.com/sluice access.json"
     account = connected(team)
     AwsAccount.objects.update(role_arn=role_arn, default_region=region)
     account.refresh_from_db()
-    url = accounts.launch(account).url
+    url = accounts.launch(account=account, actor=admin).url
     assert escape(url) in page_of(signed_in, account)
     parts = urlsplit(url)
     assert (parts.scheme, parts.netloc, parts.query) == ("https", console, f"region={region}")

@@ -24,10 +24,8 @@ FOR_ALL = {"sign-in", "confirm-again", "team-switch", "healthz", "invitation-acc
 """About oneself, or before one is known: they have tests of their own."""
 OPENING = {
     "audit-list": Act.READ_AUDIT_LOG,
-    "account-access-template": Act.READ,
+    "account-access-template": Act.ADMINISTER_ACCOUNTS,
     "member-list": Act.SEE_MEMBERS,
-    "ssh-key-list": Act.ROTATE_MANY_KEYS,
-    "ssh-key-batch": Act.ROTATE_MANY_KEYS,
     "artifact-download": Act.DOWNLOAD_ARTIFACT,
     "integration-dead-letters": Act.READ,
 }
@@ -81,8 +79,8 @@ CHANGING = {
     "ssh-key-rotate-many": Act.ROTATE_MANY_KEYS,
     "stack-delete": Act.DELETE_INTEGRATION,
     "stack-update-image": Act.PROVISION,
-    "token-add": Act.READ,
-    "token-revoke": Act.READ,
+    "token-add": Act.MAKE_TOKEN,
+    "token-revoke": Act.MAKE_TOKEN,
 }
 """Pages that change something when a form is sent."""
 SENT = {"integration-webhook": {"action": "show"}, "deployment-answer": {"answer": "approve"}}

@@ -22,7 +22,7 @@ LIST_QUERIES = {
     "operation-list": FRAME + 1,
     "token-list": FRAME + 2,
     "member-list": FRAME + 2,
-    "ssh-key-list": FRAME + 4,
+    "ssh-key-list": FRAME + 3,
     "audit-list": FRAME + 2,
 }
 DETAIL_QUERIES = {

@@ -14,6 +14,9 @@ from deployers.aws import regions
 from deployers.catalog import CODEDEPLOY, ECS
 from deployers.models import AwsAccount
 from deployers.services.accounts.trust import UNKNOWN_PRINCIPAL, panel_principal
+from teams import policy
+from teams.models import User
+from teams.policy import Act
 
 ROLE_NAME = str(templates.load(access_needs.TEMPLATE)["Parameters"]["RoleName"]["Default"])
 VERSION = str(templates.load(access_needs.TEMPLATE)["Outputs"]["TemplateVersion"]["Value"])
@@ -47,11 +50,12 @@ class Launch:
     command: str
 
 
-def launch(account: AwsAccount, *, codedeploy: bool = True, ecs: bool = True) -> Launch:
-    """How the role of this account is made, or brought up to date, for what is chosen.
+def launch(*, account: AwsAccount, actor: User, codedeploy: bool = True, ecs: bool = True) -> Launch:
+    """How the role of this account is made, or brought up to date, for what is chosen. Raises Forbidden.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-console-create-stacks-quick-create-links.html
     """
+    policy.require(Act.ADMINISTER_ACCOUNTS, user=actor, team=account.team)
     parts = account.role_arn.split(":", 5)
     partition = parts[1] if account.role_arn else regions.partition_of(account.default_region)
     entered = account.role_arn.rpartition("/")[2]

@@ -5,16 +5,20 @@ from typing import Any
 
 from deployers.aws import sts
 from deployers.models import AwsAccount
+from teams import policy
 from teams.errors import SluiceError
+from teams.models import User
+from teams.policy import Act
 
 UNKNOWN_PRINCIPAL = "arn:aws:iam::<account of the panel>:root"
 
 
-def trust_policy(account: AwsAccount) -> dict[str, Any]:
+def trust_policy(*, account: AwsAccount, actor: User) -> dict[str, Any]:
     """The trust policy to give the role: the panel may assume it, and only with this account's external id.
 
-    Names the panel's own principal if the panel has credentials; else a placeholder to fill in.
+    Names the panel's own principal if the panel has credentials; else a placeholder to fill in. Raises Forbidden.
     """
+    policy.require(Act.ADMINISTER_ACCOUNTS, user=actor, team=account.team)
     return {
         "Version": "2012-10-17",
         "Statement": [
