@@ -22,6 +22,10 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Serve until a signal, or until the parent ends."""
+    from sandbox import ministack_names
+
+    # Before the modules below, of which some import such names themselves.
+    ministack_names.check()
     from ministack import app
 
     from sandbox import (

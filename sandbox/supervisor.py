@@ -5,13 +5,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import connecting, panel, ports
+from sandbox import connecting, given, panel, ports
 from sandbox.aws import Aws, AwsDidNotStart
 from sandbox.errors import DidNotStart, SandboxError, UsageError
 from sandbox.git_host import GitHost
@@ -166,6 +166,8 @@ class Sandbox:
     def _start(self, services: frozenset[str]) -> None:
         if services & _PANEL:
             services |= {"postgres", "valkey", "aws"}
+        servers = given.servers()
+        services -= servers.keys()
         known = self.state.env()
         self._ports = ports.choose(known.get("ports", {}))
         moved = [name for name, port in known.get("ports", {}).items() if self._ports.get(name) != port]
@@ -179,7 +181,10 @@ class Sandbox:
         )
         self._environment = base_environment() | stores.aws.env()
         self._environment |= panel.settings(
-            self.state, url=self.panel_url, database_url=stores.postgres.url, redis_url=stores.valkey.url
+            self.state,
+            url=self.panel_url,
+            database_url=servers.get("postgres", stores.postgres.url),
+            redis_url=servers.get("valkey", stores.valkey.url),
         )
         self._git = GitHost(self.state.root / "git", port=self._ports["git"], ssh_port=self._ports["ssh"])
         person = seed(self._git, self.state.root / "person", secrets["git_token"])
@@ -205,7 +210,7 @@ class Sandbox:
         if "postgres" in services:
             waiting.append(pool.submit(self._start_postgres, stores.postgres, base))
         if services & _PANEL:
-            waiting.append(pool.submit(self._prepare_database, waiting[0]))
+            waiting.append(pool.submit(self._prepare_database, waiting[:]))
         if "valkey" in services:
             waiting.append(pool.submit(self._start_part, self._valkey(stores.valkey, base)))
         if "aws" in services:
@@ -294,8 +299,9 @@ class Sandbox:
         collected = panel.collect_static(self._setup)
         self._done(_STATIC_FILES, f"Static files collected ({time.monotonic() - began:.1f} s)" if collected else "")
 
-    def _prepare_database(self, database: Future[None]) -> None:
-        database.result()
+    def _prepare_database(self, started: Sequence[Future[None]]) -> None:
+        for future in started:
+            future.result()
         began = time.monotonic()
         panel.migrate(self._setup)
         panel.bootstrap(self._setup)
@@ -358,8 +364,8 @@ class Sandbox:
                 "team": panel.TEAM,
                 "secrets_file": str(self.state.secrets_file),
                 "logs": str(self.state.logs),
-                "database_url": stores.postgres.url,
-                "redis_url": stores.valkey.url,
+                "database_url": self._environment["DATABASE_URL"],
+                "redis_url": self._environment["REDIS_URL"],
                 "aws_endpoint": stores.aws.endpoint,
                 "aws": stores.aws.env(),
                 "git_url": git.url,

