@@ -169,3 +169,32 @@ def test_made_secrets_are_usable_and_kept(tmp_path, monkeypatch):
     assert len(made["secret_key"]) >= 50
     monkeypatch.setattr("django.conf.settings.ENCRYPTION_KEYS", [base64.b64decode(made["encryption_keys"])])
     assert encryption.decrypt(encryption.encrypt("secret", bound_to="row"), bound_to="row") == "secret"
+
+
+@pytest.mark.parametrize(
+    ("document", "heading", "first"),
+    [
+        ("README.md", "Run it for real", "docker/make-secrets"),
+        ("docs/operations.md", "Back up", "docker compose exec -T postgres pg_dump"),
+        ("docs/operations.md", "Restore", "docker compose up --detach postgres"),
+        ("docs/operations.md", "Upgrade", "git pull"),
+    ],
+)
+def test_the_rehearsal_types_what_the_documents_say(document: str, heading: str, first: str) -> None:
+    """`docker/try` needs a container engine; that it finds its commands can be shown without one."""
+    commands = runpy.run_path(str(ROOT / "docker/trial.py"))["commands"]
+    found = commands((ROOT / document).read_text(), heading)
+    assert found[0].startswith(first)
+    assert not any("#" in line for line in found)
+
+
+def test_the_rehearsal_says_what_it_needs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "docker/trial.py"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Install docker, nginx, openssl, git, tar first" in done.stderr
