@@ -1,9 +1,22 @@
 """`python -m sandbox up|down|reset|demo`: Sluice on this machine. `make` calls it."""
 
-import argparse
+# ruff: noqa: E402 - what is imported takes a second or more, in which a person may press Ctrl-C
 import os
 import signal
 import sys
+
+_INTERRUPTED = 130  # what shells say of a command that Ctrl-C ended
+
+
+def _leave(number: int, frame: object) -> None:  # noqa: ARG001  a signal handler's signature
+    os.write(sys.stdout.fileno(), b"Stopped before it had started.\n")
+    os._exit(_INTERRUPTED)  # nothing was started yet
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _leave)
+
+import argparse
 import threading
 import time
 from collections.abc import Callable
@@ -35,8 +48,10 @@ def _up(state: StateDir) -> int:
     starting = True
 
     def end(number: int, frame: object) -> None:  # noqa: ARG001  a signal handler's signature
+        first = not stop.is_set()
         stop.set()
-        if starting:
+        # Once: a second Ctrl-C must not break off the stopping.
+        if starting and first:
             raise KeyboardInterrupt
 
     # Closing the terminal is SIGHUP.
@@ -48,7 +63,7 @@ def _up(state: StateDir) -> int:
         env = sandbox.start()
     except KeyboardInterrupt:
         _say("Stopped before it had started.")
-        return 130
+        return _INTERRUPTED
     finally:
         starting = False
     _say(_summary(env, state.secrets()))
@@ -124,8 +139,12 @@ def main() -> int:
     parser.add_argument("command", choices=_COMMANDS)
     parser.add_argument("--state", type=Path, default=DEFAULT, help="directory of its data (default: .sandbox)")
     arguments = parser.parse_args()
+    if arguments.command != "up":  # it has handlers of its own
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return _COMMANDS[arguments.command](StateDir(arguments.state))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     except SandboxError as error:
         print(error, file=sys.stderr)
         return error.exit_status
