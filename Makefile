@@ -10,7 +10,7 @@ export PYTHONUNBUFFERED = 1
 # Bytecode that is not written is compiled again by each of the dozen processes that a start or a test makes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up down reset demo acceptance test fuzz check format bench lock clean
+.PHONY: help up down reset demo acceptance test fuzz drill check format bench lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ test: $(VENV)/.installed  ## Run every test (gets itself a browser if there is n
 
 fuzz: $(VENV)/.installed  ## Send the API whatever comes to mind, at length (EXAMPLES=500)
 	@EXAMPLES=$${EXAMPLES:-500} $(BIN)/python -m pytest tests/api/test_description.py tests/api/test_fuzz.py $(ARGS)
+
+drill: $(VENV)/.installed  ## Push while workers are killed and stores hang: nothing is lost (ARGS=--help)
+	@$(BIN)/python -m drill $(ARGS)
 
 check: $(VENV)/.installed  ## Format, lint, types, imports, templates, policies, migrations, deployment settings
 	$(BIN)/ruff format --check .

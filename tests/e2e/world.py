@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -262,8 +262,8 @@ class World:
         """A boto3 client of the local AWS."""
         import boto3
 
-        env = self.env["aws"]
-        return boto3.client(
+        env, client = self.env["aws"], cast("Any", boto3.client)  # whose types know each service by its name
+        return client(
             service,
             endpoint_url=env["AWS_ENDPOINT_URL"],
             aws_access_key_id=env["AWS_ACCESS_KEY_ID"],

@@ -1,0 +1,20 @@
+"""The fault drill at a small size: `make drill` has all faults and 300 pushes."""
+
+import pytest
+
+from drill.report import table, verdict
+from drill.run import drill
+from tests.e2e.world import World
+
+pytestmark = pytest.mark.sandbox
+
+
+def test_nothing_is_lost_or_doubled_while_workers_die_and_the_broker_hangs_and_is_flushed(world: World) -> None:
+    outcome = drill(world, pushes=12, faults=["broker flushed", "broker hangs"], fault_seconds=4, kill_every=3)
+
+    assert outcome.workers_killed > 0
+    assert (outcome.lost, outcome.doubled, outcome.untold) == ([], [], []), verdict(outcome)
+    assert len(outcome.seconds) == 12
+    assert max(outcome.seconds.values()) < 90
+    assert {each.kind for _, each in outcome.samples} == {"page", "API", "sign-in"}
+    assert "broker flushed" in table(outcome)
