@@ -1,12 +1,8 @@
 """What a stack costs a month while nothing happens, from its template, its parameters and one table of prices.
 
 The prices are AWS's on-demand prices in us-east-1, in US dollars, as known on DATE; other regions are mostly dearer.
-They are for an impression, not for a bill: requests, traffic, storage, taxes and free tiers are not in it.
-
-Sources: https://aws.amazon.com/kms/pricing/ https://aws.amazon.com/secrets-manager/pricing/
-https://aws.amazon.com/cloudwatch/pricing/ https://aws.amazon.com/elasticloadbalancing/pricing/
-https://aws.amazon.com/vpc/pricing/ https://aws.amazon.com/ec2/pricing/on-demand/ https://aws.amazon.com/ebs/pricing/
-https://aws.amazon.com/fargate/pricing/
+They are for an impression, not for a bill: requests, traffic, storage, taxes and free tiers are not in it. SOURCES says
+for each where it was read, and when that page or copy of a page was made.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,6 +44,22 @@ INSTANCES: dict[str, Decimal] = {
     "m5.large": Decimal("0.096"),
 }
 """An hour of an instance."""
+_COPIES = "https://github.com/api-evangelist"
+"""Copies of AWS's pricing pages, each with its date."""
+SOURCES: dict[str, tuple[str, str]] = {
+    "KMS key": ("https://aws.amazon.com/kms/pricing/", "2026-11-28"),
+    "Secret": (f"https://aws.amazon.com/secrets-manager/pricing/ in {_COPIES}/amazon-secrets-manager", "2026-09-20"),
+    "Alarm": (f"https://aws.amazon.com/cloudwatch/pricing/ in {_COPIES}/cloudwatch", "2026-05-05"),
+    "Disk (gp3), a GB a month": ("https://www.saisci.com/aws/gp2-vs-gp3-cost-comparison-ebs-volumes/", "2021-02-04"),
+    "Application Load Balancer": ("https://aws.amazon.com/elasticloadbalancing/pricing/", "2026-11-28"),
+    "Public IPv4 address": ("https://www.doit.com/aws-public-ipv4-price-increase-the-complete-guide/", "2024-02-01"),
+    "Fargate vCPU": ("https://aws.amazon.com/fargate/pricing/", "2026-11-28"),
+    "Fargate GB of memory": ("https://aws.amazon.com/fargate/pricing/", "2026-11-28"),
+    "Instances": ("tables of public repositories, which agree, such as ctaminian/aws-cost-estimator", ""),
+}
+"""Where each price was read, and the day of that; empty: the source names none, and the price is not confirmed."""
+CONFIRMED_SINCE = "2026"
+"""What was read before, or on no known day, docs/cost.md calls unconfirmed."""
 _DISKS = {catalog.CODEDEPLOY.kind: 20, catalog.ECS.kind: 30}
 """GB of an instance, as the templates have them."""
 

@@ -15,11 +15,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from deployers.cost import DATE, REGION, at_rest, total
 from deployers.models import Operation, Stack
 from deployers.states import STEP_LABELS
 from integrations.models import Integration, SSHKey
 from integrations.providers.registry import client_class
+from panel import costs
 from panel.integration_state import state_of
 from panel.web.statuses import SSH_KEY, Status, status_of
 
@@ -54,8 +54,13 @@ def status(thing: object, element_id: str = "") -> dict[str, Any]:
 @register.inclusion_tag("components/cost.html")
 def cost(stack: Stack) -> dict[str, Any]:
     """What the stack costs a month at rest, with what was chosen for it."""
-    lines = at_rest(stack.kind, stack.integration.parameters.get(stack.kind, {}))
-    return {"lines": lines, "total": total(lines), "date": DATE, "region": REGION}
+    return costs.of_stack(stack)
+
+
+@register.inclusion_tag("components/costs.html")
+def integration_cost(integration: Integration) -> dict[str, Any]:
+    """What the stacks that an integration has, or will have once it is provisioned, cost a month at rest."""
+    return costs.of_integration(integration)
 
 
 @register.filter

@@ -58,3 +58,13 @@ def test_the_document_has_what_the_code_computes(kind: str) -> None:
     for name, price in cost.INSTANCES.items():
         assert f"| {name} | {price} |" in text
     assert f"{cost.REGION} on {cost.DATE}" in text
+
+
+def test_the_document_says_where_each_price_was_read_and_what_is_not_confirmed() -> None:
+    text = DOCUMENT.read_text()
+    priced = [what for what, _ in [*cost.MONTHLY.values(), *cost.HOURLY.values(), cost.DISK]]
+    assert cost.SOURCES.keys() == {*priced, "Instances"}
+    for what, (where, day) in cost.SOURCES.items():
+        confirmed = day >= cost.CONFIRMED_SINCE
+        on = day if confirmed else f"{day}, unconfirmed".lstrip(", ")
+        assert f"| {what} | {where} | {on} |" in text
