@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from deployers.services import (
+    accounts,
     allowlists,
     catch_up,
     credentials,
@@ -64,6 +65,12 @@ def catch_up_missed_pushes() -> None:
 def refresh_allowlists() -> None:
     """Follow the networks that providers publish."""
     allowlists.refresh_due()
+
+
+@shared_task
+def check_accounts() -> None:
+    """Check the AWS accounts that nobody checked for a day."""
+    accounts.check_due()
 
 
 @shared_task

@@ -44,6 +44,7 @@ app.steps["worker"].add(Heartbeat)
 app.conf.beat_schedule = {
     "tick": {"task": "deployers.tasks.tick", "schedule": 1.0, "options": {"expires": 3}},
     "check-providers": {"task": "integrations.tasks.check_providers", "schedule": 600.0},
+    "check-accounts": {"task": "deployers.tasks.check_accounts", "schedule": 600.0, "options": {"expires": 600}},
     "check-host-keys": {"task": "integrations.tasks.check_host_keys", "schedule": 600.0},
     "check-ssh-keys": {"task": "integrations.tasks.check_ssh_keys", "schedule": 60.0, "options": {"expires": 60}},
     "credentials": {"task": "deployers.tasks.follow_credentials", "schedule": 5.0, "options": {"expires": 5}},

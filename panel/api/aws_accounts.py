@@ -127,7 +127,11 @@ class LaunchSerializer(serializers.Serializer[Any]):
 
     stack_name = serializers.CharField()
     role_arn = serializers.CharField(help_text="What the role's ARN will be; empty where the account is not known.")
-    parameters = serializers.DictField(child=serializers.CharField())
+    parameters = serializers.DictField(
+        child=serializers.CharField(),
+        help_text="PanelPrincipal is a placeholder with `<` while the panel has no AWS credentials of its own: "
+        "no role can trust it before it has some.",
+    )
     url = serializers.CharField(
         help_text="CloudFormation's page with all filled in; empty unless the panel knows a public URL of the template."
     )

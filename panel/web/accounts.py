@@ -128,6 +128,7 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
             "trust_policy": json.dumps(accounts.trust_policy(account=account, actor=request.user), indent=2),
             "permissions": json.dumps(accounts.permissions(), indent=2),
             "chosen": chosen,
+            "has_principal": bool(accounts.panel_principal()),
             "deployers": Deployer.choices,
             "launch": accounts.launch(
                 account=account,

@@ -135,3 +135,19 @@ def test_a_viewer_sees_what_it_may_do_and_not_how_to_connect(team: Team, viewer:
     page = page_of(viewer, account)
     assert "What it may do" in page
     assert "ExternalId=" not in page
+
+
+def test_a_panel_without_credentials_says_what_to_do_before_a_role_can_trust_it(
+    signed_in: Client, team: Team, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.ACCESS_TEMPLATE_URL = "https://templates.example.com/sluice_access.json"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/no/such/file")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/no/such/file")
+    page = page_of(signed_in, connected(team))
+    assert "Sluice has no AWS credentials of its own" in page
+    assert "aws cloudformation deploy" not in page
+    assert "quickcreate" not in page
+    assert "Make the role below" not in page

@@ -35,11 +35,11 @@ def test_a_stack_s_page_and_its_review_have_the_same_figures(signed_in: Client, 
         shown = words(signed_in.get(page).content.decode())
         # 16.43 + 30.37 + 3.20 + 14.60, and an alarm.
         assert "About $64.70 a month at rest" in shown
-        assert "Application Load Balancer 1 16.43" in shown
-        assert "Instance t3.small 2 30.37" in shown
-        assert "Disk of 20 GB 2 3.20" in shown
-        assert "Public IPv4 address 4 14.60" in shown
-        assert "On-demand prices of us-east-1 on 2026-11-28" in shown
+        assert "1 &times; Application Load Balancer 16.43" in shown
+        assert "2 &times; Instance t3.small 30.37" in shown
+        assert "2 &times; Disk of 20 GB 3.20" in shown
+        assert "4 &times; Public IPv4 address 14.60" in shown
+        assert "on-demand prices of us-east-1 on 2026-11-28" in shown
 
 
 def test_an_integration_s_page_adds_up_what_it_has_and_will_have(signed_in: Client, team: Team) -> None:
@@ -72,6 +72,6 @@ def test_a_type_of_instance_without_a_price_is_told(signed_in: Client, team: Tea
     stack = factories.make_stack(integration=integration, kind="codedeploy")
     shown = words(signed_in.get(reverse("stack-detail", args=[stack.pk])).content.decode())
     assert "and more a month at rest" in shown
-    assert "Instance u-24tb1.metal 2 not in our table" in shown
+    assert "2 &times; Instance u-24tb1.metal not in our table" in shown
     of_all = words(signed_in.get(reverse("integration-detail", args=[integration.pk])).content.decode())
     assert re.search(r"Together \$[\d.]+ and more", of_all)

@@ -1,6 +1,6 @@
 """AWS accounts: the way into each, opened by a check and by nothing else."""
 
-from deployers.services.accounts.checking import check
+from deployers.services.accounts.checking import check, check_due
 from deployers.services.accounts.findings import Findings, lacks, require_permissions
 from deployers.services.accounts.findings import of as findings_of
 from deployers.services.accounts.rows import create, delete, update
@@ -12,7 +12,7 @@ from deployers.services.accounts.template import (
     permissions,
     role_arn_in,
 )
-from deployers.services.accounts.trust import trust_policy
+from deployers.services.accounts.trust import panel_principal, trust_policy
 from deployers.services.accounts.way import access, may_lend_own, region_problem, role_arn_problem
 
 __all__ = [
@@ -22,12 +22,14 @@ __all__ = [
     "access",
     "access_template",
     "check",
+    "check_due",
     "create",
     "delete",
     "findings_of",
     "lacks",
     "launch",
     "may_lend_own",
+    "panel_principal",
     "permissions",
     "region_problem",
     "require_permissions",

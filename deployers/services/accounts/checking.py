@@ -1,7 +1,10 @@
 """The check of an account, which opens and closes it."""
 
+import time
+from datetime import timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from deployers.aws import sts
@@ -16,6 +19,9 @@ from teams.policy import Act
 
 CHECKED = ("checked_at", "check_error", "caller_arn", "account_id", "proven_way", "findings")
 """What a check notes; the secret is left as it was read."""
+CHECK_EVERY = timedelta(days=1)
+RETRY_EVERY = timedelta(minutes=10)
+"""Where AWS did not answer, which says nothing about the account."""
 
 
 def check(*, account: AwsAccount, actor: User | None = None) -> str:
@@ -52,6 +58,30 @@ def check(*, account: AwsAccount, actor: User | None = None) -> str:
     if not noted:
         raise Refused("The account was changed while it was checked.", remedy="Check it again.")
     return found.arn
+
+
+def check_due(*, seconds: float = 45.0) -> int:
+    """Check the accounts whose last check is a day old, so that a role that was changed shows before a push needs it.
+
+    A definite refusal closes an account here as it does when a person asks. Accounts that nobody ever checked wait for
+    a person: their role may not be there yet. Starts no further check after `seconds`. Returns how many were checked.
+    """
+    stop_at = time.monotonic() + seconds
+    now = timezone.now()
+    unanswered = ~Q(check_error="") & ~Q(proven_way="")
+    due = AwsAccount.objects.filter(
+        Q(checked_at__lt=now - CHECK_EVERY) | unanswered & Q(checked_at__lt=now - RETRY_EVERY)
+    ).order_by("checked_at")
+    checked = 0
+    for account in due.select_related("team")[:50]:
+        if time.monotonic() > stop_at:
+            break
+        checked += 1
+        try:
+            check(account=account)
+        except SluiceError:
+            continue  # noted on the account
+    return checked
 
 
 def _is_definite(error: SluiceError) -> bool:
