@@ -8,7 +8,7 @@ from typing import Any
 
 from deployers.errors import ParametersDoNotFit
 from deployers.models import AwsAccount
-from deployers.services import accounts, targets
+from deployers.services import accounts, git_source, targets
 from integrations.errors import InvalidValue
 from integrations.models import Integration, Repository
 from integrations.services import integrations
@@ -22,7 +22,8 @@ def create(
 ) -> Integration:
     """Add an integration. `fields` are those of `integrations.services.integrations.create`.
 
-    Raises what that raises, ParametersDoNotFit, and PermissionsMissing for a deployer that the account cannot have.
+    Raises what that raises, ParametersDoNotFit, ParameterRefused for what a function's environment does not hold, and
+    PermissionsMissing for a deployer that the account cannot have.
     """
     policy.require(Act.EDIT_INTEGRATION, user=actor, team=team)
     # Somebody else's account is not asked anything; the service refuses it in words.
@@ -31,21 +32,27 @@ def create(
             raise InvalidValue(problem, field="region")
         _require_fit(fields.get("deployers", ()), fields.get("parameters") or {}, aws_account, region)
     return integrations.create(
-        team=team, actor=actor, repository=repository, aws_account=aws_account, region=region, **fields
+        team=team,
+        actor=actor,
+        repository=repository,
+        aws_account=aws_account,
+        region=region,
+        require_room=git_source.require_room,
+        **fields,
     )
 
 
 def update(*, integration: Integration, actor: User, **fields: Any) -> Integration:
     """Change what is given. `fields` are those of `integrations.services.integrations.update`.
 
-    Raises what that raises, and ParametersDoNotFit.
+    Raises what that raises, ParametersDoNotFit, and ParameterRefused for what a function's environment does not hold.
     """
     policy.require(Act.EDIT_INTEGRATION, user=actor, team=integration.team, integration=integration.pk)
     if {"deployers", "parameters"} & {name for name, value in fields.items() if value is not None}:
         present = {"deployers": integration.deployers, "parameters": integration.parameters}
         wanted = present | {name: value for name, value in fields.items() if value is not None}
         _require_fit(wanted["deployers"], wanted["parameters"], integration.aws_account, integration.region)
-    return integrations.update(integration=integration, actor=actor, **fields)
+    return integrations.update(integration=integration, actor=actor, require_room=git_source.require_room, **fields)
 
 
 def _require_fit(

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from django.db import IntegrityError, transaction
@@ -57,6 +57,7 @@ def create(
     deployers: Sequence[str] = (),
     rotate_every: int | None = None,
     parameters: Parameters | None = None,
+    require_room: Callable[[Integration], None] = lambda integration: None,  # noqa: ARG005
 ) -> Integration:
     """Add an integration; nothing exists at AWS or at the provider until it is provisioned.
 
@@ -64,7 +65,8 @@ def create(
 
     `aws_account` is a deployers.AwsAccount. `deploy_ref` is a branch; blank with deployers means the default branch.
     `restrict_source_ips` asks the provider for its networks, unless they are known. `rotate_every` are days after which
-    the SSH key is rotated: 0 is never, None is as the panel is set.
+    the SSH key is rotated: 0 is never, None is as the panel is set. `require_room` raises for a valid row whose values
+    are together more than its stack holds.
     Raises Forbidden, InvalidValue with the field to look at, and ProviderError.
     """
     policy.require(Act.EDIT_INTEGRATION, user=actor, team=team)
@@ -103,6 +105,7 @@ def create(
     )
     # Some providers sign with keys of their own format, where they are recent enough: they are asked.
     integration.webhook_secret = clients.client(repository.provider).new_webhook_secret()
+    require_room(integration)
     try:
         with transaction.atomic():
             integration.save()
@@ -134,6 +137,7 @@ def update(
     deployers: Sequence[str] | None = None,
     rotate_every: int | Literal["keep"] | None = "keep",
     parameters: Parameters | None = None,
+    require_room: Callable[[Integration], None] = lambda integration: None,  # noqa: ARG005
 ) -> Integration:
     """Change what is given; None leaves a field, and "keep" `rotate_every`. It takes effect with the next provisioning.
 
@@ -161,6 +165,7 @@ def update(
     before = {field: getattr(integration, field) for field in given}
     kept = {field: before[field] for field, value in given.items() if value is None and field != "rotate_every"}
     _assign(integration, actor, **(given | kept))
+    require_room(integration)
     # Values of parameters may be secrets, so the log only says that they changed.
     changes = {
         field: "changed" if field == "parameters" else [old, getattr(integration, field)]

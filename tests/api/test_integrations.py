@@ -243,3 +243,25 @@ def test_parameters_that_do_not_fit_the_account_are_refused_each_at_its_field(ap
     assert {each["field"] for each in changed.json()["errors"]} == {
         f"parameters.codedeploy.{name}" for name in ("VPC", "Subnets", "HealthCheckPort")
     }
+
+
+LONG = {
+    "refs": [f"release/{number:03}-{'r' * 85}" for number in range(9)],
+    "paths": [f"{number}{'p' * 254}" for number in range(4)],
+    "ignored_paths": [f"{number}{'é' * 254}" for number in range(4)],
+}
+"""Each field fits; together they are more than the environment of a function holds."""
+
+
+def test_filters_that_are_together_more_than_a_function_holds_are_refused_at_the_longest(api, body):
+    refused = api.post("/api/v1/integrations/", {**body, **LONG})
+    assert refused.status_code == 422
+    assert "environment of WebhookReceiverFunction would hold" in refused.json()["detail"]
+    assert [each["field"] for each in refused.json()["errors"]] == ["ignored_paths"]
+
+    made = api.post("/api/v1/integrations/", {**body, "paths": LONG["paths"], "refs": LONG["refs"]})
+    assert made.status_code == 201, made.json()
+    url = f"/api/v1/integrations/{made.json()['id']}/"
+    refused = api.patch(url, {"ignored_paths": LONG["ignored_paths"]})
+    assert refused.status_code == 422
+    assert api.get(url).json()["ignored_paths"] == []

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from deployers import catalog, environments
 from deployers.models import StackKind
-from deployers.services import images, outputs
+from deployers.services import git_source, images, outputs
 from deployers.services.steps.work import Work
 from integrations.models import Method
 from integrations.services import clients, ssh_keys
@@ -92,35 +92,15 @@ def _git_parameters(work: Work) -> dict[str, str]:
     # Only git pull needs to know: zip download is not to wait for an answer to that.
     pulls = integration.method == Method.GIT_PULL
     address = client.ssh_address(integration.repository.full_name) if pulls else client.usual_ssh_address
-    networks = provider.webhook_networks if integration.restrict_source_ips else []
-    work.options["networks"] = networks
+    work.options["networks"] = provider.webhook_networks if integration.restrict_source_ips else []
     changed_at = provider.credentials_changed_at
     work.options["credentials_at"] = changed_at.isoformat() if changed_at else None
-    source = catalog.GitSource(
-        provider_kind=provider.kind,
+    source = git_source.of(
+        integration,
         api_url=client.api_url,
-        ca_bundle=provider.ca_bundle,
-        repository=integration.repository.full_name,
-        refs=tuple(integration.refs),
-        ssh_host=address.host,
-        ssh_port=address.port,
-        ssh_user=address.user,
-        ssh_known_hosts=provider.ssh_known_hosts,
-        webhook_secret=integration.webhook_secret,
-        webhook_secret_previous=integration.webhook_secret_previous,
-        git_token=credentials["git_token"],
-        oauth_key=credentials["oauth_key"],
-        oauth_secret=credentials["oauth_secret"],
-        app_id=credentials.get("app_id", ""),
-        app_installation_id=credentials.get("installation_id", ""),
-        app_private_key=credentials.get("private_key", ""),
-        paths=tuple(integration.paths),
-        ignored_paths=tuple(integration.ignored_paths),
-        skip_ci=integration.skip_ci,
-        submodules=integration.submodules,
-        lfs=integration.lfs,
-        networks=tuple(networks),
-        ssh_key_rotation=ssh_keys.rotation_of(integration=integration),
+        address=address,
+        credentials=credentials,
+        rotation=ssh_keys.rotation_of(integration=integration),
     )
     chosen = integration.parameters.get(work.kind.kind, {})
     return catalog.git_parameters(source=source, packages=_packages(work), chosen=chosen)
