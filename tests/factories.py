@@ -6,8 +6,11 @@ tree. `team` is made on first use (slug `acme`) and shared, as the fixture of th
 
 import itertools
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.utils import timezone
 
 from deployers.models import (
@@ -25,6 +28,7 @@ from deployers.models import (
 )
 from deployers.states import DeploymentStatus
 from integrations.models import (
+    AppSetup,
     Delivery,
     DeliveryStatus,
     Deployer,
@@ -65,6 +69,21 @@ def make_provider(*, team: Team | None = None, **fields: Any) -> Provider:
     fields.setdefault("name", f"provider-{next(_number)}")
     fields.setdefault("credentials", {"token": "ghp_provider-token"})
     return Provider.objects.create(team=team or make_team(), **fields)
+
+
+@lru_cache
+def rsa_key(which: str = "app") -> str:
+    """A private key in PEM format, as GitHub hands it out; another one for each `which`."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+
+def make_app_setup(*, team: Team, user: User, **fields: Any) -> AppSetup:
+    """A GitHub App that GitHub just made, and that is installed nowhere yet."""
+    fields.setdefault("credentials", {"app_id": "1234567", "private_key": rsa_key()})
+    fields.setdefault("state_hash", f"{next(_number):064}")
+    fields.setdefault("slug", "sluice-acme")
+    return AppSetup.objects.create(team=team, user=user, kind="github", name="GitHub", session_hash="0" * 64, **fields)
 
 
 def make_repository(*, team: Team | None = None, provider: Provider | None = None, **fields: Any) -> Repository:

@@ -1,5 +1,6 @@
 """Providers, repositories, integrations, deliveries and SSH keys."""
 
+from integrations.models.app_setups import AppSetup
 from integrations.models.deliveries import Delivery, DeliveryStatus, DeployStatus
 from integrations.models.integrations import Deployer, Integration, KnownHead, Method, WebhookState, all_branches
 from integrations.models.providers import Provider, Repository
@@ -7,6 +8,7 @@ from integrations.models.ssh_keys import SSH_KEY_OVER, RemoteState, SSHKey, SSHK
 
 __all__ = [
     "SSH_KEY_OVER",
+    "AppSetup",
     "Delivery",
     "DeliveryStatus",
     "DeployStatus",

@@ -16,7 +16,7 @@ from panel.web import urls
 from teams.models import Role, Scope, Team, User
 from teams.policy import RULES, Act
 from teams.services import invitations, service_accounts, tokens
-from tests.factories import make_user
+from tests.factories import make_app_setup, make_user
 from tests.web.conftest import client_of
 from tests.web.scene import Scene, make_scene
 
@@ -63,6 +63,8 @@ CHANGING = {
     "operation-cancel": Act.CHANGE_OPERATION,
     "operation-retry": Act.CHANGE_OPERATION,
     "provider-add": Act.ADMINISTER_PROVIDERS,
+    "provider-app": Act.ADMINISTER_PROVIDERS,
+    "provider-app-add": Act.ADMINISTER_PROVIDERS,
     "provider-check": Act.CHECK_PROVIDER,
     "provider-confirm": Act.CONFIRM_HOST_KEYS,
     "provider-delete": Act.ADMINISTER_PROVIDERS,
@@ -130,9 +132,11 @@ def scene(team: Team) -> Scene:
 
 def _url(place: Page, scene: Scene, account: User, token_owner: User) -> str:
     if not place.about:
-        return reverse(place.name) + ("?kind=github" if place.name == "provider-add" else "")
+        return reverse(place.name) + ("?kind=github" if place.name in {"provider-add", "provider-app-add"} else "")
     if place.about == "account":
         return reverse(place.name, args=[account.pk])
+    if place.name == "provider-app":
+        return reverse(place.name, args=[make_app_setup(team=scene.integration.team, user=token_owner).pk])
     if place.name == "token-revoke":
         token, _ = tokens.create(
             actor=token_owner, team=scene.integration.team, name="mine", scope=Scope.READ, expires_at=None

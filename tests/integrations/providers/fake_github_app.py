@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import jwt
 import requests
 import responses
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from integrations.providers.base import ProviderConfig
+from tests.factories import rsa_key
 from tests.integrations.providers.fake_github import FakeGitHub, Result, not_found, reply
 
 APP_ID, SLUG, CLIENT_ID = 1234567, "sluice-acme", "Iv23liAbCdEfGh012345"
@@ -36,13 +36,6 @@ NUMERIC, INTEGER = "must be a numeric value representing", "must be an Integer r
 CODE = "a180b1a3d263c81bc6441d7b990bae27d4c10679"
 
 
-@lru_cache
-def pem(which: str = "app") -> str:
-    """A private key as GitHub hands it out; another one for each `which`."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
-
-
 @dataclass
 class Issued:
     """A token that was given out."""
@@ -56,7 +49,7 @@ class FakeGitHubApp(FakeGitHub):
 
     def __init__(self, mock: responses.RequestsMock) -> None:
         self.app_id = APP_ID
-        self.keys_of_app = [pem()]
+        self.keys_of_app = [rsa_key()]
         self.installations: dict[str, dict[str, Any]] = {INSTALLATION: self.installation("acme")}
         self.tokens: dict[str, Issued] = {}
         self.clock = timedelta(0)
@@ -145,7 +138,7 @@ class FakeGitHubApp(FakeGitHub):
             "events": [],
             "client_secret": "canary-client-secret",
             "webhook_secret": "canary-webhook-secret",
-            "pem": pem(),
+            "pem": rsa_key(),
         }
         self.codes[CODE] = answer | changes
         return CODE
@@ -293,7 +286,7 @@ def _public(key: str) -> Any:
 
 
 def credentials(**changes: str) -> dict[str, str]:
-    return {"app_id": str(APP_ID), "installation_id": INSTALLATION, "private_key": pem(), **changes}
+    return {"app_id": str(APP_ID), "installation_id": INSTALLATION, "private_key": rsa_key(), **changes}
 
 
 CONFIG = ProviderConfig(credentials=credentials())

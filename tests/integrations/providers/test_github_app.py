@@ -17,6 +17,7 @@ from integrations.providers import github_app
 from integrations.providers.base import ProviderConfig, Purpose
 from integrations.providers.github import GitHub
 from integrations.providers.github_enterprise import GitHubEnterprise
+from tests.factories import rsa_key
 from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET, ProviderContract
 from tests.integrations.providers.fake_github_app import (
     APP_ID,
@@ -26,7 +27,6 @@ from tests.integrations.providers.fake_github_app import (
     FakeGitHubApp,
     FakeGitHubEnterpriseApp,
     credentials,
-    pem,
 )
 
 BEGIN = "-----BEGIN RSA PRIVATE KEY-----"
@@ -77,7 +77,7 @@ class TestStatements:
 
     def test_the_key_of_another_app(self, fake: FakeGitHubApp):
         with pytest.raises(CredentialsRejected, match="private key") as caught:
-            GitHub(ProviderConfig(credentials=credentials(private_key=pem("other")))).check()
+            GitHub(ProviderConfig(credentials=credentials(private_key=rsa_key("other")))).check()
         assert caught.value.field == "private_key"
 
     def test_an_id_that_no_app_has(self, fake: FakeGitHubApp):
@@ -123,7 +123,7 @@ class TestTokens:
     def test_another_key_never_finds_the_token(self, remote: GitHub, fake: FakeGitHubApp):
         remote.refs(REPOSITORY)
         with pytest.raises(CredentialsRejected):
-            GitHub(ProviderConfig(credentials=credentials(private_key=pem("other")))).refs(REPOSITORY)
+            GitHub(ProviderConfig(credentials=credentials(private_key=rsa_key("other")))).refs(REPOSITORY)
 
     def test_nothing_of_it_is_in_a_message(self, remote: GitHub, fake: FakeGitHubApp):
         remote.refs(REPOSITORY)
@@ -213,9 +213,9 @@ def test_credentials_that_are_neither_or_both(given: dict[str, str], field: str)
 
 
 def test_a_key_is_kept_in_one_form():
-    crumpled = "\r\n" + pem().replace("\n", "\\n")
+    crumpled = "\r\n" + rsa_key().replace("\n", "\\n")
     tidied = GitHub.tidied_credentials({"app_id": "1", "private_key": crumpled})
-    assert tidied["private_key"] == pem()
+    assert tidied["private_key"] == rsa_key()
 
 
 def test_a_new_way_takes_the_place_of_the_old_one():

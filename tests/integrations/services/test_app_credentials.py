@@ -11,13 +11,13 @@ from integrations.models import Provider
 from integrations.providers import github_app
 from integrations.services import providers
 from teams.models import AuditEntry, Team, User
+from tests.factories import rsa_key
 from tests.integrations.providers.fake_github_app import (
     INSTALLATION,
     PERMISSIONS,
     FakeGitHubApp,
     FakeGitHubEnterpriseApp,
     credentials,
-    pem,
 )
 
 
@@ -42,11 +42,11 @@ def test_an_app_is_stored_with_its_only_installation(team: Team, admin: User, gi
 
 def test_the_key_is_encrypted_and_nowhere_else(team: Team, admin: User, github: FakeGitHubApp):
     provider = create(team, admin)
-    providers.update(provider=provider, actor=admin, credentials={"private_key": pem()})
+    providers.update(provider=provider, actor=admin, credentials={"private_key": rsa_key()})
     with connection.cursor() as cursor:
         cursor.execute("SELECT row_to_json(p)::text FROM integrations_provider p")
         stored = cursor.fetchone()[0]
-    secret_line = pem().splitlines()[5]
+    secret_line = rsa_key().splitlines()[5]
     assert secret_line not in stored
     assert "PRIVATE KEY" not in stored
     log = [(entry.action, entry.changes) for entry in AuditEntry.objects.order_by("pk")]
