@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from integrations.services import commit_statuses, host_keys, obstacles, providers, ssh_keys
+from integrations.services import commit_statuses, host_keys, obstacles, providers, repositories, ssh_keys
 
 
 @shared_task
@@ -21,6 +21,12 @@ def check_host_keys() -> None:
 def look_for_obstacles() -> None:
     """Ask what stands in the way of integrations of which that is not known."""
     obstacles.look_due()
+
+
+@shared_task
+def look_for_renamed() -> None:
+    """Ask what repositories are called that nobody asked about for a while."""
+    repositories.look_due()
 
 
 @shared_task

@@ -54,6 +54,7 @@ app.conf.beat_schedule = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "renamed": {"task": "integrations.tasks.look_for_renamed", "schedule": 60.0, "options": {"expires": 60}},
     "obstacles": {"task": "integrations.tasks.look_for_obstacles", "schedule": 60.0, "options": {"expires": 60}},
     "sync-deliveries": {"task": "deployers.tasks.sync_deliveries", "schedule": 5.0, "options": {"expires": 5}},
     "sync-deployments": {"task": "deployers.tasks.sync_deployments", "schedule": 2.0, "options": {"expires": 2}},

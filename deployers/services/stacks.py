@@ -13,7 +13,7 @@ from deployers.models import Operation, OperationKind, Stack, StackKind
 from deployers.services import accounts, images, key_rotation, operations, secret_rotation, starting
 from deployers.services.reconcile import advance
 from deployers.states import ACTIVE, AT_WORK, STOPPABLE, OperationStatus, StackState, Step
-from integrations.models import Deployer, Integration, Method, Provider
+from integrations.models import Deployer, Integration, Method, Provider, Repository
 from teams import policy
 from teams.errors import Refused
 from teams.models import User
@@ -26,6 +26,7 @@ __all__ = [
     "cancel",
     "delete",
     "follow_provider",
+    "follow_repository",
     "follow_up",
     "provision",
     "remove",
@@ -108,6 +109,23 @@ def follow_provider(*, provider: Provider, actor: User) -> list[Operation]:
         if stack.state == StackState.READY:
             with suppress(StackBusy):
                 started.append(_apply(stack.integration, actor))
+    return started
+
+
+def follow_repository(*, repository: Repository, actor: User) -> list[Operation]:
+    """Bring the ready stacks of a repository's integrations up to date after it took another name.
+
+    The git stack gets the name, and with it the place of new artifacts; the stacks that deploy look there from then on.
+    Those with an active operation are left out. Raises Forbidden.
+    """
+    policy.require(Act.PROVISION, user=actor, team=repository.team)
+    started = []
+    for integration in repository.integrations.select_related("team"):
+        ready = [stack.kind for stack in integration.stacks.all() if stack.state == StackState.READY]
+        if StackKind.GIT in ready:
+            kinds = [StackKind.GIT, *sorted(set(ready) - {StackKind.GIT})]
+            with suppress(StackBusy):
+                started.append(_apply(integration, actor, kinds=kinds))
     return started
 
 

@@ -82,6 +82,18 @@ class Repository(TeamOwned):
     default_branch = models.CharField(max_length=255, blank=True)
     private = models.BooleanField(default=True)
     web_url = models.URLField(max_length=500, blank=True)
+    remote_id = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="The provider's id, which stays when it is renamed."
+    )
+    new_name = models.CharField(
+        max_length=255, blank=True, editable=False, help_text="What the provider calls it by now, if otherwise."
+    )
+    moved_problem = models.TextField(
+        blank=True, editable=False, help_text="Such as that another repository has its name by now."
+    )
+    looked_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the provider was last asked what it is called."
+    )
 
     objects = TeamQuerySet["Repository"].as_manager()
 

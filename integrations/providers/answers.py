@@ -74,6 +74,12 @@ class Reader:
             raise self.unexpected(f"{key} is no time") from None
         return found if found.tzinfo else found.replace(tzinfo=UTC)
 
+    def identity(self, body: Mapping[str, Any], key: str) -> str:
+        """An id that stays for ever, as text; empty where there is none."""
+        value = body.get(key)
+        usable = isinstance(value, str | int) and not isinstance(value, bool) and _TEXT.fullmatch(str(value))
+        return str(value)[:64] if usable else ""
+
     def full_name(self, value: str) -> str:
         """A repository's full name, as given."""
         try:

@@ -45,6 +45,8 @@ class RemoteRepository:
     web_url: str
     ssh_url: str = ""
     """Its clone address over SSH, as the provider writes it; empty where it tells none."""
+    id: str = ""
+    """What stays when it is renamed or transferred."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -301,6 +301,7 @@ class BitbucketCloud(ProviderClient):
             private=body.get("is_private") is not False,
             web_url=f"{self.web_url}/{full_name}",
             ssh_url=next(iter(READ.clone_links(body, "ssh")), ""),
+            id=READ.identity(body, "uuid"),
         )
 
     def _repository(self, full_name: str) -> Mapping[str, Any]:

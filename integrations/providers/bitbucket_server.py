@@ -262,6 +262,7 @@ class BitbucketServer(ProviderClient):
             # SSH has a host and port of its own there (7999 by default), which the clone links tell:
             # https://confluence.atlassian.com/bitbucketserver/enable-ssh-access-to-git-repositories-776640358.html
             ssh_url=next(iter(_READ.clone_links(body, "ssh")), ""),
+            id=_READ.identity(body, "id"),
         )
 
     def _repository(self, full_name: str) -> Mapping[str, Any]:

@@ -255,6 +255,7 @@ class Gitea(ProviderClient):
             private=body.get("private") is not False,
             web_url=f"{self.web_url}/{full_name}",
             ssh_url=_READ.optional(body.get("ssh_url")),
+            id=_READ.identity(body, "id"),
         )
 
     def _repository(self, full_name: str) -> Mapping[str, Any]:

@@ -343,6 +343,7 @@ class GitHub(ProviderClient):
             private=body.get("private") is not False,
             web_url=f"{self.web_url}/{full_name}",
             ssh_url=READ.optional(body.get("ssh_url")),
+            id=READ.identity(body, "id"),
         )
 
     def _repository(self, full_name: str) -> Mapping[str, Any]:

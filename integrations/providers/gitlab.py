@@ -381,6 +381,7 @@ def _described(remote: GitLab, body: Mapping[str, Any]) -> RemoteRepository:
         private=body.get("visibility") != "public",
         web_url=f"{remote.web_url}/{full_name}",
         ssh_url=_READ.optional(body.get("ssh_url_to_repo")),
+        id=_READ.identity(body, "id"),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import CharField
 
 from integrations.errors import InvalidValue
-from integrations.models import Delivery, DeliveryStatus, DeployStatus, Integration, Method
+from integrations.models import Delivery, DeliveryStatus, DeployStatus, Integration, Method, Repository
 from integrations.providers.base import ProviderClient
 from integrations.providers.registry import PROVIDERS
 from integrations.services import clients, webhooks
@@ -55,6 +55,9 @@ def upsert_from_item(*, integration: Integration, item: Mapping[str, Any]) -> De
     proves = not delivery.secret_id or delivery.secret_id == webhooks.secret_id_of(integration)
     if delivery.status != DeliveryStatus.REJECTED and proves:
         webhooks.mark_verified(integration=integration)
+    if delivery.repository and delivery.repository.lower() != integration.repository.full_name.lower():
+        # Whether it was renamed is asked at once, not by the webhook's word.
+        Repository.objects.filter(pk=integration.repository_id, new_name="", moved_problem="").update(looked_at=None)
     return delivery
 
 

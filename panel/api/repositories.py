@@ -2,9 +2,12 @@
 
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, status
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from deployers.nudge import on_commit_nudge
+from deployers.services import stacks
 from integrations.models import Provider, Repository
 from integrations.services import repositories
 from panel.api.base import Noun
@@ -16,7 +19,18 @@ class RepositorySerializer(serializers.ModelSerializer[Repository]):
 
     class Meta:
         model = Repository
-        fields = ["id", "provider", "full_name", "default_branch", "private", "web_url", "created_at", "updated_at"]
+        fields = [
+            "id",
+            "provider",
+            "full_name",
+            "default_branch",
+            "private",
+            "web_url",
+            "new_name",
+            "moved_problem",
+            "created_at",
+            "updated_at",
+        ]
         read_only_fields = fields
 
 
@@ -41,6 +55,15 @@ class RepositoryViewSet(Noun[Repository]):
         """Add a repository; it is looked up at the provider."""
         fields = read_body(RepositoryCreateSerializer, request)
         return self.answer(repositories.add(team=self.team, actor=self.actor, **fields), status.HTTP_201_CREATED)
+
+    @extend_schema(request=None, responses=RepositorySerializer)
+    @action(detail=True, methods=["post"])
+    def follow(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
+        """Take over `new_name`, and update the stacks of its integrations."""
+        repository = repositories.follow(repository=self.get_object(), actor=self.actor)
+        for operation in stacks.follow_repository(repository=repository, actor=self.actor):
+            on_commit_nudge(operation.pk)
+        return self.answer(repository)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002

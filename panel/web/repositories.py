@@ -8,15 +8,18 @@ from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.template.defaultfilters import pluralize
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from deployers.nudge import on_commit_nudge
+from deployers.services import stacks
 from integrations.models import Integration, Provider, Repository
 from integrations.services import providers, repositories
 from panel.web import paging, parameters, queries
 from panel.web.access import PageRequest, find, page
 from panel.web.confirm import ConfirmForm, confirm
-from panel.web.outcomes import errors_on
+from panel.web.outcomes import errors_as_messages, errors_on
 from panel.web.reauthentication import confirmed
 from teams import policy
 from teams.errors import SluiceError
@@ -86,6 +89,21 @@ def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
     repository = find(request, Repository.objects.visible_to(request.user).select_related("provider"), pk=pk)
     rows = queries.integrations(Integration.objects.visible_to(request.user).filter(repository=repository))
     return render(request, "repositories/detail.html", {"repository": repository, "integrations": rows})
+
+
+@require_POST
+@page
+def follow(request: PageRequest, pk: UUID) -> HttpResponseBase:
+    """Take over the name that the provider gives the repository now, in the stacks too."""
+    repository = find(request, Repository.objects.visible_to(request.user).select_related("provider"), pk=pk)
+    with errors_as_messages(request):
+        repositories.follow(repository=repository, actor=request.user)
+        started = stacks.follow_repository(repository=repository, actor=request.user)
+        for operation in started:
+            on_commit_nudge(operation.pk)
+        told = f" {len(started)} integration{pluralize(len(started))} being updated." if started else ""
+        messages.success(request, f"It is called {repository} here too now.{told}")
+    return redirect("repository-detail", repository.pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -47,6 +47,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("repositories/", repositories.index, name="repository-list"),
     path("repositories/add/", repositories.add, name="repository-add"),
     path("repositories/<uuid:pk>/", repositories.detail, name="repository-detail"),
+    path("repositories/<uuid:pk>/follow/", repositories.follow, name="repository-follow"),
     path("repositories/<uuid:pk>/delete/", repositories.delete, name="repository-delete"),
     path("aws-accounts/", accounts.index, name="account-list"),
     path("aws-accounts/add/", accounts.add, name="account-add"),

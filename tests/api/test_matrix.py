@@ -77,6 +77,7 @@ ONE = {
     "providers_host_keys_scan_create": Act.CHECK_PROVIDER,
     "providers_repositories_retrieve": Act.ADD_REPOSITORY,
     "repositories_destroy": Act.DELETE_REPOSITORY,
+    "repositories_follow_create": Act.PROVISION,
     "ssh_keys_check_create": Act.REPAIR_KEY,
     "ssh_keys_repair_create": Act.REPAIR_KEY,
     "ssh_keys_revoke_create": Act.REVOKE_KEY,

@@ -72,6 +72,7 @@ CHANGING = {
     "provider-scan": Act.CHECK_PROVIDER,
     "repository-add": Act.ADD_REPOSITORY,
     "repository-delete": Act.DELETE_REPOSITORY,
+    "repository-follow": Act.PROVISION,
     "service-account-add": Act.ADMINISTER_SERVICE_ACCOUNTS,
     "service-account-delete": Act.ADMINISTER_SERVICE_ACCOUNTS,
     "service-account-token": Act.ADMINISTER_SERVICE_ACCOUNTS,
