@@ -16,6 +16,7 @@ from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.cache import add_never_cache_headers
 
 from deployers.models import Artifact, AwsAccount, Deployment, DeploymentStep, Operation, Stack, StackEvent
 from deployers.nudge import on_commit_nudge
@@ -25,7 +26,7 @@ from panel.admin_audit import Audited, KeepsAdmins, password_changed
 from panel.web.reauthentication import ask
 from teams.errors import SluiceError
 from teams.models import ApiToken, AuditEntry, Invitation, Membership, Team, User
-from teams.services import members, second_factors
+from teams.services import members, password_resets, second_factors
 
 # Django's classes take no type arguments at run time, its stubs ask for them.
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ admin.site.unregister(Group)
 
 admin.site.site_header = "Sluice administration"
 admin.site.site_title = "Sluice"
+
+
+MOST_LINKS = 20
+"""To set a password, made at once."""
 
 
 def _is_super(request: HttpRequest) -> bool:
@@ -116,7 +121,7 @@ class SluiceUserAdmin(KeepsAdmins, Users):
     """
 
     list_display = ["username", "email", "is_active", "is_staff", "last_login"]
-    actions = ["reset_second_factor"]
+    actions = ["reset_second_factor", "make_password_link"]
     POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
@@ -153,6 +158,26 @@ class SluiceUserAdmin(KeepsAdmins, Users):
                 continue
             self.message_user(request, f"{user} signs in without a second factor until one is set up again.")
         return None
+
+    @admin.action(description="Make a link to set a new password", permissions=["change"])
+    def make_password_link(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """Shown in the answer alone, as it is kept nowhere: the link signs in who forgot the password."""
+        if (asked := ask(request)) is not None:
+            return asked
+        made = []
+        for user in queryset[:MOST_LINKS]:
+            try:
+                url, until = password_resets.hand_out(user=user, actor=cast("User", request.user))
+            except SluiceError as error:
+                self.message_user(request, str(error), messages.ERROR)
+                continue
+            made.append((user, url, until))
+        if not made:
+            return None
+        context = {**self.admin_site.each_context(request), "made": made, "title": "Links to set a new password"}
+        answer = render(request, "admin/password_links.html", context)
+        add_never_cache_headers(answer)
+        return answer
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         found = self.get_object(request, unquote(id))

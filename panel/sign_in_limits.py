@@ -21,6 +21,7 @@ WINDOW = 15 * 60  # seconds
 ATTEMPTS_PER_NAME = 100
 SLOW_WINDOW = 24 * 3600  # seconds
 CHALLENGES_PER_SOURCE = 60  # in WINDOW
+LINKS_PER_SOURCE = 10  # in WINDOW
 KNOWN_FOR = 30 * 24 * 3600  # seconds
 
 
@@ -119,5 +120,14 @@ def code_attempt(*, user_id: int, address: str) -> Attempt:
 
 def may_ask_for_challenge(address: str) -> bool:
     """Whether a stranger there may begin another sign-in with a passkey: each is a session in the database."""
-    key = f"{COUNTER}passkey:{hashlib.sha256(source_of(address).encode()).hexdigest()}"
-    return (_Limit(key, CHALLENGES_PER_SOURCE, WINDOW).count() or 0) <= CHALLENGES_PER_SOURCE
+    return _may("passkey", address, at_most=CHALLENGES_PER_SOURCE)
+
+
+def may_ask_for_link(address: str) -> bool:
+    """Whether a stranger there may ask for another link for a forgotten password: each may be an e-mail."""
+    return _may("password-link", address, at_most=LINKS_PER_SOURCE)
+
+
+def _may(what: str, address: str, *, at_most: int) -> bool:
+    key = f"{COUNTER}{what}:{hashlib.sha256(source_of(address).encode()).hexdigest()}"
+    return (_Limit(key, at_most, WINDOW).count() or 0) <= at_most

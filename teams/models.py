@@ -188,6 +188,18 @@ class Invitation(models.Model):
         return self.email or f"link of {self.created_at:%Y-%m-%d}"
 
 
+class PasswordReset(models.Model):
+    """A link with which a user sets another password, stored as a hash. It is deleted when one is used."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="password_resets")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"link of {self.created_at:%Y-%m-%d}"
+
+
 class Source(models.TextChoices):
     """Where an act came from."""
 

@@ -11,7 +11,7 @@ from allauth.mfa.webauthn import views as webauthn
 from allauth.socialaccount import views as social
 from django.urls import URLPattern, URLResolver, include, path
 
-from panel.web import identities, profile, session
+from panel.web import forgotten_passwords, identities, profile, session
 from panel.web.access import person
 from panel.web.reauthentication import confirmed
 
@@ -44,6 +44,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-in/passkey/", session.PasskeySignIn.as_view(), name="mfa_login_webauthn"),
     path("sign-in/closed/", session.closed, name="account_signup"),
     path("sign-in/inactive/", account.account_inactive, name="account_inactive"),
+    path("forgotten-password/", forgotten_passwords.ask, name="password-forgotten"),
+    path("forgotten-password/<str:token>/", forgotten_passwords.reset, name="password-reset"),
     path("sign-out/", sign_out, name="sign-out"),
     path("sign-out/", sign_out, name="account_logout"),
     path("confirm-password/", person(account.reauthenticate), name="account_reauthenticate"),

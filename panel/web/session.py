@@ -16,6 +16,7 @@ from panel import identity, sign_in_limits
 from panel.addresses import client_address
 from panel.web.access import SESSION_TEAM, PageRequest, page
 from teams.models import Membership
+from teams.services import password_resets
 
 
 class SignInForm(LoginForm):
@@ -40,6 +41,7 @@ class SignIn(LoginView):
         return {
             **super().get_context_data(**kwargs),
             "passwords": settings.PASSWORDS,
+            "can_mail": password_resets.can_mail(),
             "identities": identity.offered(self.request),
         }
 

@@ -1,5 +1,6 @@
 """Every page, in both themes and both widths: no violation that axe finds, no console error, no sideways scroll."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -7,16 +8,18 @@ from urllib.parse import urlsplit
 import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from axe_playwright_python.sync_playwright import Axe
+from django.core import mail as outbox
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page
+from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from deployers.models import StackKind
 from deployers.states import OperationStatus, Step
 from integrations.models import DeliveryStatus, Deployer, RemoteState, SSHKey, WebhookState
 from teams.models import Membership, Role, Team, User
-from teams.services import invitations
+from teams.services import accounts, invitations, password_resets
 from tests import factories
 from tests.web.scene import LISTS, make_scene
 
@@ -160,6 +163,15 @@ def every_page(team: Team) -> list[str]:
     ]
 
 
+def pages_of_links(user: User) -> list[str]:
+    """What the links open that are sent to one person."""
+    accounts.change_email(user=user, email="new@example.com")
+    found = re.search(r"https?://\S+", outbox.outbox[-1].body)
+    assert found
+    handed, _ = password_resets.hand_out(user=user, actor=None)
+    return [reverse("password-forgotten"), urlsplit(found[0]).path, urlsplit(handed).path]
+
+
 def look(page: Page, url: str, width: int) -> list[str]:
     """What is wrong with one page."""
     answer = page.goto(url)
@@ -185,7 +197,9 @@ def test_every_page_is_accessible_and_clean(
     team: Team,
     sign_in: Callable[[BrowserContext, User], None],
     watch: Callable[[Page], Page],
+    settings: Settings,
 ) -> None:
+    settings.MAIL = True
     with browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme="dark" if theme == "dark" else "light"
     ) as context:
@@ -194,7 +208,7 @@ def test_every_page_is_accessible_and_clean(
         RecoveryCodes.activate(admin)
         sign_in(context, admin)
         problems += look(page, f"{live_server.url}{reverse('overview')}", width)  # the first steps
-        for path in every_page(team):
+        for path in [*pages_of_links(admin), *every_page(team)]:
             problems += look(page, f"{live_server.url}{path}", width)
             assert page.evaluate("document.documentElement.dataset.bsTheme") == theme
         assert not problems, "\n".join(problems)

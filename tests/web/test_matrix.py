@@ -20,7 +20,15 @@ from tests.factories import make_app_setup, make_user
 from tests.web.conftest import client_of
 from tests.web.scene import Scene, make_scene
 
-FOR_ALL = {"sign-in", "confirm-again", "team-switch", "healthz", "invitation-accept"}
+FOR_ALL = {
+    "sign-in",
+    "confirm-again",
+    "team-switch",
+    "healthz",
+    "invitation-accept",
+    "password-forgotten",
+    "password-reset",
+}
 """About oneself, or before one is known: they have tests of their own."""
 OPENING = {
     "audit-list": Act.READ_AUDIT_LOG,
