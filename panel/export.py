@@ -7,8 +7,9 @@ from datetime import datetime
 
 from django.http import StreamingHttpResponse
 
-# A spreadsheet takes a text that begins with one of these for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a text that begins with one of these for a formula, in some languages the full-width ones too:
+# https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
 _CHUNK = 32_768
 
