@@ -51,6 +51,8 @@ if "SLUICE_TEST_SERVICES" not in os.environ:
     os.environ["SLUICE_ENCRYPTION_KEYS"] = base64.b64encode(os.urandom(32)).decode()
     os.environ["ALLOWED_HOSTS"] = "testserver,127.0.0.1,localhost"
     os.environ["SLUICE_PRIVATE_NETWORKS"] = "127.0.0.0/8"
+    # moto would make thousands of images anew for every test that asks EC2 for anything; no test looks at them.
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     # Most tests are about something else than the way into an account; those that are switch it off.
     os.environ["SLUICE_AMBIENT_AWS"] = "true"
     # Never a real account, whatever the machine's own configuration holds.
