@@ -32,6 +32,7 @@ from sandbox.state import DEFAULT, StateDir
 from sandbox.supervisor import Sandbox
 
 _STOP_SECONDS = 40.0
+_LOOK_SECONDS = 1.0
 
 
 def _say(line: str) -> None:
@@ -67,7 +68,9 @@ def _up(state: StateDir) -> int:
     finally:
         starting = False
     _say(_summary(env, state.secrets()))
-    stop.wait()
+    # A signal that comes in the moment before a wait begins does not end it.
+    while not stop.wait(_LOOK_SECONDS):
+        pass
     _say("Stopping ...")
     sandbox.stop()
     _say("Stopped. The data stay: `make up` goes on with them.")
