@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deployers.needed_permissions import needed
-from sandbox.cloudformation_iam import acting, deciding, nested, service_linked_roles
+from sandbox.cloudformation_iam import acting, deciding, nested, parameters, service_linked_roles
 from sandbox.cloudformation_iam.arns import resources
 from sandbox.cloudformation_iam.keys import keys
 from sandbox.cloudformation_iam.subjects import Subject, tags_of_stack
@@ -36,6 +36,7 @@ def install() -> None:
 
     service_linked_roles.install()
     nested.install()
+    parameters.install()
     for operation in acting.OPERATIONS:
         replace(handlers._ACTION_HANDLERS, operation, acting.acting_as(operation))
     replace(handlers._ACTION_HANDLERS, "DescribeStacks", acting.telling_the_role)

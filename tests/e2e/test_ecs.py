@@ -194,3 +194,43 @@ def test_a_first_deployment_that_fails_is_in_nobody_s_way(world: World, reposito
     clone.push()
     assert deployment(world, integration, again)["status"] == "deployed"
     assert stack()["StackId"] == working["StackId"], "a stack that works is never removed"
+
+
+def test_the_image_of_container_instances_changes_only_when_a_person_asks(world: World, repository: str) -> None:
+    old = "ami-0aaaaaaaaaaaaaaa3"
+    chosen = {key: value for key, value in network(world).items() if key != "HealthCheckPort"}
+    integration = world.provisioned(repository, deployers=["ecs"], parameters={"ecs": {**chosen, "PinnedImageId": old}})
+    [stack] = world.get(f"/stacks/?integration={integration['id']}&kind=ecs")["results"]
+    assert (stack["image_id"], image_of_instances(world, integration)) == (old, old)
+
+    # Nobody chooses an image any more, and AWS has a newer one.
+    changed = {"parameters": {"ecs": {**chosen, "TaskMemory": "1024"}}}
+    assert world.call("PATCH", f"/integrations/{integration['id']}/", changed).status_code == 200
+    provision = f"/integrations/{integration['id']}/provision/?review=false"
+    updated = world.finished(world.post(provision))
+    assert updated["status"] == "succeeded", updated
+    assert image_of_instances(world, integration) == old
+
+    operation = world.post(f"/stacks/{stack['id']}/update-image/")
+    until(lambda: world.get(f"/operations/{operation['id']}/")["status"] == "waiting", "the review")
+    changes = world.get(f"/operations/{operation['id']}/")["changes"]
+    assert "AWS::EC2::LaunchTemplate" in {each["resource_type"] for each in changes}
+    assert image_of_instances(world, integration) == old
+    world.post(f"/operations/{operation['id']}/approve/")
+    assert world.finished(operation)["status"] == "succeeded"
+    name = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
+    [newest] = world.aws("ssm").get_parameters(Names=[name])["Parameters"]
+    assert image_of_instances(world, integration) == newest["Value"] != old
+    assert world.get(f"/stacks/{stack['id']}/")["image_id"] == newest["Value"]
+
+
+def image_of_instances(world: World, integration: dict[str, Any]) -> str:
+    """The image in the launch template of the cluster's group, in the version that the group uses."""
+    groups = world.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    [group] = [each for each in groups if each["AutoScalingGroupName"].startswith(f"sluice-{integration['name']}-ecs")]
+    launch = group["LaunchTemplate"]
+    [version] = world.aws("ec2").describe_launch_template_versions(
+        LaunchTemplateId=launch["LaunchTemplateId"], Versions=[launch["Version"]]
+    )["LaunchTemplateVersions"]
+    image: str = version["LaunchTemplateData"]["ImageId"]
+    return image

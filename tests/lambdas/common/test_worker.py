@@ -1,7 +1,6 @@
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -10,80 +9,13 @@ from botocore.exceptions import ClientError
 
 from lambdas.common import leash, queue
 from lambdas.common.artifacts import StoredArtifact
-from lambdas.common.deliveries import Head, timestamp
+from lambdas.common.deliveries import Head
 from lambdas.common.errors import NotWanted, PermanentFailure, TemporaryFailure
 from lambdas.common.statuses import DeliveryStatus
-from lambdas.common.worker import Job, Worker, run
+from lambdas.common.worker import Job, run
+from tests.lambdas.common.bench import MAX, Bench
 from tests.lambdas.conftest import BUCKET, Stack
 from tests.lambdas.queue_events import Context, record
-
-MAX = 5
-
-
-@dataclass
-class Bench:
-    """A worker with a queue and a fetch that does what the test says."""
-
-    stack: Stack
-    fetched: list[str] = field(default_factory=list)
-    outcomes: dict[str, Exception] = field(default_factory=dict)
-    visibility: list[tuple[str, int]] = field(default_factory=list)
-    stands_at: str | Exception = "c" * 40
-    asked: list[str] = field(default_factory=list)
-    """The refs that the provider was asked for."""
-
-    def ref_commit(self, request: queue.FetchRequest) -> str:
-        self.asked.append(request.ref)
-        if isinstance(self.stands_at, Exception):
-            raise self.stands_at
-        return self.stands_at
-
-    def fetch(self, job: Job) -> StoredArtifact:
-        self.fetched.append(job.request.delivery)
-        if error := self.outcomes.get(job.request.delivery):
-            raise error
-        return StoredArtifact(
-            job.artifact.bucket, job.artifact.key, f"v-{job.request.delivery}", 10, "digest", "Stored"
-        )
-
-    def deliver(
-        self, delivery: str, *, received_at: str = "", ref: str = "refs/heads/main", **item: Any
-    ) -> dict[str, Any]:
-        """Write a delivery and return the record of its message."""
-        received_at = received_at or f"2026-11-23T10:00:0{len(self.stack.all_items())}.000000Z"
-        self.stack.table.create(
-            {"id": delivery, "status": DeliveryStatus.QUEUED, "received_at": received_at, "before": "", **item}
-        )
-        request = queue.FetchRequest(delivery, "acme/site", ref, "c" * 40, received_at, "zip_download")
-        return record(request)
-
-    def run(self, *records: dict[str, Any], attempt: int = 1) -> list[str]:
-        """The ids of the deliveries whose messages were handed back."""
-        for each in records:
-            each["attributes"]["ApproximateReceiveCount"] = str(attempt)
-        answer = run(self.worker(), {"Records": list(records)}, Context())
-        return [each["itemIdentifier"].removeprefix("message-") for each in answer["batchItemFailures"]]
-
-    def worker(self) -> Worker:
-        sqs: Any = self
-        return Worker(self.stack.table, sqs, self.stack.queue_url, BUCKET, MAX, self.fetch, self.ref_commit)
-
-    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803
-        """In the queue's place: moto refuses receipt handles that it did not give out."""
-        self.visibility.append((ReceiptHandle.removeprefix("receipt-"), VisibilityTimeout))
-
-    def item(self, delivery: str) -> dict[str, Any]:
-        found = self.stack.table.get(delivery)
-        assert found
-        return found
-
-    def status(self, delivery: str) -> str:
-        return str(self.item(delivery)["status"])
-
-
-@pytest.fixture
-def bench(stack: Stack) -> Bench:
-    return Bench(stack)
 
 
 def test_a_push_becomes_stored_with_its_version(bench: Bench) -> None:
@@ -238,62 +170,6 @@ def test_a_fetch_that_a_newer_push_overtook_stores_nothing(bench: Bench, monkeyp
         "superseded",
         "A newer push to the same ref took its place",
     )
-
-
-OLD = "2026-11-23T09:00:00.000000Z"
-
-
-def doubted(bench: Bench, **options: Any) -> dict[str, Any]:
-    """A push that may be an old one, after one that was stored."""
-    bench.run(bench.deliver("newest", received_at="2026-11-23T08:00:00.000000Z"))
-    return bench.deliver("a", doubted=True, **{"received_at": OLD, **options})
-
-
-@pytest.mark.parametrize(
-    ("stands_at", "words"),
-    [("d" * 40, "points at dddddddddddd"), ("", "is not there")],
-)
-def test_a_push_whose_ref_stands_elsewhere_is_not_stored(bench: Bench, stands_at: str, words: str) -> None:
-    message, bench.stands_at = doubted(bench), stands_at
-
-    assert bench.run(message) == []
-    assert (bench.asked, bench.fetched) == (["refs/heads/main"], ["newest"])
-    item = bench.item("a")
-    assert item["status"] == "superseded"
-    assert item["reason"].startswith(f"The provider says that the branch main {words}")
-    assert bench.stack.table.head("acme/site", "refs/heads/main").delivery_id == "newest"
-
-
-def test_a_push_whose_ref_stands_there_is_stored_over_a_newer_commit(bench: Bench) -> None:
-    message = doubted(bench)
-
-    assert bench.run(message) == []
-    assert bench.status("a") == "stored"
-    assert bench.stack.table.head("acme/site", "refs/heads/main").delivery_id == "a"
-
-
-def test_a_provider_that_lags_behind_its_own_webhook_is_asked_again(bench: Bench) -> None:
-    message = doubted(bench, received_at=timestamp())
-    bench.stands_at = "d" * 40
-
-    assert bench.run(message) == ["a"]
-    assert bench.visibility[-1] == ("a", 3)
-    bench.stands_at = "c" * 40
-    assert bench.run(message, attempt=2) == []
-    assert bench.status("a") == "stored"
-
-
-def test_a_provider_that_does_not_tell_where_a_ref_stands_stores_nothing(bench: Bench) -> None:
-    message, bench.stands_at = doubted(bench), TemporaryFailure("api.github.com answered 503")
-
-    assert bench.run(message) == ["a"]
-    assert bench.status("a") == "retrying"
-    assert bench.fetched == ["newest"]
-
-
-def test_a_push_that_nobody_doubts_costs_no_question(bench: Bench) -> None:
-    assert bench.run(bench.deliver("a")) == []
-    assert bench.asked == []
 
 
 @pytest.mark.parametrize(("attempt", "delay"), [(1, 5), (2, 30), (3, 120), (4, 300)])

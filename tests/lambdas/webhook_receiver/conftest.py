@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from lambdas.webhook_receiver import handler as receiver_handler
-from tests.lambdas.conftest import Stack
+from tests.lambdas import github_payloads as github
+from tests.lambdas.conftest import SECRET, Stack
 from tests.lambdas.webhooks import Webhook
 
 Configure = Callable[..., None]
@@ -46,6 +47,21 @@ def send(configure: Configure) -> Send:
     def send(webhook: Webhook, **options: Any) -> tuple[int, dict[str, Any]]:
         configure(PROVIDER_KIND=webhook.kind)
         answer = receiver_handler.handler(webhook.event(**options), None)
+        return answer["statusCode"], json.loads(answer["body"])
+
+    return send
+
+
+DELIVERY = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
+OTHER = "3f0b0d9a-cc79-11e3-9e4f-0a5b7d3c1e22"
+Post = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def post(configure: Configure) -> Post:
+    def send(payload: object, **options: Any) -> tuple[int, dict[str, Any]]:
+        event = github.event(payload, **{"secret": SECRET, **options})
+        answer = receiver_handler.handler(event, None)
         return answer["statusCode"], json.loads(answer["body"])
 
     return send
