@@ -27,7 +27,7 @@ from deployers.services import accounts, deliveries, outputs
 from deployers.states import ACTIVE
 from integrations.errors import InvalidValue, ProviderError
 from integrations.models import DeliveryStatus, Integration, KnownHead
-from integrations.providers.base import ProviderClient, RemoteRef
+from integrations.providers.base import CommitWords, ProviderClient, RemoteRef
 from integrations.services import clients, pauses
 from lambdas.common import queue, statuses
 from lambdas.common.deliveries import Head, timestamp
@@ -81,12 +81,13 @@ def check(integration: Integration, *, patience: timedelta = PATIENCE) -> int:
     """
     now = timezone.now()
     try:
-        heads = _heads(clients.client(integration.repository.provider), integration)
+        remote = clients.client(integration.repository.provider)
+        heads = _heads(remote, integration)
         # After that, so that what came meanwhile is seen.
         deliveries.sync(integration=integration, force=True)
         missed = _missed(integration, heads, now=now, patience=patience)
         for head, newest in missed:
-            _deliver(integration, head, newest)
+            _deliver(integration, head, newest, _words(remote, integration, head))
             _account(integration, [head])
     except (ProviderError, AwsError, InvalidValue) as error:
         Integration.objects.filter(pk=integration.pk).update(heads_problem=str(error))
@@ -178,7 +179,15 @@ def _store(heads: list[KnownHead]) -> None:
     )
 
 
-def _deliver(integration: Integration, head: RemoteRef, newest: _Newest) -> None:
+def _words(remote: ProviderClient, integration: Integration, head: RemoteRef) -> CommitWords:
+    """Who wrote the commit and what it says, which no webhook told; a push is not held up by that."""
+    try:
+        return remote.commit_words(integration.repository.full_name, head.commit)
+    except ProviderError:
+        return CommitWords()
+
+
+def _deliver(integration: Integration, head: RemoteRef, newest: _Newest, words: CommitWords) -> None:
     """Write the delivery and put it on the queue; may be repeated after it stopped anywhere."""
     access, found = accounts.access(integration.aws_account, integration.region), outputs.of(integration)
     table = outputs.required(found, "DeliveriesTableName")
@@ -195,6 +204,8 @@ def _deliver(integration: Integration, head: RemoteRef, newest: _Newest) -> None
         "ref": head.ref,
         "commit": head.commit,
         "before": newest.commit,
+        "author": words.author,
+        "message": words.message,
         "method": method,
         "status": statuses.DeliveryStatus.RECEIVED,
         "reason": "",

@@ -1,7 +1,7 @@
 """Reading what providers answer: nothing is taken over that is not of the form their documentation shows."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,13 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 
 from integrations.errors import InvalidValue, UnexpectedAnswer
 from integrations.http import Answer
-from integrations.providers.base import Page, RemoteRepository, fingerprint
+from integrations.providers.base import CommitWords, Page, RemoteRepository, fingerprint
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import check_full_name
 from lambdas.common.refs import BRANCH_PREFIX, Ref
 
 SEARCH_PAGES = 10  # pages read for one search at most; the next page goes on from there
 ENOUGH_MATCHES = 30
+MOST_WORDS = 200  # characters of a message or a name
 _COMMIT = re.compile(r"(?!0+$)(?:[0-9a-f]{40}|[0-9a-f]{64})")
 # No NUL and no lone surrogate: JSON may carry them, the database cannot.
 _TEXT = re.compile(r"[^\x00\ud800-\udfff]+")
@@ -93,6 +94,18 @@ class Reader:
             return Ref.parse(f"{BRANCH_PREFIX}{value}").name if value else ""
         except InvalidName:
             raise self.unexpected("a name in it is no name") from None
+
+    def words(self, answer: Answer, author: Sequence[str], message: Sequence[str]) -> CommitWords:
+        """The author's name and the first line of the message, at two paths of keys."""
+        body = self.record(answer)
+        found = []
+        for path in (author, message):
+            value: Any = body
+            for key in path:
+                value = value.get(key) if isinstance(value, dict) else None
+            text = value if isinstance(value, str) else ""
+            found.append("".join(_TEXT.findall(text)).strip().partition("\n")[0].strip()[:MOST_WORDS])
+        return CommitWords(*found)
 
     def number(self, id: str) -> int:  # noqa: A002
         """An id that we were given earlier, as a number. Raises InvalidValue."""

@@ -59,6 +59,14 @@ class RemoteRef:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitWords:
+    """Who wrote a commit, and the first line of what it says; empty where that is not told."""
+
+    author: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteWebhook:
     """A webhook at the provider."""
 
@@ -291,6 +299,10 @@ class ProviderClient(ABC):
     @abstractmethod
     def head(self, full_name: str, ref: str) -> str | None:
         """The commit that a full ref (refs/heads/main) points at; None if there is no such ref."""
+
+    @abstractmethod
+    def commit_words(self, full_name: str, commit: str) -> CommitWords:
+        """Who wrote a commit, and what it says first. Raises NotFoundAtProvider."""
 
     def new_webhook_secret(self) -> str:
         """A secret, never given out before, of the form that this provider's webhooks are signed with best.

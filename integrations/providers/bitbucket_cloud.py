@@ -5,6 +5,7 @@ https://developer.atlassian.com/cloud/bitbucket/rest/intro/
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from integrations.providers import bitbucket_cloud_api as api
 from integrations.providers.answers import known_fingerprint, matching, page_number
 from integrations.providers.base import (
     CommitState,
+    CommitWords,
     CredentialField,
     Identity,
     Page,
@@ -165,6 +167,12 @@ class BitbucketCloud(ProviderClient):
             self._repository(full_name)
             return None
         return READ.text(READ.record(answer), "target", "hash")
+
+    def commit_words(self, full_name: str, commit: str) -> CommitWords:
+        # https://developer.atlassian.com/cloud/bitbucket/rest/api-group-commits/
+        answer = self._http.get(f"{api.path(full_name)}/commit/{quote(commit, safe='')}")
+        words = READ.words(answer, ("author", "raw"), ("message",))
+        return replace(words, author=words.author.partition(" <")[0])
 
     def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:
         # https://developer.atlassian.com/cloud/bitbucket/rest/api-group-repositories/#api-repositories-workspace-repo-slug-hooks-post

@@ -19,6 +19,7 @@ from integrations.http import HttpClient
 from integrations.providers.answers import Reader, known_fingerprint, matching
 from integrations.providers.base import (
     CommitState,
+    CommitWords,
     CredentialField,
     Identity,
     Page,
@@ -137,6 +138,11 @@ class BitbucketServer(ProviderClient):
             return None
         commits = _READ.records(_READ.record(answer).get("values"))
         return _READ.text(commits[0], "id") if commits else None
+
+    def commit_words(self, full_name: str, commit: str) -> CommitWords:
+        # https://developer.atlassian.com/server/bitbucket/rest/
+        answer = self._http.get(f"{_path(full_name)}/commits/{quote(commit, safe='')}")
+        return _READ.words(answer, ("author", "name"), ("message",))
 
     def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:
         # https://confluence.atlassian.com/bitbucketserver/manage-webhooks-938025878.html

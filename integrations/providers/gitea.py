@@ -20,6 +20,7 @@ from integrations.http import HttpClient
 from integrations.providers.answers import Reader, known_fingerprint, matching
 from integrations.providers.base import (
     CommitState,
+    CommitWords,
     CredentialField,
     Identity,
     Page,
@@ -121,6 +122,11 @@ class Gitea(ProviderClient):
                     return None
                 return _commit(_READ.record(answer), key)
         return None
+
+    def commit_words(self, full_name: str, commit: str) -> CommitWords:
+        # `repoGetSingleCommit` of templates/swagger/v1_json.tmpl
+        answer = self._http.get(f"{_path(full_name)}/git/commits/{quote(commit, safe='')}")
+        return _READ.words(answer, ("commit", "author", "name"), ("commit", "message"))
 
     def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:
         # https://docs.gitea.com/api/#tag/repository/operation/repoCreateHook

@@ -20,6 +20,7 @@ from integrations.http import HttpClient
 from integrations.providers.answers import are_commits, known_fingerprint, matching, page_number
 from integrations.providers.base import (
     CommitState,
+    CommitWords,
     Identity,
     Obstacle,
     Page,
@@ -175,6 +176,11 @@ class GitHub(ProviderClient):
         if not are_commits(commit):
             raise READ.unexpected("the id of a commit was expected")
         return commit
+
+    def commit_words(self, full_name: str, commit: str) -> CommitWords:
+        # https://docs.github.com/en/rest/commits/commits#get-a-commit
+        answer = self._http.get(f"{path_of(full_name)}/commits/{quote(commit, safe='')}", params={"per_page": 1})
+        return READ.words(answer, ("commit", "author", "name"), ("commit", "message"))
 
     def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:
         hooks = f"{path_of(full_name)}/hooks"

@@ -23,6 +23,7 @@ from integrations.http import HttpClient
 from integrations.providers.answers import Reader, known_fingerprint, matching, page_number
 from integrations.providers.base import (
     CommitState,
+    CommitWords,
     CredentialField,
     Identity,
     Page,
@@ -145,6 +146,11 @@ class GitLab(ProviderClient):
                     return None
                 return _commit(_READ.record(answer))
         return None
+
+    def commit_words(self, full_name: str, commit: str) -> CommitWords:
+        # https://docs.gitlab.com/api/commits/#get-a-single-commit
+        answer = self._http.get(f"{_path(full_name)}/repository/commits/{quote(commit, safe='')}")
+        return _READ.words(answer, ("author_name",), ("message",))
 
     def new_webhook_secret(self) -> str:
         # https://docs.gitlab.com/user/project/integrations/webhooks/#signing-tokens, from 19.0 on: the secret never

@@ -103,6 +103,7 @@ def test_all_refs_that_moved_while_the_receiver_was_down_are_caught_up_by_one_ch
     assert came(integration) == missed
     delivery = integration.deliveries.get(ref="refs/heads/main")
     assert (delivery.status, delivery.method) == (DeliveryStatus.QUEUED, Method.ZIP_DOWNLOAD)
+    assert (delivery.author, delivery.message) == ("Ada", "Fix it")
     assert delivery.reason.startswith("No webhook brought this push")
     assert OLD in delivery.request_body
     assert catch_up.check(integration, patience=NOW) == 0

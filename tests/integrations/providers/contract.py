@@ -140,6 +140,10 @@ class ProviderContract:
         assert remote.head(REPOSITORY, "refs/tags/v1") == COMMIT
         assert remote.head(REPOSITORY, "refs/heads/gone") is None
 
+    def test_who_wrote_a_commit_and_what_it_says(self, remote: ProviderClient):
+        words = remote.commit_words(REPOSITORY, COMMIT)
+        assert (words.author, words.message) == ("Ada", "Fix it")
+
     def test_a_webhook_is_installed_once_and_updated_in_place(self, remote: ProviderClient, fake: FakeProvider):
         first = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret="old" * 10)
         second = remote.install_webhook(REPOSITORY, url=HOOK_URL, secret=SECRET)

@@ -30,6 +30,7 @@ READS: dict[str, Call] = {
     "repository": lambda remote, hook, key: remote.repository(REPOSITORY),
     "refs": lambda remote, hook, key: remote.refs(REPOSITORY),
     "head": lambda remote, hook, key: remote.head(REPOSITORY, "refs/heads/main"),
+    "commit_words": lambda remote, hook, key: remote.commit_words(REPOSITORY, COMMIT),
     "webhooks": lambda remote, hook, key: remote.webhooks(REPOSITORY),
     "deploy_keys": lambda remote, hook, key: remote.deploy_keys(REPOSITORY),
     "require_status_access": lambda remote, hook, key: remote.require_status_access(REPOSITORY),

@@ -88,6 +88,8 @@ class FakeBitbucketCloud(FakeProvider):
         self._serve("GET", re.escape(f"{self.api}/repositories/acme"), lambda _: listed(self.repository()))
         self._serve("GET", repo, lambda _: reply(200, self.repository()))
         self._serve("GET", f"{repo}/refs/branches", lambda _: listed(self._ref("main"), self._ref("release/1")))
+        told = {"hash": COMMIT, "author": {"raw": "Ada <a@b.c>"}, "message": "Fix it\n\nAt last."}
+        self._serve("GET", rf"{repo}/commit/[0-9a-f]{{40}}", lambda _: reply(200, told))
         self._serve("GET", f"{repo}/refs/tags", lambda _: listed(self._ref("v1")))
         self._serve("GET", f"{repo}/refs/(branches/main|tags/v1)", lambda _: reply(200, self._ref("main")))
         gone = {"error": {"message": "Branch gone not found"}, "type": "error", "data": {"shas": ["gone"]}}

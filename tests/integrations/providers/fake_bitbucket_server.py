@@ -56,6 +56,8 @@ class FakeBitbucketServer(FakeProvider):
         self._serve("GET", f"{repo}/branches", lambda r: self._listed(r, branches))
         self._serve("GET", f"{repo}/tags", lambda r: self._listed(r, [self._ref("tags", "v1")]))
         self._serve("GET", f"{repo}/commits", self._commits)
+        told = {"id": COMMIT, "author": {"name": "Ada", "emailAddress": "a@b.c"}, "message": "Fix it\n\nAt last."}
+        self._serve("GET", rf"{repo}/commits/[0-9a-f]{{40}}", lambda _: reply(200, told))
         self._serve("GET", f"{repo}/webhooks", self._administration(self._list_hooks))
         self._serve("POST", f"{repo}/webhooks", self._administration(self._add_hook))
         self._serve("POST", f"{repo}/webhooks/test", self._administration(self._test_hook))

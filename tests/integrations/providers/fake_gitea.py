@@ -45,6 +45,8 @@ class FakeGitea(FakeProvider):
         self.serve("GET", repo, lambda _: reply(200, self.repository(REPOSITORY)))
         self.serve("GET", f"{repo}/branches", lambda r: self.paged(r, [self._branch(name) for name in self.branches]))
         self.serve("GET", f"{repo}/branches/.+", self._one_branch)
+        told = {"sha": COMMIT, "commit": {"author": {"name": "Ada", "email": "a@b.c"}, "message": "Fix it\n\nAt last."}}
+        self.serve("GET", rf"{repo}/git/commits/[0-9a-f]{{40}}", lambda _: reply(200, told))
         self.serve("GET", f"{repo}/tags", lambda r: self.paged(r, [self._tag("v1")]))
         self.serve("GET", f"{repo}/tags/v1", lambda r: reply(200, self._tag("v1")))
         # These two lists have a total and no Link header.

@@ -63,6 +63,8 @@ class FakeGitHub(FakeProvider):
         self._serve("GET", f"{repo}/branches", lambda _: reply(200, [self._ref("main"), self._ref("release/1")]))
         self._serve("GET", f"{repo}/tags", lambda _: reply(200, [self._ref("v1")]))
         self._serve("GET", f"{repo}/commits/(heads/main|tags/v1)", lambda _: (200, {}, COMMIT))
+        told = {"sha": COMMIT, "commit": {"author": {"name": "Ada", "email": "a@b.c"}, "message": "Fix it\n\nAt last."}}
+        self._serve("GET", rf"{repo}/commits/[0-9a-f]{{40}}", lambda _: reply(200, told))
         gone = {"message": "No commit found for SHA: heads/gone", "status": "422"}
         self._serve("GET", f"{repo}/commits/heads/gone", lambda _: reply(422, gone))
         self._serve("GET", f"{repo}/hooks", self._administration(self._list_hooks))

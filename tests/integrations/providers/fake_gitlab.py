@@ -55,6 +55,8 @@ class FakeGitLab(FakeProvider):
         self.serve("GET", re.escape(f"{self.api}/projects"), self._search)
         self.serve("GET", repo, lambda _: reply(200, self.project(REPOSITORY)))
         self.serve("GET", f"{repo}/repository/branches", lambda r: self.paged(r, [self._ref(b) for b in self.branches]))
+        told = {"id": COMMIT, "title": "Fix it", "message": "Fix it\n\nAt last.", "author_name": "Ada"}
+        self.serve("GET", rf"{repo}/repository/commits/[0-9a-f]{{40}}", lambda _: reply(200, told))
         self.serve("GET", f"{repo}/repository/tags", lambda r: self.paged(r, [self._ref("v1")]))
         self.serve("GET", f"{repo}/repository/(branches|tags)/[^/?]+", self._one_ref)
         self.serve("GET", f"{repo}/hooks", self._administration(self._list_hooks))
