@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis
@@ -21,9 +22,22 @@ from sandbox.valkey import Valkey
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@dataclass(frozen=True)
+class Hanging:
+    """A server that accepts, reads, and never says a word, with the connections that were made to it."""
+
+    url: str
+    clients: list[socket.socket]
+
+    @property
+    def waits(self) -> int:
+        """How often somebody waited for it: each connection is given up after one answer that does not come."""
+        return len(self.clients)
+
+
 @contextmanager
-def hanging() -> Iterator[str]:
-    """The URL of a server that accepts, reads, and never says a word."""
+def hanging() -> Iterator[Hanging]:
+    """One of those."""
     server, clients = socket.create_server(("127.0.0.1", 0)), list[socket.socket]()
 
     def accept() -> None:
@@ -36,7 +50,7 @@ def hanging() -> Iterator[str]:
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
     try:
-        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        yield Hanging(f"redis://127.0.0.1:{server.getsockname()[1]}/0", clients)
     finally:
         server.shutdown(socket.SHUT_RDWR)
         server.close()
