@@ -18,7 +18,7 @@ from deployers.services.catch_up import EVENT as MISSED
 from integrations.models import Delivery, DeliveryStatus, Deployer, DeployStatus, Integration
 from integrations.services import deliveries as delivery_rows
 from panel.watching import watch
-from panel.web import delivery_list, live, parameters
+from panel.web import delivery_list, live, outcomes_of_deliveries, parameters
 from panel.web.access import PageRequest, find, page
 from panel.web.delivery_story import story
 from panel.web.outcomes import errors_as_messages
@@ -57,7 +57,7 @@ def _context(delivery: Delivery) -> dict[str, Any]:
     return {
         "delivery": delivery,
         "finished": finished,
-        "story": story(delivery),
+        "story": story(delivery, _outcome(delivery)),
         "redeliverable": bool(delivery.commit) and (delivery.status in SENT_AGAIN or not finished),
         "askable": delivery_rows.can_ask_provider(delivery),
         "artifacts": delivery.artifacts.all()[:5],
@@ -68,11 +68,19 @@ def _find(request: PageRequest, pk: UUID) -> Delivery:
     rows = Delivery.objects.visible_to(request.user).select_related(
         "integration__repository__provider", "integration__aws_account"
     )
-    return find(request, rows, pk=pk)
+    found = find(request, rows, pk=pk)
+    outcomes_of_deliveries.add([found])
+    return found
+
+
+def _outcome(delivery: Delivery) -> outcomes_of_deliveries.Outcome:
+    return getattr(delivery, "outcome", outcomes_of_deliveries.NOTHING)
 
 
 def _deploys_soon(delivery: Delivery) -> bool:
-    """Whether the deployer will say something of it, as it waits for a deployment or was stored a moment ago."""
+    """Whether the deployer will say something of it: it waits, is being deployed, or was stored a moment ago."""
+    if (deployment := _outcome(delivery).deployment) is not None:
+        return not deployment.finished
     if delivery.deploy_status:
         return delivery.deploy_status == DeployStatus.WAITING
     fresh = delivery.stored_at is not None and timezone.now() - delivery.stored_at < DEPLOYER_ANSWERS
@@ -84,7 +92,7 @@ def _deploys_soon(delivery: Delivery) -> bool:
 def detail(request: PageRequest, pk: UUID) -> HttpResponseBase:
     """Its page, which polls itself while something happens, or somebody asked for something to happen."""
     delivery = _find(request, pk)
-    tag = live.etag(delivery.status, delivery.updated_at, delivery.commit_status)
+    tag = live.etag(delivery.status, delivery.updated_at, delivery.commit_status, _outcome(delivery).state)
     watching = WATCH in request.GET or not DeliveryStatus(delivery.status).finished or _deploys_soon(delivery)
     if watching:
         on_commit_freshen(delivery.integration)
@@ -128,6 +136,6 @@ def ask(request: PageRequest, pk: UUID) -> HttpResponseBase:
         delivery_rows.ask_provider(delivery=delivery, actor=request.user)
         on_commit_sync(delivery.integration_id)
         messages.success(
-            request, "The provider sends it again. It is decided about anew, and may come as a new delivery."
+            request, "The provider sends it again. Sluice will evaluate it again; it may appear as a new delivery."
         )
     return _watched(delivery)

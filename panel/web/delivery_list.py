@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from integrations.models import Delivery, DeliveryStatus, Integration, Method
 from panel.delivery_search import SEARCHED, search
-from panel.web import live, paging, parameters
+from panel.web import live, outcomes_of_deliveries, paging, parameters
 from panel.web.access import PageRequest
 
 LATEST = 6  # on an overview
@@ -42,11 +42,12 @@ def filtered(request: PageRequest, rows: QuerySet[Delivery]) -> QuerySet[Deliver
 
 def latest(integration: Integration) -> list[Delivery]:
     """The few that the overview of an integration shows, newest first."""
-    return list(integration.deliveries.order_by("-received_at", "-pk").defer(*UNREAD)[:LATEST])
+    return outcomes_of_deliveries.add(integration.deliveries.order_by("-received_at", "-pk").defer(*UNREAD)[:LATEST])
 
 
 def tag(rows: Sequence[Delivery]) -> str:
-    return live.etag([(row.pk, row.status, row.updated_at) for row in rows])
+    outcomes = [getattr(row, "outcome", outcomes_of_deliveries.NOTHING).state for row in rows]
+    return live.etag([(row.pk, row.status, row.updated_at) for row in rows], outcomes)
 
 
 def answer(request: PageRequest, rows: Sequence[Delivery], *, show_integration: bool) -> HttpResponseBase:
@@ -69,6 +70,7 @@ def show(request: PageRequest, rows: QuerySet[Delivery], template: str, context:
     if text := parameters.text(request, "q"):
         rows, searched_to = search(paging.from_cursor(request, rows, field="received_at"), text)
     found = paging.by_time(request, rows.defer(*UNREAD), field="received_at", searched_to=searched_to)
+    outcomes_of_deliveries.add(found.rows)
     if request.htmx:
         return answer(request, found.rows, show_integration=context["show_integration"])
     return render(

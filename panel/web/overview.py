@@ -22,7 +22,7 @@ from integrations.models import (
     SSHKey,
     SSHKeyState,
 )
-from panel.web import queries, running
+from panel.web import outcomes_of_deliveries, queries, running
 from panel.web.access import PageRequest, page
 from teams.models import Role
 
@@ -63,7 +63,7 @@ def overview(request: PageRequest) -> HttpResponse:
     context = {
         "figures": figures,
         "integrations": integrations,
-        "deliveries": deliveries.select_related("integration")[:8],
+        "deliveries": outcomes_of_deliveries.add(deliveries.select_related("integration")[:8]),
         "running": operations.filter(status__in=ACTIVE)[:5],
         "failed": operations.filter(status=OperationStatus.FAILED, finished_at__gte=now - FAILURES)[:5],
     }

@@ -129,10 +129,10 @@ def test_the_story_says_what_came_what_was_decided_and_every_attempt(integration
         ],
     )
     assert [(line.status.label, line.text, line.took) for line in story(delivery)] == [
-        ("Came", "A webhook about push by ada, from 140.82.115.1.", None),
+        ("Received", "A webhook about push by ada, from 140.82.115.1.", None),
         ("Accepted", "To be fetched by git pull.", None),
         ("Failed", "Attempt 1: 502 Bad Gateway", 512),
-        ("Worked", "Attempt 2: the zip was made and stored.", 811),
+        ("Succeeded", "Attempt 2: made and stored the zip.", 811),
         ("Stored", "", 1000),
     ]
 
@@ -141,7 +141,7 @@ def test_the_story_of_what_was_ignored_ends_with_the_reason(integration: Integra
     delivery = factories.make_delivery(
         integration=integration, status=DeliveryStatus.IGNORED, reason="branch docs matches none of main"
     )
-    assert [line.status.label for line in story(delivery)] == ["Came", "Ignored"]
+    assert [line.status.label for line in story(delivery)] == ["Received", "Ignored"]
     assert story(delivery)[-1].text == "Branch docs matches none of main"
 
 
@@ -153,7 +153,7 @@ def test_the_story_of_what_a_worker_ignored_claims_no_zip(integration: Integrati
         attempts=[{"at": "2026-11-23T10:00:00.000000Z", "duration_ms": 80, "error": ""}],
     )
     assert [line.text for line in story(delivery)][1:] == [
-        "Attempt 1: it was looked at which files differ.",
+        "Attempt 1: compared changed files.",
         "The one changed file matches the ignored paths `docs`",
     ]
 
