@@ -323,7 +323,7 @@ def _allowed_ips(networks: Sequence[str], own: str) -> str:
     try:
         wanted = [ip_network(each, strict=False) for each in (*networks, *filter(None, own.split(",")))]
     except ValueError as error:
-        raise ParameterRefused(f"AllowedIps holds what is no network: {error}.", field="parameters") from None
+        raise ParameterRefused(f"AllowedIps contains an invalid CIDR: {error}.", field="parameters") from None
     found: list[IPv4Network | IPv6Network] = [
         *collapse_addresses(each for each in wanted if isinstance(each, IPv4Network)),
         *collapse_addresses(each for each in wanted if isinstance(each, IPv6Network)),

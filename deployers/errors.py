@@ -13,7 +13,7 @@ teams.errors.SluiceError
         NotFoundAtAws            what was asked for is not there
         AlreadyExistsAtAws       somebody made a thing of that name before
         FunctionFailed           a function of a stack crashed or ran out of time (retryable)
-        RequestInvalid           AWS takes the request for wrong: a parameter, a template, a state
+        RequestInvalid           AWS rejected the request as invalid: a parameter, a template, a state
     ForeignStack                 a stack of our name that is not ours
     KeyRotationFailed            the new SSH key does not open the repository, so the old one stays
     StackBroken                  the stack is in a state that needs a person's decision

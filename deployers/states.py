@@ -88,9 +88,9 @@ STEP_LABELS: dict[str, str] = {
     Step.PROBE_KEY: "Trying the new key",
     Step.PASTE_KEY: "Waiting until the new key is added at the provider",
     Step.PROMOTE_KEY: "Fetching with the new key from now on",
-    Step.LET_FINISH: "Letting fetches with the old key finish",
+    Step.LET_FINISH: "Waiting for running fetches",
     Step.RETIRE_KEY: "Removing the old key at the provider",
-    Step.UNDO_KEY: "Taking the new key back",
+    Step.UNDO_KEY: "Rolling back the new key",
     Step.NEW_SECRET: "Making a new webhook secret",
     Step.SPREAD_SECRET: "Letting the functions learn of the new secret",
     Step.PROVE_SECRET: "Waiting for a webhook that is signed with the new secret",
@@ -101,7 +101,7 @@ STEP_LABELS: dict[str, str] = {
     Step.PURGE: "Emptying the buckets",
     Step.DELETE_STACK: "Starting the deletion",
     Step.WATCH_DELETION: "CloudFormation is deleting",
-    Step.FORGET: "Forgetting the integration",
+    Step.FORGET: "Removing records",
 }
 # Nothing is lost at AWS when an operation stops before one of these.
 CANCELLABLE = frozenset({"", Step.NEW_SECRET, Step.PREPARE, Step.PUBLISH, Step.CHANGE_SET, Step.REVIEW, Step.EXECUTE})

@@ -96,9 +96,9 @@ def by_status(answer: Answer, host: str) -> ProviderError:
         case 429:
             error = ProviderRateLimited(f"{host} asks for fewer calls{quote}.", retry_after=retry_after(answer) or 60)
         case status if status >= 500:
-            error = ProviderUnreachable(f"{host} has a problem of its own{quote}.", retry_after=retry_after(answer))
+            error = ProviderUnreachable(f"{host} reported a server error{quote}.", retry_after=retry_after(answer))
         case status if status >= 400:
-            error = ProviderRefused(f"{host} says no{quote}.")
+            error = ProviderRefused(f"{host} rejected the request{quote}.")
         case _:
             error = UnexpectedAnswer(f"{host} redirects a call that must not be redirected.", field="base_url")
     return error

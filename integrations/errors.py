@@ -2,6 +2,8 @@
 
 SluiceError (teams.errors)
     InvalidValue                a value a person gave does not fit; `field` names it
+        InvalidValues           several of them, all told at once
+    SettingsChanged             somebody else was faster; says who changed what
     ProviderError               what came of calling a provider's API
         HostNotAllowed          its address is none that the panel may connect to
         ProviderUnreachable     no answer, or one that says 5xx                           retryable
@@ -29,6 +31,35 @@ class InvalidValue(SluiceError):
 
     code = "invalid"
     status = 400
+
+
+class InvalidValues(InvalidValue):
+    """Several values of one form do not fit; `fields` has them all."""
+
+    def __init__(self, problems: Sequence[InvalidValue]) -> None:
+        first = problems[0]
+        super().__init__(first.message, remedy=first.remedy, field=first.field)
+        self.problems = tuple(problems)
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        return [(each.field, str(each)) for each in self.problems]
+
+
+class SettingsChanged(SluiceError):
+    """Somebody else changed it since the caller looked. `by` and `names` say who, and which settings."""
+
+    code = "changed"
+    status = 412
+
+    def __init__(self, *, by: str, names: Sequence[str]) -> None:
+        who = by or "Somebody else"
+        what = f" {', '.join(names)}" if names else " these settings"
+        super().__init__(
+            f"{who} changed{what} meanwhile.", remedy="Look at what is there now, then send your change again."
+        )
+        self.by = by
+        self.names = tuple(names)
 
 
 class ProviderError(SluiceError):

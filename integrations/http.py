@@ -122,7 +122,7 @@ class HttpClient:
         for _ in range(MAX_REDIRECTS + 1):
             if urlsplit(url)[:2] != urlsplit(self.base_url)[:2]:
                 raise ProviderRefused(
-                    f"{self.host} sends the panel on to {urlsplit(url).netloc or 'an address without a host'}.",
+                    f"{self.host} redirects to {urlsplit(url).netloc or 'an address without a host'}.",
                     remedy="Enter the address that it finally leads to: credentials never follow to another host.",
                     field="base_url",
                 )
@@ -311,7 +311,7 @@ def _guarded_pool(allowed: tuple[Network, ...]) -> type[HTTPSConnectionPool]:
             usable = [address for address in addresses if may_connect(address.partition("%")[0], allowed)]
             if not usable:
                 raise HostNotAllowed(
-                    f"{self.host} is at {', '.join(dict.fromkeys(addresses))}, where the panel must not connect to.",
+                    f"{self.host} resolves to {', '.join(dict.fromkeys(addresses))}, a blocked address.",
                     remedy="An administrator can allow private networks with SLUICE_PRIVATE_NETWORKS.",
                     field="base_url",
                 )

@@ -98,7 +98,7 @@ def _addresses(host: str, port: int, allowed: Sequence[Network]) -> list[str]:
     usable = [address for address in addresses if may_connect(address.partition("%")[0], allowed)]
     if not usable:
         raise HostNotAllowed(
-            f"{host} is at {', '.join(addresses)}, where the panel must not connect to.",
+            f"{host} resolves to {', '.join(addresses)}, a blocked address.",
             remedy="An administrator can allow private networks with SLUICE_PRIVATE_NETWORKS.",
             field="base_url",
         )

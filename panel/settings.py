@@ -320,13 +320,13 @@ SSH_KEY_GRACE = env.number(
 SSH_KEY_ROTATE_DAYS = env.number(
     "SLUICE_SSH_KEY_ROTATE_DAYS",
     0,
-    help="Days after which SSH keys are rotated by themselves; 0: never. An integration may have a number of its own.",
+    help="Days after which SSH keys are rotated automatically; 0: never. An integration may have a number of its own.",
 )
 QUIET_HOURS = env.hours(
     "SLUICE_QUIET_HOURS", help="Hours (UTC) in which scheduled rotations begin, such as 01:00-05:00; empty: any."
 )
 SSH_KEY_PACE = env.number(
-    "SLUICE_SSH_KEY_PACE", 5, help="Seconds between the rotations of two SSH keys at one provider, of many at once."
+    "SLUICE_SSH_KEY_PACE", 5, help="Seconds between the rotations of two SSH keys at one provider, in a batch."
 )
 LAMBDA_PACKAGES = Path(
     env.text(

@@ -31,7 +31,7 @@ class Subnet:
     """A part of a network, in one zone.
 
     Attributes:
-        public: its instances get public addresses by themselves.
+        public: its instances get public addresses automatically.
         way_out: GATEWAY, NAT or NO_WAY; empty where AWS does not tell the routes.
     """
 

@@ -1,4 +1,4 @@
-"""What the panel brings about, step by step."""
+"""Changes that the panel makes, step by step."""
 
 import uuid
 from typing import Any
@@ -24,7 +24,7 @@ ROTATIONS = frozenset({OperationKind.ROTATE_KEY, OperationKind.ROTATE_SECRET})
 
 
 class Operation(models.Model):
-    """Something the panel brings about at AWS and at the provider, step by step, whatever dies in between.
+    """A change that the panel makes at AWS and at the provider, step by step, whatever dies in between.
 
     A worker that advances it holds a lease: `owner`, a `fence` that grows with every claim, and `lease_until`. It
     outlives the integration that it deletes, so it knows its team and the name of its target by itself.

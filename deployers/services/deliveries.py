@@ -174,7 +174,7 @@ def _take(integration: Integration) -> bool:
 def redeliver(*, delivery: Delivery, actor: User) -> None:
     """Put a delivery that failed, got stuck or was ignored on its queue again.
 
-    One that was ignored is decided about anew, by the branches, tags and paths of the integration as they are now; a
+    One that was ignored is evaluated again, by the branches, tags and paths of the integration as they are now; a
     mark such as [skip ci] is passed over, as a person asks. Raises Forbidden, Refused and errors of AWS.
     """
     integration = delivery.integration

@@ -48,6 +48,7 @@ def update(*, integration: Integration, actor: User, **fields: Any) -> Integrati
     Raises what that raises, ParametersDoNotFit, and ParameterRefused for what a function's environment does not hold.
     """
     policy.require(Act.EDIT_INTEGRATION, user=actor, team=integration.team, integration=integration.pk)
+    integrations.require_version(integration, fields.get("expected"))
     if {"deployers", "parameters"} & {name for name, value in fields.items() if value is not None}:
         present = {"deployers": integration.deployers, "parameters": integration.parameters}
         wanted = present | {name: value for name, value in fields.items() if value is not None}

@@ -1,4 +1,4 @@
-"""SSH keys that are rotated by themselves once they are so many days old, at quiet hours."""
+"""SSH keys that are rotated automatically once they are so many days old, at quiet hours."""
 
 from datetime import datetime, time, timedelta
 from typing import Any

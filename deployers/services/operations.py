@@ -147,7 +147,7 @@ def resume(operation: Operation, *, approved: bool) -> bool:
 
 
 def sweep() -> int:
-    """Hand out the leases that ran out, and end what lost too many workers. Returns how many there were."""
+    """Hand out the leases that ran out, and fail operations whose workers kept dying. Returns how many there were."""
     expired = Operation.objects.filter(status__in=sorted(ACTIVE), lease_until__lt=Now())
     hopeless = expired.filter(attempts__gte=MAX_ATTEMPTS - 1).update(
         status=OperationStatus.FAILED,

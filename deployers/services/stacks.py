@@ -305,10 +305,10 @@ def cancel(*, operation: Operation, actor: User) -> Operation:
     before = operation.kind != OperationKind.DELETE and operation.step in STOPPABLE
     if not (before or updating or operation.status == OperationStatus.QUEUED):
         if operation.kind == OperationKind.ROTATE_KEY:
-            raise NotCancellable("The new key is in use already.", remedy="Wait until it is through.")
+            raise NotCancellable("The new key is in use already.", remedy="Wait for it to finish.")
         raise NotCancellable(
             "CloudFormation cannot stop this half-way.",
-            remedy="Wait until it is through; delete the integration if you do not want it.",
+            remedy="Wait for it to finish; delete the integration if you do not want it.",
         )
     if not operations.cancel_queued(operation.pk):
         # At once, however long it meant to wait.

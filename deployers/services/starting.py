@@ -63,4 +63,4 @@ def _busy(active: Operation | None) -> StackBusy:
     what = (
         f"{active.get_kind_display()} is {active.get_status_display().lower()}" if active else "Another one is active"
     )
-    return StackBusy(f"One operation at a time: {what}.", remedy="Wait until it is through, or cancel it.")
+    return StackBusy(f"One operation at a time: {what}.", remedy="Wait for it to finish, or cancel it.")

@@ -45,7 +45,9 @@ def _forbidden(said: str) -> ProviderError:
             remedy="Make a token with write:repository and read:user and enter it in the provider. Or do it by hand.",
         )
     if "disabled by administrator" in said.lower():
-        return ProviderRefused(f"The server says no: {said}.", remedy="An administrator of the server can change it.")
+        return ProviderRefused(
+            f"The server rejected the request: {said}.", remedy="An administrator of the server can change it."
+        )
     return PermissionMissing(f"The server does not let the token do this: {said or 'no reason given'}.")
 
 
@@ -58,4 +60,4 @@ def _invalid(said: str) -> ProviderError:
         )
     if "ssh is disabled" in words:
         return ProviderRefused("The server has SSH turned off.", remedy="Use zip download, which needs no SSH key.")
-    return ProviderRefused(f"The server says no: {said or 'no reason given'}.")
+    return ProviderRefused(f"The server rejected the request: {said or 'no reason given'}.")

@@ -87,7 +87,7 @@ def _permission(answer: Answer, said: str, words: str) -> ProviderError:
             remedy=f"Authorize the token for the organization: {page}" if page else "Authorize the token for it.",
         )
     if "archived" in words:
-        return ProviderRefused(f"GitHub says no: {said}.", remedy="Unarchive the repository first.")
+        return ProviderRefused(f"GitHub rejected the request: {said}.", remedy="Unarchive the repository first.")
     missing = _missing(answer)
     wanted = f" It needs {' or '.join(missing)}." if missing else ""
     return PermissionMissing(

@@ -101,4 +101,4 @@ def _refused(status: int, said: str) -> ProviderError | None:
             f"This GitLab may not send webhooks to that address: {said}.",
             remedy="An administrator can allow it under Admin area > Settings > Network > Outbound requests.",
         )
-    return None if status == 404 else ProviderRefused(f"GitLab says no: {said or 'no reason given'}.")
+    return None if status == 404 else ProviderRefused(f"GitLab rejected the request: {said or 'no reason given'}.")

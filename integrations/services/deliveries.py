@@ -67,7 +67,7 @@ def can_ask_provider(delivery: Delivery) -> bool:
 
 
 def ask_provider(*, delivery: Delivery, actor: User) -> None:
-    """Have the provider send a delivery again; it comes through the webhook, and is decided about anew.
+    """Have the provider send a delivery again; it comes through the webhook, and is evaluated again.
 
     Raises Forbidden, Refused where the provider cannot, or does not have it any more, and ProviderError.
     """

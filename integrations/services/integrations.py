@@ -1,13 +1,16 @@
 """Integrations: what is mirrored, where to, and what is deployed from there."""
 
 import itertools
+import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from django.db import IntegrityError, transaction
+from django.utils.crypto import constant_time_compare, salted_hmac
 
-from integrations.errors import InvalidValue
+from integrations.errors import InvalidValue, InvalidValues, SettingsChanged
 from integrations.models import Deployer, Integration, Method, Provider, Repository
 from integrations.services import clients, obstacles, providers
 from lambdas.common.errors import InvalidName
@@ -32,6 +35,39 @@ ADMIN_PARAMETERS = frozenset({"SNSTopicEmailAddress", "SshCidr", "TaskPermission
 """Template parameters that give somebody rights: who approves deployments, who reaches instances, what tasks may do."""
 
 Parameters = Mapping[str, Mapping[str, Any]]
+
+CHANGEABLE = (
+    "name",
+    "method",
+    "refs",
+    "paths",
+    "ignored_paths",
+    "skip_ci",
+    "submodules",
+    "lfs",
+    "commit_statuses",
+    "restrict_source_ips",
+    "deploy_ref",
+    "application",
+    "environment",
+    "deployers",
+    "rotate_every",
+    "parameters",
+)
+
+
+def version(integration: Integration) -> str:
+    """Names the present settings: the same settings, the same name. Keyed, as parameters may hold secrets."""
+    values = json.dumps([getattr(integration, name) for name in CHANGEABLE], sort_keys=True)
+    return salted_hmac("integration settings", values, algorithm="sha256").hexdigest()[:32]
+
+
+def require_version(integration: Integration, expected: str | None) -> None:
+    """Raises SettingsChanged unless the settings are those that `expected` names; None asks for nothing."""
+    if expected is None or constant_time_compare(version(integration), expected):
+        return
+    newest = audit.newest(target=integration, action="integration.update")
+    raise SettingsChanged(by=newest.actor_name if newest else "", names=sorted(newest.changes) if newest else ())
 
 
 def create(
@@ -138,12 +174,15 @@ def update(
     rotate_every: int | Literal["keep"] | None = "keep",
     parameters: Parameters | None = None,
     require_room: Callable[[Integration], None] = lambda integration: None,  # noqa: ARG005
+    expected: str | None = None,
 ) -> Integration:
     """Change what is given; None leaves a field, and "keep" `rotate_every`. It takes effect with the next provisioning.
 
-    Repository, account and region stay: another one of them is another integration. Raises as `create` does.
+    Repository, account and region stay: another one of them is another integration. Raises as `create` does, and
+    SettingsChanged if the settings are not those that `expected` names (see `version`).
     """
     policy.require(Act.EDIT_INTEGRATION, user=actor, team=integration.team, integration=integration.pk)
+    require_version(integration, expected)
     given: dict[str, Any] = {
         "name": name,
         "method": method,
@@ -179,6 +218,8 @@ def update(
         integration.heads_checked_at = integration.heads_due_at = None
     try:
         with transaction.atomic():
+            if expected is not None:
+                require_version(Integration.objects.select_for_update().get(pk=integration.pk), expected)
             integration.save(update_fields=[*changes, "heads_checked_at", "heads_due_at", "updated_at"])
             audit.record(
                 actor=actor, team=integration.team, action="integration.update", target=integration, changes=changes
@@ -212,40 +253,75 @@ def _assign(
     rotate_every: int | None,
     parameters: Parameters,
 ) -> None:
-    """Validate and set the fields that a person may change. Raises InvalidValue and Forbidden."""
+    """Validate and set what a person may change. Raises Forbidden, or InvalidValue with all that is wrong."""
+    wrong: list[InvalidValue] = []
+    patterns: RefPatterns | None = None
     integration.name = name.strip()
-    if not NAME.fullmatch(integration.name):
-        raise InvalidValue(
-            "Use 1 to 60 lower-case letters, digits and hyphens; a letter first, no hyphen last.", field="name"
-        )
-    _require_free_name(integration)
-    integration.method = _choice(method, Method.values, "method", "way to get the code")
-    patterns = _patterns(refs)
-    integration.refs = list(patterns.globs)
-    integration.paths = _paths(paths, "paths")
-    integration.ignored_paths = _paths(ignored_paths, "ignored_paths")
     integration.skip_ci, integration.commit_statuses = skip_ci, commit_statuses
-    integration.submodules = _with_git_pull(submodules, integration.method, "submodules", "Submodules are")
-    integration.lfs = _with_git_pull(lfs, integration.method, "lfs", "Git LFS files are")
-    integration.deployers = [
-        _choice(each, Deployer.values, "deployers", "deployer") for each in dict.fromkeys(deployers)
-    ]
-    integration.deploy_ref = _deploy_ref(integration, deploy_ref.strip(), patterns)
-    integration.application = _label(application, "application")
-    integration.environment = _label(environment, "environment")
-    integration.rotate_every = _days(rotate_every)
-    new = _parameters(parameters)
-    _require_admin(integration, actor, new)
-    integration.parameters = new
-    if integration.method == Method.GIT_PULL and not integration.repository.provider.ssh_known_hosts:
+    with _noted(wrong):
+        if not NAME.fullmatch(integration.name):
+            raise InvalidValue(
+                "Use 1 to 60 lower-case letters, digits and hyphens; a letter first, no hyphen last.", field="name"
+            )
+        _require_free_name(integration)
+    with _noted(wrong):
+        integration.method = _choice(method, Method.values, "method", "way to get the code")
+    with _noted(wrong):
+        patterns = _patterns(refs)
+        integration.refs = list(patterns.globs)
+    with _noted(wrong):
+        integration.paths = _paths(paths, "paths")
+    with _noted(wrong):
+        integration.ignored_paths = _paths(ignored_paths, "ignored_paths")
+    with _noted(wrong):
+        integration.submodules = _with_git_pull(submodules, integration.method, "submodules", "Submodules are")
+    with _noted(wrong):
+        integration.lfs = _with_git_pull(lfs, integration.method, "lfs", "Git LFS files are")
+    with _noted(wrong):
+        integration.deployers = [
+            _choice(each, Deployer.values, "deployers", "deployer") for each in dict.fromkeys(deployers)
+        ]
+    with _noted(wrong):
+        if patterns is not None:
+            integration.deploy_ref = _deploy_ref(integration, deploy_ref.strip(), patterns)
+    with _noted(wrong):
+        integration.application = _label(application, "application")
+    with _noted(wrong):
+        integration.environment = _label(environment, "environment")
+    with _noted(wrong):
+        integration.rotate_every = _days(rotate_every)
+    with _noted(wrong):
+        new = _parameters(parameters)
+        _require_admin(integration, actor, new)
+        integration.parameters = new
+    with _noted(wrong):
+        _require_host_keys(integration)
+    with _noted(wrong):
+        if restrict_source_ips and not integration.restrict_source_ips:
+            _require_networks(integration.repository.provider)
+        integration.restrict_source_ips = restrict_source_ips
+    if wrong:
+        raise wrong[0] if len(wrong) == 1 else InvalidValues(wrong)
+
+
+@contextmanager
+def _noted(wrong: list[InvalidValue]) -> Iterator[None]:
+    """Go on after a value that does not fit: a person hears of all of them at once."""
+    try:
+        yield
+    except InvalidValue as error:
+        wrong.append(error)
+
+
+def _require_host_keys(integration: Integration) -> None:
+    """Raises InvalidValue for git pull from a server whose host keys nobody confirmed."""
+    provider = integration.repository.provider
+    if integration.method == Method.GIT_PULL and not provider.ssh_known_hosts:
         raise InvalidValue(
-            f"Nobody confirmed the SSH host keys of {integration.repository.provider}, so git pull could not trust it.",
+            f"Nobody confirmed the SSH host keys of {provider}, so git pull could not trust it.",
             remedy="Confirm them on the provider's page, or use zip download.",
             field="method",
         )
-    if restrict_source_ips and not integration.restrict_source_ips:
-        _require_networks(integration.repository.provider)
-    integration.restrict_source_ips = restrict_source_ips
 
 
 def _choice(value: str, choices: Sequence[str], field: str, noun: str) -> str:
@@ -315,7 +391,7 @@ def _deploy_ref(integration: Integration, branch: str, patterns: RefPatterns) ->
     try:
         ref = Ref.parse(BRANCH_PREFIX + branch)
     except InvalidName:
-        raise InvalidValue("That is no name of a branch.", field="deploy_ref") from None
+        raise InvalidValue("Not a valid branch name.", field="deploy_ref") from None
     if not patterns.matches(ref):
         raise InvalidValue(
             f"{branch} is not mirrored, so it would never be deployed.",

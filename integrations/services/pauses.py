@@ -16,7 +16,7 @@ def note(provider: Provider, error: ProviderError) -> None:
 
 
 def paused(provider: Provider) -> bool:
-    """Whether what nobody waits for had better not call the provider now."""
+    """True while background calls to this provider are paused."""
     return cache.get(_key(provider)) is not None
 
 

@@ -27,7 +27,7 @@ class DeployStatus(StrEnum):
     """Another deployment runs; this version follows it."""
     DEPLOYING = "deploying"
     REFUSED = "refused"
-    """It could not have worked; the reason says what to mend."""
+    """It could not have worked; the reason says what to fix."""
     SKIPPED = "skipped"
     """A newer version took its place."""
     FAILED = "failed"

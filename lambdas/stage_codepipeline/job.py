@@ -11,7 +11,7 @@ from typing import Any
 
 
 class BadJob(Exception):
-    """The pipeline's action, or the stack, is not set up as this function needs it; the message says what to mend."""
+    """The pipeline's action, or the stack, is not set up as this function needs it; the message says what to fix."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ class SubnetSerializer(serializers.Serializer[Any]):
     vpc = serializers.CharField()
     zone = serializers.CharField()
     cidr = serializers.CharField()
-    public = serializers.BooleanField(help_text="Whether its instances get public addresses by themselves.")
+    public = serializers.BooleanField(help_text="Whether its instances get public addresses automatically.")
 
 
 class CertificateSerializer(serializers.Serializer[Any]):

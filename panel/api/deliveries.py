@@ -138,7 +138,7 @@ class DeliveryViewSet(Noun[Delivery]):
     @extend_schema(request=None, responses={202: DeliveryDetailSerializer})
     @action(detail=True, methods=["post"])
     def redeliver(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
-        """Put the stored change on its queue again; a push that was ignored is decided about anew."""
+        """Put the stored change on its queue again; a push that was ignored is evaluated again."""
         delivery = self.get_object()
         deliveries.redeliver(delivery=delivery, actor=self.actor)
         on_commit_sync(delivery.integration_id)
@@ -148,7 +148,7 @@ class DeliveryViewSet(Noun[Delivery]):
     @extend_schema(request=None, responses={202: DeliveryDetailSerializer})
     @action(detail=True, methods=["post"], url_path="ask-provider")
     def ask_provider(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
-        """Have the provider send its delivery again; it comes through the webhook and is decided about anew."""
+        """Have the provider send its delivery again; it comes through the webhook and is evaluated again."""
         delivery = self.get_object()
         delivery_rows.ask_provider(delivery=delivery, actor=self.actor)
         on_commit_sync(delivery.integration_id)

@@ -13,7 +13,7 @@ from deployers.nudge import on_commit_freshen, on_commit_nudge, on_commit_sync
 from deployers.services import catch_up, dead_letters, integration_settings, key_rotation, secret_rotation, stacks
 from deployers.services import deployments as deployment_services
 from integrations.models import Integration, SSHKey, SSHKeyState
-from integrations.services import obstacles, ssh_keys, webhooks
+from integrations.services import integrations, obstacles, ssh_keys, webhooks
 from panel.api.artifacts import ArtifactSerializer
 from panel.api.base import Noun
 from panel.api.deliveries import DeliveriesOfIntegration, DeliverySerializer, lines, matching
@@ -33,6 +33,7 @@ from panel.api.integration_shapes import (
     webhook_urls_of,
 )
 from panel.api.operations import OperationSerializer
+from panel.api.preconditions import IF_MATCH, expected_version
 from panel.api.shapes import Filters, read_body, read_query
 from panel.integration_state import with_newest_operation
 from teams import policy
@@ -61,13 +62,20 @@ class IntegrationViewSet(Noun[Integration]):
         integration = integration_settings.create(team=self.team, actor=self.actor, **fields)
         return self.answer(self._again(integration), status.HTTP_201_CREATED)
 
-    @extend_schema(request=IntegrationUpdateSerializer)
+    def answer(self, obj: Integration, code: int = status.HTTP_200_OK) -> Response:
+        """One integration; its ETag names its settings, not how it stands, so that a change can ask for them."""
+        response = super().answer(obj, code)
+        response["ETag"] = f'"{integrations.version(obj)}"'
+        return response
+
+    @extend_schema(request=IntegrationUpdateSerializer, parameters=[IF_MATCH])
     def partial_update(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
-        """Change an integration; provision it again to bring the change to AWS."""
+        """Change an integration; update its stack to bring the change to AWS."""
         integration = self.get_object()
         policy.require(Act.EDIT_INTEGRATION, user=self.actor, team=self.team, integration=integration.pk)
         fields = read_body(IntegrationUpdateSerializer, request, partial=True)
-        changed = integration_settings.update(integration=integration, actor=self.actor, **fields)
+        expected = expected_version(request, present=integrations.version(integration))
+        changed = integration_settings.update(integration=integration, actor=self.actor, expected=expected, **fields)
         return self.answer(self._again(changed))
 
     @extend_schema(parameters=[DeletionQuery], responses={202: OperationSerializer})
@@ -168,13 +176,13 @@ class IntegrationViewSet(Noun[Integration]):
     @extend_schema(responses=DeadLettersSerializer, filters=False)
     @action(detail=True, methods=["get"], url_path="dead-letters", pagination_class=None)
     def dead_letters(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
-        """How many pushes were given up after several attempts, as its dead-letter queue tells."""
+        """How many pushes failed after several attempts: the length of its dead-letter queue."""
         return Response(DeadLettersSerializer({"count": dead_letters.count(integration=self.get_object())}).data)
 
     @extend_schema(request=None, responses=FoundSerializer)
     @action(detail=True, methods=["post"])
     def redrive(self, request: Request, id: str) -> Response:  # noqa: A002, ARG002
-        """Put what was given up on its queues again."""
+        """Put failed pushes back on their queues."""
         integration = self.get_object()
         moved = dead_letters.redrive(integration=integration, actor=self.actor)
         on_commit_sync(integration.pk)

@@ -113,7 +113,7 @@ def _kind(schema: Mapping[str, Any], shape: Mapping[str, Any]) -> str:
     """A type in words: `string, one of a, b`, `list of integer`, `date-time or null`."""
     shape = _resolved(schema, shape)
     null = shape.get("nullable", False)
-    choices = [each for each in shape.get("oneOf", ()) or shape.get("anyOf", ())]
+    choices = list(shape.get("oneOf", ()) or shape.get("anyOf", ()))
     if choices:
         words = " or ".join(dict.fromkeys(_kind(schema, each) for each in choices))
     elif "enum" in shape:

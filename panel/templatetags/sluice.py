@@ -8,7 +8,7 @@ from typing import Any
 import tablericons
 from django import template
 from django.core.serializers.json import DjangoJSONEncoder
-from django.forms import BoundField, CheckboxInput, RadioSelect, Select, SelectMultiple, Textarea
+from django.forms import BaseForm, BoundField, CheckboxInput, RadioSelect, Select, SelectMultiple, Textarea
 from django.forms.widgets import CheckboxSelectMultiple
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -21,6 +21,7 @@ from integrations.models import Integration, SSHKey
 from integrations.providers.registry import client_class
 from panel import costs
 from panel.integration_state import state_of
+from panel.web.outcomes import fields_with_errors
 from panel.web.statuses import SSH_KEY, Status, status_of
 
 register = template.Library()
@@ -165,6 +166,17 @@ def field(bound: BoundField) -> dict[str, Any]:
         "checkbox": isinstance(bound.field.widget, CheckboxInput),
         "described": " ".join(described),
     }
+
+
+@register.filter
+def wrong_fields(form: BaseForm) -> list[tuple[str, str, str]]:
+    """Each field of a form with an error: id of its control, label, what is wrong."""
+    return fields_with_errors(form)
+
+
+@register.filter
+def any_errors(form: BaseForm) -> bool:
+    return bool(form.errors or wrong_fields(form))
 
 
 @register.simple_block_tag

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar, cast
+from urllib.parse import urlsplit
 
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -61,7 +64,13 @@ def person(
         if not request.user.is_authenticated:
             if getattr(request, "htmx", False):  # a sign-in form inside a live region helps nobody
                 return HttpResponseClientRedirect(reverse("overview"))
-            return redirect_to_login(request.get_full_path())
+            if request.method == "POST":
+                messages.warning(
+                    request,
+                    "Your session had ended, so nothing was saved. Sign in again: what you typed comes back, "
+                    "except for passwords and tokens.",
+                )
+            return redirect_to_login(_page_with_the_form(request))
         member = cast("PageRequest", request)
         member.memberships = list(
             Membership.objects.filter(user=member.user).select_related("team").order_by("team__name")
@@ -82,6 +91,15 @@ def person(
         return response
 
     return wrapper
+
+
+def _page_with_the_form(request: HttpRequest) -> str:
+    """Where to go on after signing in. What was sent comes from a page, and many actions have none of their own."""
+    there = request.headers.get("Referer", "") if request.method == "POST" else ""
+    if not url_has_allowed_host_and_scheme(there, {request.get_host()}):
+        return request.get_full_path()
+    parts = urlsplit(there)
+    return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def _enter(request: PageRequest, membership: Membership) -> None:

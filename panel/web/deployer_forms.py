@@ -100,13 +100,17 @@ class DeployerForm(forms.Form):
         return elsewhere
 
     def offer(self, there: Choices) -> None:
-        """Fill the lists in."""
+        """Fill the lists in. The only network there is, and its public subnets, are chosen unless another one is."""
+        vpcs = there.vpcs or ()
+        if not self.is_bound and not self["VPC"].value() and len(vpcs) == 1:
+            public = [each.id for each in there.subnets or () if each.vpc == vpcs[0].id and each.public]
+            self.initial = {**self.initial, "VPC": vpcs[0].id, "Subnets": ",".join(public)}
         vpc = str(self["VPC"].value() or "")
         self._fill(
             "VPC",
             "vpcs",
             there,
-            ((each.id, _words(each.name, each.cidr, each.default and "default")) for each in there.vpcs or ()),
+            ((each.id, _words(each.name, each.cidr, each.default and "default")) for each in vpcs),
         )
         subnets = sorted(there.subnets or (), key=lambda each: (each.vpc, each.zone, each.id))
         known = any(each.vpc == vpc for each in subnets)

@@ -1,14 +1,17 @@
 """The form of an integration: from a repository, by a method, to an account."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
 
 from deployers.models import AwsAccount
+from integrations.errors import SettingsChanged
 from integrations.models import Deployer, Integration, Method, Repository
+from integrations.services import integrations
 from integrations.services.integrations import MAX_ROTATE_EVERY
 from panel.web.deployer_forms import FORMS, DeployerForm, offered
 from panel.web.regions import RegionField
@@ -40,6 +43,17 @@ CHANGEABLE = (
     "deploy_ref",
     "parameters",
 )
+
+
+def _plain(value: Any) -> str:
+    """A setting as the form shows it."""
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case list() | tuple():
+            return ", ".join(map(str, value))
+        case _:
+            return "" if value is None else str(value)
 
 
 class RepositoryField(forms.ModelChoiceField):  # type: ignore[type-arg]
@@ -119,11 +133,11 @@ class IntegrationForm(forms.Form):
         "The token must be able to write statuses.",
     )
     rotate_every = forms.IntegerField(
-        label="Rotate the SSH key every so many days",
+        label="Rotate SSH key every (days)",
         required=False,
         min_value=0,
         max_value=MAX_ROTATE_EVERY,
-        help_text="0: only by hand. Empty: as the panel is set.",
+        help_text="0: never. Empty: the panel's default.",
     )
     restrict_source_ips = forms.BooleanField(
         label="Take webhooks only from the provider's published addresses",
@@ -135,7 +149,7 @@ class IntegrationForm(forms.Form):
         choices=DEPLOYER_LABELS,
         widget=forms.CheckboxSelectMultiple,
         required=False,
-        help_text="Tick nothing to store zips, and no more.",
+        help_text="Leave empty to only store artifacts.",
     )
     deploy_ref = forms.CharField(
         label="Branch to deploy",
@@ -186,6 +200,9 @@ class IntegrationForm(forms.Form):
         if integration:
             for name in self.FIXED:
                 del self.fields[name]
+            self.fields["version"] = forms.CharField(
+                required=False, max_length=64, widget=forms.HiddenInput, initial=integrations.version(integration)
+            )
         else:
             self.fields["repository"].queryset = repositories  # type: ignore[attr-defined]
             self.fields["aws_account"].queryset = accounts  # type: ignore[attr-defined]
@@ -194,8 +211,10 @@ class IntegrationForm(forms.Form):
     def defaults(
         repositories: QuerySet[Repository], accounts: QuerySet[AwsAccount], *, repository: str
     ) -> dict[str, Any]:
-        """A filled-in form for the repository whose id is given, in the first account."""
-        chosen = next((row for row in repositories if str(row.pk) == repository), None) if repository else None
+        """A filled-in form for the repository whose id is given, or the only one there is, in the first account."""
+        few = list(repositories[:2]) if not repository else list(repositories)
+        only = few[0] if len(few) == 1 else None
+        chosen = next((row for row in few if str(row.pk) == repository), None) if repository else only
         account = accounts.first()
         name = re.sub(r"[^a-z0-9]+", "-", chosen.name.lower()).strip("-")[:60] if chosen else ""
         return {
@@ -229,19 +248,24 @@ class IntegrationForm(forms.Form):
         super().full_clean()
 
     def clean_parameters(self) -> dict[str, Any]:
-        parameters = self.cleaned_data["parameters"] or {}
+        parameters = self.cleaned_data["parameters"]
+        if not (self.data.get(self.add_prefix("parameters")) or "").strip():  # an empty field, and not `null`
+            return {}
         if not isinstance(parameters, dict):
             raise forms.ValidationError("Write an object: kind of stack to parameters.")
         return parameters
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        cleaned.pop("version", None)
         if cleaned.get("method") == Method.ZIP_DOWNLOAD:
             # The page hides these while the other method is chosen, so nobody could untick them.
             cleaned |= dict.fromkeys(self.GIT_PULL, False)
-        for form in self.of_deployers:
-            if form.DEPLOYER in cleaned.get("deployers", ()) and "parameters" in cleaned:
+        for form in self._chosen(cleaned.get("deployers", ())):
+            if "parameters" in cleaned:
                 self._clean_deployer(form, cleaned)
+            else:
+                form.full_clean()  # all that is wrong is told at once
         return cleaned
 
     def _clean_deployer(self, form: DeployerForm, cleaned: dict[str, Any]) -> None:
@@ -262,6 +286,34 @@ class IntegrationForm(forms.Form):
         """Whether all is, the chosen deployer's fields included."""
         valid = super().is_valid()
         return valid and all(form.is_valid() for form in self._chosen(self.cleaned_data["deployers"]))
+
+    @property
+    def chosen_forms(self) -> list[DeployerForm]:
+        """The forms of the deployers that are ticked."""
+        return self._chosen(self["deployers"].value() or ())
+
+    def keep_both(self, error: SettingsChanged) -> None:
+        """After somebody else was faster: keep what was typed, and say at each field what is there now.
+
+        Saving once more then replaces it knowingly.
+        """
+        assert self.integration is not None  # noqa: S101
+        self.integration.refresh_from_db()
+        present = self._present(self.integration)
+        typed = self.cleaned_data
+        self.add_error(None, f"{error.message} Nothing you typed is lost. Compare the fields below, then save again.")
+        for name in CHANGEABLE:
+            if (
+                name in error.names
+                and name in typed
+                and name in present
+                and _plain(typed[name]) != _plain(present[name])
+            ):
+                there = "other values" if name == "parameters" else _plain(present[name]) or "nothing"
+                self.add_error(name, f"It is now: {there}. Saving again replaces that with what you have here.")
+        data = self.data.copy()  # type: ignore[attr-defined]
+        data["version"] = integrations.version(self.integration)
+        self.data = data
 
     def _chosen(self, deployers: Sequence[str]) -> list[DeployerForm]:
         return [form for form in self.of_deployers if form.DEPLOYER in deployers]
@@ -323,3 +375,12 @@ class IntegrationForm(forms.Form):
     @property
     def advanced_open(self) -> bool:
         return any(name in self.errors for name in self.ADVANCED)
+
+
+@contextmanager
+def kept(form: IntegrationForm) -> Iterator[None]:
+    """Show what somebody else changed meanwhile beside what was typed."""
+    try:
+        yield
+    except SettingsChanged as error:
+        form.keep_both(error)

@@ -16,7 +16,7 @@ from integrations.models import Integration, Repository
 from panel.integration_state import IntegrationState, state_of
 from panel.web import charts, delivery_list, deployments, integration_detail, paging, parameters, progress, queries
 from panel.web.access import PageRequest, find, page
-from panel.web.integration_forms import IntegrationForm
+from panel.web.integration_forms import IntegrationForm, kept
 from panel.web.outcomes import errors_as_messages, errors_on
 from teams import policy
 from teams.models import Role
@@ -168,8 +168,10 @@ def edit(request: PageRequest, pk: UUID) -> HttpResponseBase:
         looking=_looking(request),
     )
     if request.method == "POST" and not form.looking and form.is_valid():
-        with errors_on(form):
-            integration_settings.update(integration=integration, actor=request.user, **form.changes())
+        with errors_on(form), kept(form):
+            integration_settings.update(
+                integration=integration, actor=request.user, expected=request.POST.get("version"), **form.changes()
+            )
             messages.success(request, f"Saved. To bring it to AWS, press {_provision_button(integration)}.")
             for stack in integration.stacks.exclude(kind__in=stacks.wanted(integration)):
                 messages.warning(request, f"The stack {stack} is still there. Delete it on its page under Stacks.")

@@ -12,13 +12,18 @@ from teams.errors import Forbidden, SluiceError
 
 @contextmanager
 def errors_on(form: forms.BaseForm) -> Iterator[None]:
-    """Put a refusal beside the field that it is about, or above the form. Forbidden passes: it is not the input."""
+    """Put a refusal beside the fields that it is about, or above the form. Forbidden passes: it is not the input."""
     try:
         yield
     except Forbidden:
         raise
     except SluiceError as error:
-        form.add_error(error.field if error.field in form.fields else None, str(error))
+        fields = error.fields
+        if len(fields) < 2:
+            fields = [(error.field, str(error))]
+        for path, message in fields:
+            name = path.partition(".")[0]
+            form.add_error(name if name in form.fields else None, message)
 
 
 @contextmanager
@@ -30,3 +35,14 @@ def errors_as_messages(request: HttpRequest) -> Iterator[None]:
         raise
     except SluiceError as error:
         messages.error(request, str(error))
+
+
+def fields_with_errors(form: forms.BaseForm) -> list[tuple[str, str, str]]:
+    """Each field with an error, those of forms within it too: id of its control, label, what is wrong."""
+    within: list[forms.BaseForm] = getattr(form, "chosen_forms", [])
+    return [
+        (each[name].id_for_label or f"{each[name].auto_id}_error", str(each[name].label), " ".join(map(str, found)))
+        for each in (form, *within)
+        for name, found in each.errors.items()
+        if name in each.fields
+    ]

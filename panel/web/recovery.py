@@ -39,7 +39,7 @@ def catch_up(request: PageRequest, pk: UUID) -> HttpResponseBase:
 @require_safe
 @page
 def dead_letters(request: PageRequest, pk: UUID) -> HttpResponseBase:
-    """How many pushes were given up: asked at AWS, so the page of the integration asks for it once it is there."""
+    """How many pushes failed: asked at AWS, so the page of the integration asks for it once it is there."""
     integration = _find(request, pk)
     context: dict[str, object] = {"integration": integration}
     try:

@@ -89,7 +89,7 @@ def webhook(request: PageRequest, pk: UUID) -> HttpResponseBase:
             if webhooks.ping(integration=integration, actor=request.user):
                 messages.success(request, "The provider sends a ping. It appears under deliveries in a moment.")
             else:
-                messages.warning(request, "This webhook cannot be pinged from here. Push a commit to try it.")
+                messages.warning(request, "This webhook cannot be pinged from here. Push a commit to test it.")
     return redirect("integration-detail", integration.pk)
 
 

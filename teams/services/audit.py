@@ -44,6 +44,13 @@ def record(
     )
 
 
+def newest(*, target: models.Model, action: str) -> AuditEntry | None:
+    """The last time that `action` was done to an object; None if that is not known."""
+    return AuditEntry.objects.filter(
+        object_type=target._meta.model_name or "", object_id=str(target.pk), action=action
+    ).first()
+
+
 def forget_old() -> int:
     """Delete the entries that are older than SLUICE_AUDIT_RETENTION_DAYS, and note that. Returns how many."""
     days = settings.AUDIT_RETENTION_DAYS

@@ -265,3 +265,59 @@ def test_filters_that_are_together_more_than_a_function_holds_are_refused_at_the
     refused = api.patch(url, {"ignored_paths": LONG["ignored_paths"]})
     assert refused.status_code == 422
     assert api.get(url).json()["ignored_paths"] == []
+
+
+def test_change_of_what_somebody_else_changed_is_refused_and_says_who(api, team):
+    integration = make_integration(team=team, environment="production")
+    url = f"/api/v1/integrations/{integration.pk}/"
+    seen = api.get(url)["ETag"]
+    changed = api.patch(url, {"environment": "staging"}, headers={"If-Match": seen})
+    assert (changed.status_code, changed["ETag"] != seen) == (200, True)
+
+    refused = api.patch(url, {"environment": "canary"}, headers={"If-Match": seen})
+    assert (refused.status_code, refused.json()["code"]) == (412, "changed")
+    assert "changed environment meanwhile" in refused.json()["detail"]
+    assert api.get(url).json()["environment"] == "staging"
+    assert api.patch(url, {"application": "x"}, headers={"If-Match": f"W/{changed['ETag']}"}).status_code == 412
+    assert api.patch(url, {"application": "x"}, headers={"If-Match": "nonsense"}).status_code == 412
+    for good in (f'"other", {changed["ETag"]}', "*"):
+        changed = api.patch(url, {"application": f"app-{len(good)}"}, headers={"If-Match": good})
+        assert changed.status_code == 200
+    assert api.patch(url, {"environment": "last wins"}).status_code == 200
+
+
+def test_the_version_hangs_on_the_settings_alone(api, team):
+    integration = make_integration(team=team)
+    url = f"/api/v1/integrations/{integration.pk}/"
+    before = api.get(url)["ETag"]
+    make_operation(integration=integration)
+    integration.webhook_problem = "The token may not add webhooks."
+    integration.save()
+    assert api.get(url)["ETag"] == before
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        (None, "parameters"),
+        ([], "parameters"),
+        ({"codedeploy": None}, "parameters.codedeploy"),
+        ({"codedeploy": {"VPC": None}}, "parameters.codedeploy.VPC"),
+    ],
+)
+def test_parameters_that_are_none_are_refused_at_their_field(api, team, body, value, field):
+    integration = make_integration(
+        team=team, name="there", parameters={"git_intgrtn_aws_s3": {"LogRetentionDays": "30"}}
+    )
+    for answer in (
+        api.post("/api/v1/integrations/", {**body, "parameters": value}),
+        api.patch(f"/api/v1/integrations/{integration.pk}/", {"parameters": value}),
+    ):
+        assert answer.status_code == 400, answer.content
+        assert answer.json()["errors"][0]["field"] == field
+
+
+def test_everything_that_is_wrong_is_told_at_once(api, body):
+    answer = api.post("/api/v1/integrations/", {**body, "name": "9 lives", "refs": ["a b"], "environment": "!"})
+    assert answer.status_code == 400
+    assert {each["field"] for each in answer.json()["errors"]} == {"name", "refs", "environment"}

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 from moto import mock_aws
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from deployers.aws import session
@@ -129,7 +129,7 @@ def test_the_page_of_an_integration_asks_by_itself_what_was_given_up(
     mine: Page, live_server: LiveServer, scene: Scene
 ) -> None:
     mine.goto(address(live_server, "integration-detail", scene.integration.pk))
-    expect(mine.get_by_text("No push was given up.")).to_be_visible()
+    expect(mine.get_by_text("No failed pushes.")).to_be_visible()
 
 
 def test_copying_says_so(mine: Page, live_server: LiveServer, scene: Scene) -> None:
@@ -238,3 +238,47 @@ def test_choosing_codedeploy_opens_its_fields_and_reads_the_lists(
     expect(subnets.first).to_be_checked()
     expect(mine.get_by_label("Name", exact=True)).to_have_value("shop")
     session.forget()
+
+
+@mock_aws
+def test_what_is_ticked_and_typed_while_the_lists_are_read_stays(
+    mine: Page, live_server: LiveServer, team: Team
+) -> None:
+    session.forget()
+    factories.make_repository(team=team)
+    factories.make_account(team=team, default_region="eu-west-1")
+    mine.goto(address(live_server, "integration-add"))
+    subnets = mine.locator('[name="codedeploy-Subnets"][type="checkbox"]')
+    mine.get_by_label("CodeDeploy: onto").check()
+    expect(subnets.first).to_be_visible()
+    ticked = subnets.first.is_checked()
+    held: list[Route] = []
+    mine.route("**/integrations/add/", held.append)
+    mine.get_by_role("button", name="Read the lists from AWS").click()
+    subnets.first.set_checked(not ticked)
+    mine.get_by_label("Port of the application").fill("8080")
+    mine.unroute("**/integrations/add/")
+    with mine.expect_response("**/integrations/add/"):
+        held[0].continue_()
+    expect(mine.locator(".htmx-request")).to_have_count(0)
+    expect(subnets.first).to_be_checked(checked=not ticked)
+    expect(mine.get_by_label("Port of the application")).to_have_value("8080")
+    session.forget()
+
+
+def test_what_was_typed_comes_back_after_a_session_that_ended(
+    mine: Page, live_server: LiveServer, scene: Scene
+) -> None:
+    mine.goto(address(live_server, "integration-edit", scene.integration.pk))
+    mine.get_by_label("Environment").fill("staging")
+    mine.context.clear_cookies(name="sessionid")
+    mine.get_by_role("button", name="Save").click()
+    expect(mine.get_by_text("Your session had ended, so nothing was saved.")).to_be_visible()
+    mine.get_by_label("User name").fill("ada")
+    mine.get_by_label("Password").fill("correct horse battery")
+    mine.get_by_role("button", name="Sign in", exact=True).click()
+    expect(mine.get_by_label("Environment")).to_have_value("staging")
+    scene.integration.refresh_from_db()
+    assert scene.integration.environment == "production"
+    mine.goto(address(live_server, "integration-edit", scene.integration.pk))
+    expect(mine.get_by_label("Environment")).to_have_value("production")

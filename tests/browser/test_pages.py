@@ -40,6 +40,7 @@ FORMS = (
     reverse("invitation-add"),
     reverse("token-add"),
     reverse("service-account-add"),
+    reverse("api-docs"),
 )
 ACCOUNT = (
     *(reverse(name) for name in ("profile", "profile-password", "profile-email")),

@@ -53,7 +53,7 @@ def test_a_status_becomes_an_error_that_quotes_the_provider(
 def test_impatience_is_for_all_calls_together_and_tries_none_again():
     http = HttpClient(BASE, headers={}, patience=0.2)
     responses.get(f"{BASE}/things", status=503)
-    with pytest.raises(ProviderUnreachable, match="problem of its own"):
+    with pytest.raises(ProviderUnreachable, match="reported a server error"):
         http.get("/things")
     assert len(responses.calls) == 1
 

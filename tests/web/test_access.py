@@ -1,5 +1,7 @@
 """Who sees what: strangers nothing, viewers all and change nothing, everybody only after signing in."""
 
+from urllib.parse import quote
+
 import pytest
 from django.conf import settings
 from django.test import Client
@@ -134,3 +136,18 @@ def test_no_page_shows_a_secret(signed_in: Client, team: Team) -> None:
         answer = signed_in.get(url)
         body = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[arg-type]
         assert not [secret for secret in secrets if secret in body.decode()], url
+
+
+def test_a_form_whose_session_ended_says_so_and_leads_back_to_its_page(client: Client, team: Team) -> None:
+    scene = make_scene(team)
+    page = reverse("integration-edit", args=[scene.integration.pk])
+    for url, referer, then in (
+        (page, f"http://testserver{page}", page),
+        # An action without a page of its own: to the one with the button, as opening the action is a 405.
+        (reverse("integration-provision", args=[scene.integration.pk]), f"http://testserver{page}?a=1", f"{page}?a=1"),
+        (page, "http://elsewhere.example.com/", page),
+    ):
+        answer = client.post(url, {"environment": "staging"}, headers={"Referer": referer})
+        assert answer["Location"] == f"{reverse('sign-in')}?next={quote(then)}"
+        assert "Your session had ended, so nothing was saved." in client.get(answer["Location"]).content.decode()
+    assert "Your session had ended" not in client.get(client.get(page)["Location"]).content.decode()

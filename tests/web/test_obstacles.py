@@ -50,7 +50,9 @@ def test_an_added_integration_shows_them_above_everything_and_may_be_provisioned
         "application": "shop",
         "environment": "production",
     }
-    page = operator.post(reverse("integration-add"), fields, follow=True).content.decode()
+    answer = operator.post(reverse("integration-add"), fields, follow=True)
+    assert answer.redirect_chain, answer.context["form"].errors
+    page = answer.content.decode()
     assert "The webhook cannot be installed" in page
     assert "must be an admin of acme/shop" in page
     assert "shows what to paste" in page
@@ -80,7 +82,7 @@ def test_a_provider_that_does_not_answer_is_told_softly(
 ) -> None:
     github.limit_rate(60)
     page = operator.post(reverse("integration-obstacles", args=[integration.pk]), follow=True).content.decode()
-    assert "could not be asked: GitHub asks for fewer calls" in page
+    assert "Could not check the token's permissions: GitHub asks for fewer calls" in page
 
 
 def test_the_api_tells_them_and_asks_again(

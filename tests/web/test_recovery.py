@@ -102,16 +102,16 @@ def test_what_was_given_up_is_counted_and_redriven(
 ) -> None:
     url = reverse("integration-dead-letters", args=[integration.pk])
     fragment = operator.get(url, headers=HTMX).content.decode()
-    assert "1 push was given up" in fragment
+    assert "1 push failed after" in fragment
     assert "<html" not in fragment
     seen = viewer.get(url).content.decode()
-    assert "1 push was given up" in seen
+    assert "1 push failed after" in seen
     assert "Redrive" not in seen
     redrive = reverse("integration-redrive", args=[integration.pk])
     assert redrive in fragment
     assert "1 push put on the queue again." in operator.post(redrive, follow=True).content.decode()
     assert queued(queue_url) == [given_up]
-    assert "No push was given up." in operator.get(url, headers=HTMX).content.decode()
+    assert "No failed pushes." in operator.get(url, headers=HTMX).content.decode()
 
 
 def test_a_page_without_a_script_leads_to_what_was_given_up(signed_in: Client, integration: Integration) -> None:
@@ -127,7 +127,7 @@ def test_aws_saying_no_is_told_in_place_of_the_count(
     )
     page = signed_in.get(reverse("integration-dead-letters", args=[integration.pk]), headers=HTMX)
     assert page.status_code == 200
-    assert "How many were given up cannot be told now" in page.content.decode()
+    assert "Cannot read the dead-letter queue" in page.content.decode()
 
 
 def test_the_provider_is_asked_where_it_can_be(

@@ -212,6 +212,6 @@ def test_the_overview_tells_admins_of_keys_that_need_somebody(
 
     page = signed_in.get("/").content.decode()
 
-    for words in ("missing at the provider", "past its rotation", "rotated within a week"):
+    for words in ("missing at the provider", "overdue for rotation", "rotated within a week"):
         assert words in page
         assert words not in operator.get("/").content.decode()

@@ -28,10 +28,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, region: str, bucket: str, account: str, **options: Any) -> None:  # noqa: ARG002
         if not _REGION.fullmatch(region):
-            raise CommandError(f"{region} is no name of an AWS region, such as eu-central-1.", returncode=2)
+            raise CommandError(f"{region} is not an AWS region, such as eu-central-1.", returncode=2)
         if bucket and not _BUCKET.fullmatch(bucket):
             raise CommandError(
-                f"{bucket} is no name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens.", returncode=2
+                f"{bucket} is not a valid bucket name: 3 to 63 lower-case letters, digits, dots and hyphens.",
+                returncode=2,
             )
         try:
             published = publish.publish_all(region=region, account=_account(account), bucket=bucket)

@@ -41,4 +41,39 @@
     const id = event.target.dataset.logFind;
     if (id) filter(document.getElementById(id));
   });
+
+  // A form's region that is drawn anew: what was ticked or typed after the request went out is not in its answer.
+  const state = (region) => {
+    const found = new Map();
+    for (const field of region.querySelectorAll("input, select, textarea")) {
+      const ticked = field.type === "checkbox" || field.type === "radio";
+      if (field.name) found.set(ticked ? `${field.name}=${field.value}` : field.name, ticked ? field.checked : field.value);
+    }
+    return found;
+  };
+  const write = (region, values) => {
+    for (const field of region.querySelectorAll("input, select, textarea")) {
+      const ticked = field.type === "checkbox" || field.type === "radio";
+      const value = values.get(ticked ? `${field.name}=${field.value}` : field.name);
+      if (value === undefined) continue;
+      if (ticked) field.checked = value;
+      else field.value = value;
+    }
+  };
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const region = event.detail.target?.closest("[data-keep-typed]");
+    if (region) region.sent = state(region);
+  });
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const region = event.detail.target?.closest("[data-keep-typed]");
+    if (!region?.sent) return;
+    region.since = new Map([...state(region)].filter(([name, value]) => region.sent.get(name) !== value));
+  });
+
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const region = event.detail.target?.closest("[data-keep-typed]");
+    if (region?.since) write(region, region.since);
+  });
 })();

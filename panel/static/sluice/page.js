@@ -100,4 +100,39 @@
     }
   };
   setInterval(tick, 1000);
+
+  // What was typed into a form whose session had ended comes back after signing in. It stays in this tab, without
+  // passwords and tokens, and is forgotten with the next page that is neither the sign-in nor the form's own.
+  const KEPT = "sluice-typed";
+  const holdsKeys = /\/(providers|aws-accounts)\//.test(location.pathname);
+  const keepable = (field) => field.name && !["password", "hidden", "file", "submit"].includes(field.type) && !(field.type === "textarea" && holdsKeys);
+  const ticked = (field) => field.type === "checkbox" || field.type === "radio";
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    // Not form.method: a field of that name would be found.
+    if (form.getAttribute("method") !== "post" || location.pathname.endsWith("/sign-in/")) return;
+    const typed = [...form.elements].filter(keepable).map((field) => [field.name, field.value, ticked(field) ? field.checked : null]);
+    if (typed.length) sessionStorage.setItem(KEPT, JSON.stringify({ page: location.pathname, ended: false, typed }));
+  });
+
+  const bringBack = () => {
+    const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+    if (!kept) return;
+    if (document.querySelector("main.alone")) {
+      sessionStorage.setItem(KEPT, JSON.stringify({ ...kept, ended: true }));
+      return;
+    }
+    sessionStorage.removeItem(KEPT);
+    if (!kept.ended || kept.page !== location.pathname) return;
+    for (const [name, value, checked] of kept.typed) {
+      for (const field of document.getElementsByName(name)) {
+        if (!keepable(field) || !field.closest("main")) continue;
+        if (checked === null) field.value = value;
+        else if (field.value === value) field.checked = checked;
+      }
+    }
+    announce("What you had typed is back. It is not saved yet.");
+  };
+  addEventListener("DOMContentLoaded", bringBack);
 })();
