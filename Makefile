@@ -73,6 +73,7 @@ lock: $(VENV)/.installed  ## Compile the hashed requirements from pyproject.toml
 	$(UV_COMPILE) --constraint requirements-dev.txt --group sandbox pyproject.toml -o requirements-sandbox.txt $(ARGS)
 	$(UV_COMPILE) --constraint requirements-dev.txt pyproject.toml -o requirements.txt $(ARGS)
 	printf 'asyncssh\nisal\npygit2\n' | $(UV_COMPILE) --constraint requirements-dev.txt - -o lambdas/git_pull/requirements.txt $(ARGS)
+	printf 'cryptography\n' | $(UV_COMPILE) --constraint requirements-dev.txt - -o lambdas/zip_download/requirements.txt $(ARGS)
 	printf 'pyyaml\n' | $(UV_COMPILE) --constraint requirements-dev.txt - -o lambdas/deploy/requirements.txt $(ARGS)
 
 clean:  ## Remove the virtual environment and caches

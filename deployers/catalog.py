@@ -10,7 +10,7 @@ from deployers.errors import ParameterRefused
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_ALLOWED_IPS = 2000
 MAX_TRUST = 3000
-"""Of git pull's host keys, CA certificates and path filters together, where it fetches from Git LFS too."""
+"""Of git pull's host keys, CA certificates and path filters together, where it needs both: with Git LFS, or HTTPS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +161,10 @@ class GitSource:
     skip_ci: bool = True
     submodules: bool = False
     lfs: bool = False
+    transport: str = "ssh"
+    """How git pull fetches: ssh or https."""
+    git_url: str = ""
+    """Below which repositories are fetched over HTTPS."""
     networks: tuple[str, ...] = ()
     """CIDRs that webhooks come from; with none, those that people set as AllowedIps, or any."""
     ssh_key_rotation: str = ""
@@ -205,6 +209,8 @@ def git_parameters(*, source: GitSource, packages: Packages, chosen: Mapping[str
         "AppInstallationId": source.app_installation_id,
         # It becomes a part of a JSON string, and a parameter has one line.
         "AppPrivateKey": source.app_private_key.replace("\n", "\\n"),
+        "GitTransport": source.transport,
+        "GitUrl": source.git_url,
         "SshHost": source.ssh_host,
         "SshPort": str(source.ssh_port),
         "SshUser": source.ssh_user,
@@ -299,12 +305,12 @@ def _package_parameters(packages: Packages) -> dict[str, str]:
 
 def _require_room(source: GitSource) -> None:
     held = (source.ssh_known_hosts, source.ca_bundle, *source.paths, *source.ignored_paths)
-    if source.lfs and sum(len(each) + 1 for each in held) > MAX_TRUST:
+    if (source.lfs or source.transport == "https") and sum(len(each) + 1 for each in held) > MAX_TRUST:
         raise ParameterRefused(
             "The provider's host keys and CA certificates, with the path filters, are more than git pull can hold "
-            "when it fetches Git LFS files.",
+            "when it fetches Git LFS files or over HTTPS.",
             remedy="Leave one SSH host key and the one CA certificate that is needed, or turn Git LFS off.",
-            field="lfs",
+            field="lfs" if source.lfs else "transport",
         )
 
 

@@ -21,18 +21,6 @@ MAX_ADDRESSES = 2
 _ALGORITHMS = tuple(
     ("rsa-sha2-512", "rsa-sha2-256") if each == "ssh-rsa" else (each,) for each in known_hosts.VERIFIABLE
 )
-# What git pull (libssh2) can agree on keys with: https://github.com/libssh2/libssh2/blob/master/src/kex.c
-_EXCHANGES = (
-    "curve25519-sha256",
-    "curve25519-sha256@libssh.org",
-    "ecdh-sha2-nistp256",
-    "ecdh-sha2-nistp384",
-    "ecdh-sha2-nistp521",
-    "diffie-hellman-group-exchange-sha256",
-    "diffie-hellman-group16-sha512",
-    "diffie-hellman-group18-sha512",
-    "diffie-hellman-group14-sha256",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +103,10 @@ async def _present(host: str, addresses: Sequence[str], port: int, algorithms: S
             async with asyncio.timeout(EXCHANGE_TIMEOUT):
                 # The connection is there already, to an address that was checked; no file of whoever runs this is read.
                 key = await asyncssh.get_server_host_key(
-                    sock=connection, server_host_key_algs=list(algorithms), config=None
+                    sock=connection,
+                    server_host_key_algs=list(algorithms),
+                    kex_algs=list(known_hosts.EXCHANGES),
+                    config=None,
                 )
         except TimeoutError:
             raise ProviderUnreachable(f"{host} did not answer on port {port} as SSH does.", field="ssh_port") from None

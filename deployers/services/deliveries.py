@@ -91,7 +91,7 @@ def _store(integration: Integration, items: list[dict[str, Any]]) -> int:
         changed += 1
         if delivery.status == DeliveryStatus.STORED and delivery.artifact_version_id:
             _note_artifact(integration, delivery, item)
-            if delivery.method == Method.GIT_PULL:
+            if delivery.method == Method.GIT_PULL and integration.uses_ssh:
                 ssh_keys.used(integration=integration, at=delivery.settled_at)
     return changed
 

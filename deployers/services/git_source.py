@@ -13,13 +13,20 @@ _PACKAGES = catalog.Packages(bucket="x", prefix="x", runtime="python3.13", archi
 
 
 def of(
-    integration: Integration, *, api_url: str, address: SshAddress, credentials: Mapping[str, str], rotation: str
+    integration: Integration,
+    *,
+    api_url: str,
+    git_url: str,
+    address: SshAddress,
+    credentials: Mapping[str, str],
+    rotation: str,
 ) -> catalog.GitSource:
     """The source of the stack's parameters.
 
     Args:
         integration: a row, saved or not.
         api_url: the provider's.
+        git_url: below which the provider's repositories are fetched over HTTPS.
         address: where git connects to.
         credentials: those of the provider's client, by their names.
         rotation: which rotation the present SSH key is from.
@@ -48,6 +55,8 @@ def of(
         skip_ci=integration.skip_ci,
         submodules=integration.submodules,
         lfs=integration.lfs,
+        transport=integration.transport,
+        git_url=git_url,
         networks=tuple(provider.webhook_networks if integration.restrict_source_ips else ()),
         ssh_key_rotation=rotation,
     )
@@ -60,7 +69,12 @@ def require_room(integration: Integration) -> None:
     """
     client = clients.client(integration.repository.provider)
     source = of(
-        integration, api_url=client.api_url, address=client.usual_ssh_address, credentials=_WITHOUT, rotation=""
+        integration,
+        api_url=client.api_url,
+        git_url=client.git_url,
+        address=client.usual_ssh_address,
+        credentials=_WITHOUT,
+        rotation="",
     )
     chosen = integration.parameters.get(catalog.GIT.kind, {})
     parameters = catalog.git_parameters(source=source, packages=_PACKAGES, chosen=chosen)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from deployers.models import Operation, OperationKind
 from deployers.services import stack_keys, starting
 from deployers.states import ACTIVE, UNDOABLE
-from integrations.models import Integration, Method, RemoteState, SSHKey, SSHKeyState
+from integrations.models import Integration, RemoteState, SSHKey, SSHKeyState
 from integrations.services import ssh_keys
 from teams import policy
 from teams.errors import Refused, SluiceError
@@ -179,7 +179,7 @@ def repair(*, key: SSHKey, actor: User) -> RemoteState:
     """Add a current key at its provider again, as it was lost there. Raises Forbidden, Refused and ProviderError."""
     integration = key.integration
     policy.require(Act.REPAIR_KEY, user=actor, team=integration.team, integration=integration.pk)
-    if key.state != SSHKeyState.CURRENT or integration.method != Method.GIT_PULL:
+    if key.state != SSHKeyState.CURRENT or not integration.uses_ssh:
         raise Refused("Only the key that the stack fetches with belongs to the provider.")
     before = key.remote_state
     state = ssh_keys.install(key=key)

@@ -13,7 +13,7 @@ from deployers.models import Operation, OperationKind, Stack, StackKind
 from deployers.services import accounts, images, key_rotation, operations, secret_rotation, starting
 from deployers.services.reconcile import advance
 from deployers.states import ACTIVE, AT_WORK, STOPPABLE, OperationStatus, StackState, Step
-from integrations.models import Deployer, Integration, Method, Provider, Repository
+from integrations.models import Deployer, Integration, Method, Provider, Repository, Transport
 from teams import policy
 from teams.errors import Refused
 from teams.models import User
@@ -102,7 +102,10 @@ def follow_provider(*, provider: Provider, actor: User) -> list[Operation]:
     """
     policy.require(Act.PROVISION, user=actor, team=provider.team)
     found = Stack.objects.filter(
-        kind=StackKind.GIT, integration__repository__provider=provider, integration__method=Method.GIT_PULL
+        kind=StackKind.GIT,
+        integration__repository__provider=provider,
+        integration__method=Method.GIT_PULL,
+        integration__transport=Transport.SSH,
     ).select_related("integration__team")
     started = []
     for stack in found:

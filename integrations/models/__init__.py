@@ -2,7 +2,15 @@
 
 from integrations.models.app_setups import AppSetup
 from integrations.models.deliveries import Delivery, DeliveryStatus, DeployStatus
-from integrations.models.integrations import Deployer, Integration, KnownHead, Method, WebhookState, all_branches
+from integrations.models.integrations import (
+    Deployer,
+    Integration,
+    KnownHead,
+    Method,
+    Transport,
+    WebhookState,
+    all_branches,
+)
 from integrations.models.providers import Provider, Repository
 from integrations.models.ssh_keys import SSH_KEY_OVER, RemoteState, SSHKey, SSHKeyState
 
@@ -21,6 +29,7 @@ __all__ = [
     "Repository",
     "SSHKey",
     "SSHKeyState",
+    "Transport",
     "WebhookState",
     "all_branches",
 ]

@@ -15,6 +15,13 @@ class Method(models.TextChoices):
     GIT_PULL = "git_pull", "Git pull"
 
 
+class Transport(models.TextChoices):
+    """How git pull reaches the provider."""
+
+    SSH = "ssh", "SSH, with a key made in the AWS account"
+    HTTPS = "https", "HTTPS, with the provider's token"
+
+
 class Deployer(models.TextChoices):
     CODEDEPLOY = "codedeploy", "CodeDeploy"
     ECS = "ecs", "ECS"
@@ -41,6 +48,12 @@ class Integration(TeamOwned):
     name = models.CharField(max_length=60, help_text="Lower-case letters, digits and hyphens.")
     repository = models.ForeignKey(Repository, on_delete=models.PROTECT, related_name="integrations")
     method = models.CharField(max_length=12, choices=Method.choices, default=Method.ZIP_DOWNLOAD)
+    transport = models.CharField(
+        max_length=5,
+        choices=Transport.choices,
+        default=Transport.SSH,
+        help_text="Git pull: over SSH with the stack's key, or over HTTPS with the provider's token.",
+    )
     refs = ArrayField(
         models.CharField(max_length=255),
         default=all_branches,
@@ -121,6 +134,11 @@ class Integration(TeamOwned):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def uses_ssh(self) -> bool:
+        """Whether its pushes are fetched with its SSH key."""
+        return self.method == Method.GIT_PULL and self.transport == Transport.SSH
 
 
 class KnownHead(models.Model):

@@ -252,6 +252,11 @@ class ProviderClient(ABC):
         """The root of the API, without a slash at the end."""
 
     @property
+    def git_url(self) -> str:
+        """Below which repositories are fetched over HTTPS, without a slash at the end."""
+        return self.web_url
+
+    @property
     def usual_ssh_address(self) -> SshAddress:
         """Where `git` connects to over SSH if nothing else is told: the host of the web page."""
         return SshAddress("git", urlsplit(self.web_url).hostname or "")

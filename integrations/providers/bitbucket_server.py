@@ -86,6 +86,11 @@ class BitbucketServer(ProviderClient):
             explain=explain,
         )
 
+    @property
+    def git_url(self) -> str:
+        # https://confluence.atlassian.com/bitbucketserver/clone-a-repository-790632786.html
+        return f"{self.web_url}/scm"
+
     def check(self) -> Identity:
         answer = self._http.get("/repos", params={"permission": "REPO_ADMIN", "limit": 1})
         administers = bool(_READ.records(_READ.record(answer).get("values")))

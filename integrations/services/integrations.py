@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from integrations.errors import InvalidValue, InvalidValues, SettingsChanged
-from integrations.models import Deployer, Integration, Method, Provider, Repository
+from integrations.models import Deployer, Integration, Method, Provider, Repository, Transport
 from integrations.services import clients, obstacles, providers
 from lambdas.common.errors import InvalidName
 from lambdas.common.refs import BRANCH_PREFIX, Ref, RefPatterns
@@ -39,6 +39,7 @@ Parameters = Mapping[str, Mapping[str, Any]]
 CHANGEABLE = (
     "name",
     "method",
+    "transport",
     "refs",
     "paths",
     "ignored_paths",
@@ -77,6 +78,7 @@ def create(
     name: str,
     repository: Repository,
     method: str = Method.ZIP_DOWNLOAD,
+    transport: str = Transport.SSH,
     refs: Sequence[str] = ("**",),
     paths: Sequence[str] = (),
     ignored_paths: Sequence[str] = (),
@@ -124,6 +126,7 @@ def create(
         actor,
         name=name,
         method=method,
+        transport=transport,
         refs=refs,
         paths=paths,
         ignored_paths=ignored_paths,
@@ -159,6 +162,7 @@ def update(
     actor: User,
     name: str | None = None,
     method: str | None = None,
+    transport: str | None = None,
     refs: Sequence[str] | None = None,
     paths: Sequence[str] | None = None,
     ignored_paths: Sequence[str] | None = None,
@@ -186,6 +190,7 @@ def update(
     given: dict[str, Any] = {
         "name": name,
         "method": method,
+        "transport": transport,
         "refs": refs,
         "paths": paths,
         "ignored_paths": ignored_paths,
@@ -227,7 +232,7 @@ def update(
     except IntegrityError:
         _require_free_name(integration)
         raise
-    if {"method", "commit_statuses"} & set(changes):
+    if {"method", "transport", "commit_statuses"} & set(changes):
         obstacles.look(integration=integration)
     return integration
 
@@ -238,6 +243,7 @@ def _assign(
     *,
     name: str,
     method: str,
+    transport: str,
     refs: Sequence[str],
     paths: Sequence[str],
     ignored_paths: Sequence[str],
@@ -266,6 +272,8 @@ def _assign(
         _require_free_name(integration)
     with _noted(wrong):
         integration.method = _choice(method, Method.values, "method", "way to get the code")
+    with _noted(wrong):
+        integration.transport = _choice(transport, Transport.values, "transport", "way to reach the Git server")
     with _noted(wrong):
         patterns = _patterns(refs)
         integration.refs = list(patterns.globs)
@@ -316,10 +324,10 @@ def _noted(wrong: list[InvalidValue]) -> Iterator[None]:
 def _require_host_keys(integration: Integration) -> None:
     """Raises InvalidValue for git pull from a server whose host keys nobody confirmed."""
     provider = integration.repository.provider
-    if integration.method == Method.GIT_PULL and not provider.ssh_known_hosts:
+    if integration.uses_ssh and not provider.ssh_known_hosts:
         raise InvalidValue(
             f"Nobody confirmed the SSH host keys of {provider}, so git pull could not trust it.",
-            remedy="Confirm them on the provider's page, or use zip download.",
+            remedy="Confirm them on the provider's page, or fetch over HTTPS.",
             field="method",
         )
 

@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from integrations.errors import InvalidValue, ProviderError
-from integrations.models import Integration, Method, Provider, RemoteState, SSHKeyState, WebhookState
+from integrations.models import Integration, Provider, RemoteState, SSHKeyState, WebhookState
 from integrations.providers.base import Obstacle, Purpose
 from integrations.services import clients, pauses
 from teams import policy
@@ -63,7 +63,7 @@ def look(*, integration: Integration) -> None:
         try:
             found = clients.client(repository.provider, patience=PATIENCE).obstacles(
                 repository.full_name,
-                deploy_key=integration.method == Method.GIT_PULL,
+                deploy_key=integration.uses_ssh,
                 commit_statuses=integration.commit_statuses,
             )
         except (ProviderError, InvalidValue) as error:
@@ -121,6 +121,6 @@ def _untried(integration: Integration, purpose: Purpose) -> bool:
             return integration.webhook_state == WebhookState.ABSENT
         case Purpose.DEPLOY_KEY:
             states = {key.remote_state for key in integration.ssh_keys.all() if key.state == SSHKeyState.CURRENT}
-            return integration.method == Method.GIT_PULL and states <= {RemoteState.UNKNOWN}
+            return integration.uses_ssh and states <= {RemoteState.UNKNOWN}
         case Purpose.COMMIT_STATUSES:
             return integration.commit_statuses and not integration.commit_status_problem

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from integrations.errors import InvalidValue, ProviderError
-from integrations.models import Integration, Method, RemoteState, SSHKey, SSHKeyState
+from integrations.models import Integration, Method, RemoteState, SSHKey, SSHKeyState, Transport
 from integrations.providers.base import fingerprint as fingerprint_of
 from integrations.services import clients
 from integrations.services.webhooks import ManualSteps
@@ -139,9 +139,12 @@ def check_due() -> int:
     """
     now = timezone.now()
     # What happened just now is still under way.
-    wanted = Q(state=SSHKeyState.CURRENT, integration__method=Method.GIT_PULL, created_at__lt=now - SETTLED) | Q(
-        state=SSHKeyState.RETIRED, retired_at__lt=now - SETTLED
-    ) & ~Q(remote_state=RemoteState.MISSING)
+    wanted = Q(
+        state=SSHKeyState.CURRENT,
+        integration__method=Method.GIT_PULL,
+        integration__transport=Transport.SSH,
+        created_at__lt=now - SETTLED,
+    ) | Q(state=SSHKeyState.RETIRED, retired_at__lt=now - SETTLED) & ~Q(remote_state=RemoteState.MISSING)
     due = SSHKey.objects.filter(wanted, Q(checked_at=None) | Q(checked_at__lt=now - CHECK_EVERY)).select_related(
         "integration__repository__provider"
     )

@@ -13,25 +13,30 @@ from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
 TIMEOUT = 30
 """Seconds to connect, and between two reads."""
 MAX_REDIRECTS = 5
-_REDIRECTS = {301, 302, 303, 307, 308}
+REDIRECTS = {301, 302, 303, 307, 308}
 
 MAX_ADDRESSES = 4
 """That are tried, of those that a host has."""
+
+Sent = tuple[http.client.HTTPSConnection, http.client.HTTPResponse]
+"""The connection is to be closed."""
 
 CheckAddress = Callable[[str, str], None]
 """Sees a host and one of its addresses, and raises FetchError unless that may be connected to."""
 
 
-def public_but(own: str, *, what: str) -> CheckAddress:
-    """Other hosts than `own`, and those within it, need a public address. `what` they are, for people."""
+def public_but(*own: str, what: str) -> CheckAddress:
+    """Other hosts than `own`, and those within them, need a public address. `what` they are, for people."""
 
     def check(host: str, address: str) -> None:
-        name, ours = host.lower(), own.lower()
-        is_own = name == ours or name.endswith(f".{ours}")
+        name = host.lower()
+        is_own = any(name == ours or name.endswith(f".{ours}") for ours in map(str.lower, own))
         if may_connect(address.partition("%")[0], ANYWHERE if is_own else ()):
             return
         why = "is at an address that nothing may be fetched from" if is_own else "has no public address"
-        raise PermanentFailure(f"{what} {host} {why}" + ("" if is_own else f", and it is not {own}"))
+        raise PermanentFailure(
+            f"{what} {host} {why}" + ("" if is_own else f", and it is not {' or '.join(dict.fromkeys(own))}")
+        )
 
     return check
 
@@ -108,12 +113,12 @@ def send(
     *,
     timeout: float = TIMEOUT,
     check_address: CheckAddress | None = None,
-) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
+) -> Sent:
     """One request; the connection is to be closed. Redirects are not followed.
 
     Raises TemporaryFailure or PermanentFailure.
     """
-    host, port = _origin(url)
+    host, port = origin(url)
     connection = _Connection(host, port, timeout=timeout, context=context, check_address=check_address)
     try:
         with reading(host):
@@ -138,13 +143,13 @@ def follow(
 
     Raises TemporaryFailure or PermanentFailure.
     """
-    home = _origin(url)
+    home = origin(url)
     for _ in range(MAX_REDIRECTS + 1):
-        own = credentials if _origin(url) == home else {}
+        own = credentials if origin(url) == home else {}
         connection, response = send("GET", url, {**headers, **own}, context, check_address=check_address)
         try:
-            if response.status not in _REDIRECTS:
-                yield response, _origin(url)[0]
+            if response.status not in REDIRECTS:
+                yield response, origin(url)[0]
                 return
             url = urljoin(url, response.headers.get("Location", ""))
         finally:
@@ -152,7 +157,8 @@ def follow(
     raise PermanentFailure(f"The provider redirected more than {MAX_REDIRECTS} times")
 
 
-def _origin(url: str) -> tuple[str, int]:
+def origin(url: str) -> tuple[str, int]:
+    """Host and port of an HTTPS address. Raises PermanentFailure for any other."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or 443

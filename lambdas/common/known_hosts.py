@@ -21,6 +21,18 @@ VERIFIABLE = (
     "ssh-rsa",
 )
 """Types of host keys that git pull can verify: libssh2's, without DSA. https://libssh2.org/docs/ (hostkey.c)"""
+EXCHANGES = (
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group-exchange-sha256",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+    "diffie-hellman-group14-sha256",
+)
+"""What git pull can agree on keys with: libssh2 knows no post-quantum exchange. (kex.c)"""
 AUTHORITY, REVOKED = "@cert-authority", "@revoked"
 
 

@@ -24,6 +24,11 @@ class ProviderSecret:
     git_token: str = field(default="", repr=False)
     oauth_key: str = field(default="", repr=False)
     oauth_secret: str = field(default="", repr=False)
+    app_id: str = ""
+    """Of a GitHub App that signs in for its installation, in place of a token."""
+    installation_id: str = ""
+    private_key: str = field(default="", repr=False)
+    """The app's, in PEM format."""
 
     @classmethod
     def from_json(cls, text: str) -> "ProviderSecret":

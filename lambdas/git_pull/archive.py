@@ -7,14 +7,14 @@ so are paths with the attribute `export-ignore`, as with `git archive`. The poin
 
 import contextlib
 import importlib
+import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 import pygit2
-from pygit2.enums import AttrCheck, FileMode
+from pygit2.enums import FileMode
 
 from lambdas.common.artifacts import ContentEntry, content_digest
 from lambdas.common.errors import PermanentFailure
@@ -33,6 +33,7 @@ from lambdas.common.zip_format import (
     check_name,
     end_records,
 )
+from lambdas.git_pull.attributes import Attributes, Value
 from lambdas.git_pull.pointers import LargeFile, UnreadablePointer, parse
 from lambdas.git_pull.submodules import Part
 
@@ -45,8 +46,8 @@ LEVEL = 3
 DOS_DATE = (1 << 5) | 1
 """1980-01-01, the first day that zip knows."""
 _MODES = {FileMode.BLOB: 0o100644, FileMode.BLOB_EXECUTABLE: 0o100755, FileMode.LINK: 0o120777}
-_ATTRIBUTES = AttrCheck.INDEX_ONLY | AttrCheck.NO_SYSTEM | AttrCheck.INCLUDE_COMMIT
-"""Where to look for them: in the commit alone."""
+_INTERESTING = re.compile(rb"export-ignore|filter|export-subst|ident|eol|working-tree-encoding")
+"""Of a .gitattributes file, what says anything of an artifact; macros spell it out, too."""
 
 Write = Callable[[bytes | memoryview], None]
 
@@ -71,6 +72,16 @@ class Written:
     submodules: list[str]
     """Paths of those that were left out."""
     content_digest: str
+    unchanged: dict[str, list[str]]
+    """Files that are as they were committed, by the attribute that has `git archive` change them."""
+
+
+@dataclass(slots=True)
+class _Told:
+    """What is found on the way, and is to be told."""
+
+    submodules: list[str] = field(default_factory=list)
+    unchanged: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +110,11 @@ def write_zip(
 
     Raises PermanentFailure if they break a limit or have names that must not be unpacked, and what `large_files` does.
     """
-    submodules: list[str] = []
+    told = _Told()
     present = {part.prefix for part in parts}
     directory: list[CentralEntry] = []
     position = unpacked = 0
-    files = [file for part in parts for file in _files(part, submodules, limits, lfs=large_files is not None)]
+    files = [file for part in parts for file in _files(part, told, limits, lfs=large_files is not None)]
     if len(files) > limits.entries:
         raise PermanentFailure(f"The commit and its submodules have more than {limits.entries} files")
     files.sort(key=lambda file: file.name)
@@ -126,9 +137,11 @@ def write_zip(
         write(record)
         position += len(record)
     write(end_records(directory, size=position - start, offset=start, comment=b""))
-    left_out = [path for path in submodules if path.encode(errors="replace") + b"/" not in present]
+    left_out = [path for path in told.submodules if path.encode(errors="replace") + b"/" not in present]
     digest = content_digest((file.name, file.mode, _digest(file)) for file in files)
-    return Written([ContentEntry(e.name, e.unix_mode, e.crc, e.size) for e in directory], left_out, digest)
+    return Written(
+        [ContentEntry(e.name, e.unix_mode, e.crc, e.size) for e in directory], left_out, digest, told.unchanged
+    )
 
 
 def _digest(file: _File) -> bytes:
@@ -246,48 +259,76 @@ def _is_utf8(name: bytes) -> bool:
     return True
 
 
-def _files(part: Part, submodules: list[str], limits: Limits, *, lfs: bool) -> Iterator[_File]:
-    repository, commit = part.repository, part.commit
-    tree = repository[commit].peel(pygit2.Tree)
+def _files(part: Part, told: _Told, limits: Limits, *, lfs: bool) -> Iterator[_File]:
+    repository = part.repository
     found: list[_File] = []
-    attributes: list[tuple[bytes, bytes]] = []
-    pending: list[tuple[bytes, pygit2.Oid]] = [(b"", tree.id)]
-    trees: list[tuple[bytes, pygit2.Oid]] = []
+    attributes: dict[bytes, bytes] = {}
+    pending: list[tuple[bytes, pygit2.Oid]] = [(b"", repository[part.commit].peel(pygit2.Tree).id)]
+    links: list[bytes] = []
     while pending:
         prefix, tree_id = pending.pop()
-        trees.append((prefix, tree_id))
         for item in repository[tree_id].peel(pygit2.Tree):
             name = prefix + (item.raw_name or b"")
             if item.filemode == FileMode.TREE:
                 pending.append((name + b"/", item.id))
             elif item.filemode == FileMode.COMMIT:
-                submodules.append((part.prefix + name).decode(errors="replace"))
+                links.append(name)
             else:
                 mode = _MODES.get(item.filemode, 0o100644)
                 found.append(_File(_checked(part.prefix + name), mode, item.id, repository))
                 if item.raw_name == b".gitattributes":
-                    attributes.append((prefix, bytes(_blob(repository, item.id))))
+                    attributes[prefix] = bytes(_blob(repository, item.id))
         if len(found) > limits.entries:
             raise PermanentFailure(f"The commit has more than {limits.entries} files")
-    ignoring = [(prefix, text) for prefix, text in attributes if b"export-ignore" in text]
-    if ignoring:
-        ignored = _Ignored(repository, commit, ignoring)
-        found = [file for file in found if not ignored(file.name.removeprefix(part.prefix))]
-    if lfs and any(b"filter=lfs" in text for _, text in attributes):
-        found = [_with_large(part, file) for file in found]
+    told.submodules += [(part.prefix + name).decode(errors="replace") for name in links]
+    if any(_INTERESTING.search(text) for text in attributes.values()):
+        found = list(_as_told(part, found, Attributes(attributes), told, lfs=lfs))
     yield from found
 
 
+def _as_told(part: Part, files: Sequence[_File], attributes: Attributes, told: _Told, *, lfs: bool) -> Iterator[_File]:
+    """Without what is not to be exported, with what Git LFS keeps; notes what `git archive` would change."""
+    left_out: dict[bytes, bool] = {b"": False}
+
+    def is_left_out(folder: bytes) -> bool:
+        if folder not in left_out:
+            parent = folder.rpartition(b"/")[0]
+            left_out[folder] = is_left_out(parent) or attributes.of(folder + b"/").get(b"export-ignore") is True
+        return left_out[folder]
+
+    for file in files:
+        path = file.name.removeprefix(part.prefix)
+        if is_left_out(path.rpartition(b"/")[0]):
+            continue
+        said = attributes.of(path)
+        if said.get(b"export-ignore") is True:
+            continue
+        is_link = file.mode == _MODES[FileMode.LINK]
+        if not is_link and (asked := _changes(said)):
+            told.unchanged.setdefault(asked, []).append(file.name.decode(errors="replace"))
+        yield _with_large(part, file) if lfs and said.get(b"filter") == b"lfs" and not is_link else file
+
+
+def _changes(said: Mapping[bytes, Value]) -> str:
+    """What `git archive` would do to a file's content; empty if it leaves it as it is."""
+    encoding = said.get(b"working-tree-encoding")
+    if isinstance(encoding, bytes) and encoding.upper() not in (b"", b"UTF-8", b"UTF8"):
+        return "working-tree-encoding"
+    if said.get(b"export-subst") is True:
+        return "export-subst"
+    if said.get(b"ident") is True:
+        return "ident"
+    return "eol=crlf" if said.get(b"eol") == b"crlf" and said.get(b"text") is not False else ""
+
+
 def _with_large(part: Part, file: _File) -> _File:
-    """The file with what Git LFS keeps for it, if that is so."""
-    path = file.name.removeprefix(part.prefix)
-    wanted = part.repository.get_attr(path, "filter", _ATTRIBUTES, part.commit) == "lfs"
+    """The file with what Git LFS keeps for it, if it is a pointer."""
+    shown = file.name.decode(errors="replace")
     try:
-        pointer = parse(_blob(part.repository, file.id)) if wanted and file.mode != _MODES[FileMode.LINK] else None
+        pointer = parse(_blob(part.repository, file.id))
     except UnreadablePointer:
-        shown = file.name.decode(errors="replace")[:100]
-        raise PermanentFailure(f"The Git LFS pointer `{shown}` cannot be read: commit the file anew") from None
-    return replace(file, large=LargeFile(file.name.decode(errors="replace"), part.name, pointer)) if pointer else file
+        raise PermanentFailure(f"The Git LFS pointer `{shown[:100]}` cannot be read: commit the file anew") from None
+    return replace(file, large=LargeFile(shown, part.name, pointer)) if pointer else file
 
 
 def _checked(name: bytes) -> bytes:
@@ -296,44 +337,3 @@ def _checked(name: bytes) -> bytes:
     except ValueError as error:
         raise PermanentFailure(f"The commit cannot be stored: {error}") from None
     return name
-
-
-class _Ignored:
-    """Tells paths with the attribute export-ignore, or inside a folder that has it.
-
-    Without a working tree libgit2 takes no path for a folder, so patterns that end in a slash match nothing. Their
-    lines are given to it again without the slash, through the repository's own info/attributes.
-    """
-
-    def __init__(self, repository: pygit2.Repository, commit: str, attributes: Sequence[tuple[bytes, bytes]]) -> None:
-        self._repository, self._commit = repository, commit
-        lines = [line for prefix, text in attributes for line in _folder_lines(prefix, text)]
-        info = Path(repository.path) / "info" / "attributes"
-        info.parent.mkdir(exist_ok=True)
-        info.write_bytes(b"".join(lines))
-        self._folders: dict[bytes, bool] = {b"": False}
-
-    def __call__(self, name: bytes) -> bool:
-        return self._folder(name.rpartition(b"/")[0]) or self._has(name)
-
-    def _folder(self, name: bytes) -> bool:
-        if name not in self._folders:
-            parent = name.rpartition(b"/")[0]
-            self._folders[name] = self._folder(parent) or self._has(name)
-        return self._folders[name]
-
-    def _has(self, name: bytes) -> bool:
-        value = self._repository.get_attr(name, "export-ignore", _ATTRIBUTES, self._commit)
-        return value is True
-
-
-def _folder_lines(prefix: bytes, text: bytes) -> Iterator[bytes]:
-    """The lines of a .gitattributes under `prefix` that are for folders, written for files and for the root."""
-    for line in text.splitlines():
-        pattern, _, rest = line.strip().partition(b" ")
-        if not pattern.endswith(b"/") or pattern.startswith((b"#", b'"')) or b"export-ignore" not in rest.split():
-            continue
-        bare = pattern[:-1]
-        if prefix:
-            bare = b"/" + prefix + (bare.removeprefix(b"/") if b"/" in bare else b"**/" + bare)
-        yield bare + b" export-ignore\n"

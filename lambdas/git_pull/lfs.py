@@ -28,13 +28,13 @@ Ask = Callable[[str], Access]
 
 
 def contents(
-    files: Sequence[LargeFile], *, ask: Ask, host: str, tls: ssl.SSLContext, check_time: Callable[[], None]
+    files: Sequence[LargeFile], *, ask: Ask, hosts: Sequence[str], tls: ssl.SSLContext, check_time: Callable[[], None]
 ) -> Iterator[Iterator[bytes]]:
     """For each file in turn, its content in blocks; one is to be read to its end before the next.
 
-    `host` is the Git server's: others must have a public address. Raises FetchError, blocks too.
+    `hosts` are the Git server's: others must have a public address. Raises FetchError, blocks too.
     """
-    check_address = public_but(host, what="The Git LFS server")
+    check_address = public_but(*hosts, what="The Git LFS server")
     for batch in _batches(files):
         actions = _actions(batch, ask(batch[0].repository), tls, check_address)
         for file in batch:

@@ -9,11 +9,14 @@ import json
 import os
 import shlex
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lambdas.common import known_hosts as known_hosts_rules
 from lambdas.common.errors import PermanentFailure, TemporaryFailure
-from lambdas.git_pull import ssh
+from lambdas.git_pull import refusals, ssh
 from lambdas.git_pull.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ def access_to(repository: str, *, settings: Settings, key: str) -> Access:
     try:
         values = json.loads(answer)
         headers = checked_headers(values.get("header"))
-        url = str(values.get("href") or f"https://{settings.ssh_host}/{path}/info/lfs")
+        url = str(values.get("href") or f"{settings.git_url or f'https://{settings.ssh_host}'}/{path}/info/lfs")
     except (ValueError, AttributeError):
         raise _no_access(settings.ssh_host, "its answer cannot be read") from None
     return Access(url.rstrip("/"), headers)
@@ -57,7 +60,29 @@ def checked_headers(value: object) -> dict[str, str]:
 
 
 async def _run(command: str, settings: Settings, key: str) -> bytes:
-    import asyncssh  # takes its time, and most artifacts have no such files
+    host = settings.ssh_host
+    try:
+        async with asyncio.timeout(TIMEOUT), connected(command, settings, key) as process:
+            with suppress(OSError):  # it may have hung up already, having said why
+                process.stdin.write_eof()
+            output, complaint = await _all(process.stdout), await _all(process.stderr)
+            await process.wait_closed()
+            status = process.exit_status
+    except TimeoutError:
+        raise TemporaryFailure(f"{host} did not answer git-lfs-authenticate in time") from None
+    if status != 0:
+        words = refusals.first_words(complaint.decode(errors="replace"))
+        raise _no_access(host, words or f"it ended with {status}")
+    return output
+
+
+@asynccontextmanager
+async def connected(command: str, settings: Settings, key: str) -> "AsyncIterator[asyncssh.SSHClientProcess[bytes]]":
+    """Run a command at the Git server, with the stack's key and the host keys that are pinned.
+
+    Raises PermanentFailure or TemporaryFailure if there is no connection, or it fails.
+    """
+    import asyncssh  # takes its time, and most artifacts need none of it
 
     asyncssh.set_log_level("ERROR")
     # It insists on a name and a home of whoever runs this, which a function may lack, though it uses neither here.
@@ -72,7 +97,6 @@ async def _run(command: str, settings: Settings, key: str) -> bytes:
         raise PermanentFailure(f"The SSH key, or a line of SshKnownHosts, cannot be read: {error}") from None
     try:
         async with (
-            asyncio.timeout(TIMEOUT),
             asyncssh.connect(
                 host,
                 settings.ssh_port,
@@ -84,22 +108,19 @@ async def _run(command: str, settings: Settings, key: str) -> bytes:
                 config=None,
                 x509_trusted_certs=[],
                 x509_trusted_cert_paths=[],
+                kex_algs=list(known_hosts_rules.EXCHANGES),
             ) as connection,
-            connection.create_process(command, stdin=asyncssh.DEVNULL, encoding=None) as process,
+            connection.create_process(command, encoding=None) as process,
         ):
-            output, complaint = await _all(process.stdout), await _all(process.stderr)
-            await process.wait_closed()
-            status = process.exit_status
+            yield process
     except asyncssh.HostKeyNotVerifiable:
         raise ssh.wrong_host_key(host) from None
     except asyncssh.PermissionDenied:
         raise ssh.key_refused() from None
+    except asyncssh.KeyExchangeFailed as error:
+        raise refusals.no_common_algorithms(host, str(error)) from None
     except (OSError, asyncssh.Error) as error:  # TimeoutError is an OSError
         raise TemporaryFailure(f"The SSH connection to {host} failed ({type(error).__name__})") from error
-    if status != 0:
-        words = complaint.decode(errors="replace").split("\n")[0].strip()[:200]
-        raise _no_access(host, words or f"it ended with {status}")
-    return output
 
 
 async def _all(stream: "asyncssh.SSHReader[bytes]") -> bytes:

@@ -5,18 +5,20 @@ Answers `{"ok": true, "refs": 3}` or `{"ok": false, "error": code, "message": wo
 
     unknown_key     the secret holds no such key
     key_refused     the server does not take the key, or shows it no such repository
+    refused         the server sends no repository for another reason, which the message has
     wrong_host_key  the server is not the one whose host keys are pinned
     unreachable     the server did not answer; another try may help
     argument_missing
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lambdas.common import log
 from lambdas.common.errors import FetchError, PermanentFailure
-from lambdas.git_pull import ssh
+from lambdas.git_pull import ssh, ssh_question
 from lambdas.git_pull.repository import list_refs
 from lambdas.git_pull.settings import Settings
 
@@ -32,9 +34,10 @@ def probe(event: Mapping[str, Any], *, settings: Settings, key_secret: str, root
     key = ssh.private_key_of(key_secret, fingerprint)
     if key is None:
         return _no("unknown_key", f"The stack's secret holds no key with the fingerprint {fingerprint}")
+    ask_why = partial(ssh_question.why, repository, settings=settings, key=key)
     try:
         ssh.trust_only(settings.ssh_known_hosts, root / "home", host=settings.ssh_host, port=settings.ssh_port)
-        refs = list_refs(settings.url(repository), lambda: ssh.in_seconds(key, DEADLINE))
+        refs = list_refs(settings.url(repository), lambda: ssh.in_seconds(key, DEADLINE), ask_why)
     except FetchError as error:
         log.info("ssh_key_probe", repository=repository, fingerprint=fingerprint, error=_code(error))
         return _no(_code(error), str(error))
@@ -45,7 +48,9 @@ def probe(event: Mapping[str, Any], *, settings: Settings, key_secret: str, root
 def _code(error: FetchError) -> str:
     if isinstance(error, ssh.WrongHostKey):
         return "wrong_host_key"
-    return "key_refused" if isinstance(error, PermanentFailure) else "unreachable"
+    if isinstance(error, ssh.KeyRefused):
+        return "key_refused"
+    return "refused" if isinstance(error, PermanentFailure) else "unreachable"
 
 
 def _no(code: str, message: str) -> dict[str, Any]:

@@ -11,9 +11,12 @@ import pygit2
 
 from lambdas.common import log
 from lambdas.common.errors import FetchError, PermanentFailure, TemporaryFailure
-from lambdas.git_pull.ssh import key_refused
+from lambdas.git_pull.refusals import no_common_algorithms
+from lambdas.git_pull.ssh import KeyRefused, key_refused
 
 Callbacks = Callable[[], pygit2.RemoteCallbacks]
+Failure = Callable[[], FetchError | None]
+"""Why there was no answer, where that is known better than from what libgit2 says."""
 
 MAX_PACKS = 30
 """Each fetch into a warm repository adds a pack; past this many it starts over."""
@@ -61,7 +64,14 @@ def discard(path: Path) -> None:
 
 
 def fetch_commit(
-    path: Path, url: str, ref: str, commit: str, callbacks: Callbacks, *, restore: Callable[[Path], bool]
+    path: Path,
+    url: str,
+    ref: str,
+    commit: str,
+    callbacks: Callbacks,
+    *,
+    restore: Callable[[Path], bool],
+    failure: Failure = lambda: None,
 ) -> pygit2.Repository:
     """Have the commit's tree in the repository at `path`, fetching what is missing. Raises FetchError.
 
@@ -77,16 +87,16 @@ def fetch_commit(
             try:
                 return _fetch(path, url, ref, commit, callbacks)
             except (pygit2.GitError, KeyError, ValueError, OSError) as error:
-                if _NETWORK.search(str(error)):
+                if failure() or _NETWORK.search(str(error)):
                     raise
                 log.exception("warm_repository_discarded", error)
                 discard(path)
         return _fetch(path, url, ref, commit, callbacks)
     except (pygit2.GitError, KeyError, ValueError, OSError) as error:
-        raise _failure(error) from error
+        raise failure() or _failure(error) from error
 
 
-def list_refs(url: str, callbacks: Callbacks) -> dict[str, str]:
+def list_refs(url: str, callbacks: Callbacks, failure: Failure = lambda: None) -> dict[str, str]:
     """The refs that the server shows us, as `git ls-remote` asks, each with what it points at; nothing is fetched.
 
     `<tag>^{}` is the commit of an annotated tag. Raises FetchError.
@@ -96,15 +106,15 @@ def list_refs(url: str, callbacks: Callbacks) -> dict[str, str]:
         try:
             return {str(head.name): str(head.oid) for head in remote.list_heads(callbacks=callbacks())}
         except (pygit2.GitError, KeyError, ValueError, OSError) as error:
-            raise _failure(error) from error
+            raise failure() or _failure(error) from error
 
 
-def ref_commit(url: str, ref: str, commit: str, callbacks: Callbacks) -> str:
+def ref_commit(url: str, ref: str, commit: str, callbacks: Callbacks, failure: Failure = lambda: None) -> str:
     """The commit that a ref points at now; empty: there is no such ref. Raises FetchError.
 
     `commit` itself, if it is the object of an annotated tag that is still that.
     """
-    refs = list_refs(url, callbacks)
+    refs = list_refs(url, callbacks, failure)
     itself = refs.get(ref, "")
     return itself if itself == commit else refs.get(f"{ref}^{{}}", itself)
 
@@ -173,5 +183,7 @@ def _failure(error: Exception) -> FetchError:
     if "authentication" in lower or "permission denied" in lower or "publickey" in lower:
         return key_refused()
     if "not found" in lower or "does not exist" in lower or "does not appear to be" in lower:
-        return PermanentFailure(f"The Git server has no such repository, or the SSH key may not read it: {text}")
+        return KeyRefused(f"The Git server has no such repository, or the SSH key may not read it: {text}")
+    if "exchange encryption keys" in lower:
+        return no_common_algorithms("The Git server")
     return TemporaryFailure(f"The fetch failed: {text}")

@@ -1,9 +1,13 @@
 """The git pull's environment."""
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from lambdas.common.environment import boolean, integer, optional, required
 from lambdas.common.paths import PathFilter
+
+SSH, HTTPS = "ssh", "https"
+"""What GIT_TRANSPORT may be."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,14 @@ class Settings:
     lfs: bool = False
     """Whether the artifact holds Git LFS files themselves in place of their pointers."""
     ca_bundle: str = ""
-    """Certificates of the provider's own authority (PEM), trusted beside the public ones for Git LFS files."""
+    """Certificates of the provider's own authority (PEM), trusted beside the public ones over HTTPS."""
+    transport: str = SSH
+    git_url: str = ""
+    """Under which repositories are fetched over HTTPS, and their Git LFS files: `https://github.com`. No slash last."""
+    provider_kind: str = ""
+    api_url: str = ""
+    """Root of the provider's API, without a slash at its end: an app gets its tokens there."""
+    provider_secret_arn: str = ""
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -48,8 +59,18 @@ class Settings:
             submodules=boolean("SUBMODULES", default=False),
             lfs=boolean("LFS", default=False),
             ca_bundle=optional("PROVIDER_CA_BUNDLE"),
+            transport=optional("GIT_TRANSPORT", SSH),
+            git_url=optional("GIT_URL").rstrip("/"),
+            provider_kind=optional("PROVIDER_KIND"),
+            api_url=optional("PROVIDER_API_URL").rstrip("/"),
+            provider_secret_arn=optional("PROVIDER_SECRET_ARN"),
             paths=PathFilter.parse(optional("PATHS"), optional("IGNORED_PATHS")),
         )
+
+    @property
+    def git_host(self) -> str:
+        """The host of `git_url`, or the SSH host where there is none."""
+        return urlsplit(self.git_url).hostname or self.ssh_host
 
     def url(self, repository: str) -> str:
         """Where to fetch a repository from."""

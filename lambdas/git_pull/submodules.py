@@ -7,7 +7,7 @@ Only repositories on the host that the stack fetches from are taken, over SSH an
 import posixpath
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -51,8 +51,10 @@ Fetch = Callable[[str, str], pygit2.Repository]
 """(full name, commit) -> a repository that has it. Raises FetchError, CommitNotThere if the server does not have it."""
 
 
-def with_submodules(repository: pygit2.Repository, commit: str, *, name: str, host: str, fetch: Fetch) -> list[Part]:
-    """The commit itself and all its submodules, those of submodules too.
+def with_submodules(
+    repository: pygit2.Repository, commit: str, *, name: str, hosts: Sequence[str], fetch: Fetch
+) -> list[Part]:
+    """The commit itself and all its submodules, those of submodules too. `hosts` are names of the one Git server.
 
     Raises PermanentFailure for one that is elsewhere or cannot be read, and whatever `fetch` raises.
     """
@@ -69,7 +71,7 @@ def with_submodules(repository: pygit2.Repository, commit: str, *, name: str, ho
             shown = (parent.prefix + path).decode(errors="replace")[:100]
             if depth >= MAX_DEPTH or len(parts) > MAX_SUBMODULES:
                 raise PermanentFailure(f"Submodule `{shown}`: there are more, or they lie deeper, than is allowed")
-            child_name = _name(module.url, shown, host=host, parent=parent.name)
+            child_name = _name(module.url, shown, hosts=hosts, parent=parent.name)
             try:
                 found = fetch(child_name, wanted)
             except CommitNotThere as error:
@@ -122,10 +124,10 @@ def _modules(part: Part) -> dict[str, _Module]:
     }
 
 
-def _name(url: str, shown: str, *, host: str, parent: str) -> str:
-    """The full name of a submodule's repository on `host`. Raises PermanentFailure."""
+def _name(url: str, shown: str, *, hosts: Sequence[str], parent: str) -> str:
+    """The full name of a submodule's repository on one of `hosts`. Raises PermanentFailure."""
     if url.startswith(("./", "../")):
-        found, path = host, posixpath.normpath(posixpath.join(parent, url))
+        found, path = hosts[0], posixpath.normpath(posixpath.join(parent, url))
     elif match := _SCP.fullmatch(url):
         found, path = match[1], match[2]
     else:
@@ -136,9 +138,9 @@ def _name(url: str, shown: str, *, host: str, parent: str) -> str:
             found, path = "", ""
         if _DATA_CENTER.fullmatch(path):
             path = path.removeprefix("/scm")
-    if not found or found.lower() != host.lower():
+    if not found or found.lower() not in map(str.lower, hosts):
         where = f"is on {found[:100]}" if found else "has no address in .gitmodules"
-        raise PermanentFailure(f"Submodule `{shown}` {where}; only those on {host} are fetched")
+        raise PermanentFailure(f"Submodule `{shown}` {where}; only those on {hosts[0]} are fetched")
     try:
         return check_full_name(path.strip("/").removesuffix(".git"))
     except InvalidName as error:

@@ -5,12 +5,13 @@ from functools import cache, partial
 from typing import Any, TypeVar
 
 from lambdas.common import clients
+from lambdas.common.app_tokens import AppTokens
 from lambdas.common.artifacts import StoredArtifact
 from lambdas.common.deliveries import DeliveryTable
-from lambdas.common.errors import BadCredentials
 from lambdas.common.https import tls_context
 from lambdas.common.provider_secret import ProviderSecret, SecretReader
 from lambdas.common.queue import FetchRequest
+from lambdas.common.sign_in import signed_in
 from lambdas.common.worker import Context, Job, Worker, run
 from lambdas.zip_download.fetch import fetch
 from lambdas.zip_download.settings import Settings
@@ -49,15 +50,12 @@ def _ref_commit(settings: Settings, request: FetchRequest) -> str:
 
 
 def _signed_in(settings: Settings, ask: Callable[[ProviderSecret], Result]) -> Result:
-    """Once more with a newer secret, where the one that is known is refused."""
-    secrets = _secrets(settings.provider_secret_arn)
-    try:
-        return ask(secrets.get())
-    except BadCredentials:
-        newer = secrets.get_newer()
-        if newer is None:
-            raise
-        return ask(newer)
+    return signed_in(_secrets(settings.provider_secret_arn), _tokens(settings), ask)
+
+
+@cache
+def _tokens(settings: Settings) -> AppTokens:
+    return AppTokens(settings.api_url, tls_context(settings.ca_bundle))
 
 
 @cache

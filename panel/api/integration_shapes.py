@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from deployers.models import AwsAccount, Stack, StackKind
-from integrations.models import Deployer, Integration, Method, RemoteState, Repository, SSHKey, SSHKeyState
+from integrations.models import Deployer, Integration, Method, RemoteState, Repository, SSHKey, SSHKeyState, Transport
 from integrations.providers.base import Purpose
 from integrations.services import obstacles
 from integrations.services.integrations import MAX_ROTATE_EVERY
@@ -81,6 +81,7 @@ class IntegrationSerializer(serializers.ModelSerializer[Integration]):
             "name",
             "repository",
             "method",
+            "transport",
             "refs",
             "paths",
             "ignored_paths",
@@ -160,6 +161,10 @@ class IntegrationUpdateSerializer(Strict):
 
     name = serializers.CharField(max_length=60, help_text="Lower-case letters, digits and hyphens.")
     method = serializers.ChoiceField(choices=Method.choices)
+    transport = serializers.ChoiceField(
+        choices=Transport.choices,
+        help_text="Git pull only: over SSH with the stack's key, or over HTTPS with the provider's token.",
+    )
     refs = serializers.ListField(
         child=serializers.CharField(max_length=255),
         help_text="Globs of what to mirror: `main`, `release/*`, `tags:v*`.",
@@ -200,6 +205,7 @@ class IntegrationCreateSerializer(IntegrationUpdateSerializer):
     aws_account = OfTeam(queryset=AwsAccount.objects.all())
     region = serializers.CharField(max_length=32, validators=[a_region])
     method = serializers.ChoiceField(choices=Method.choices, default=Method.ZIP_DOWNLOAD)
+    transport = serializers.ChoiceField(choices=Transport.choices, default=Transport.SSH)
     refs = serializers.ListField(child=serializers.CharField(max_length=255), default=lambda: ["**"])
     paths = serializers.ListField(child=serializers.CharField(max_length=255), default=list)
     ignored_paths = serializers.ListField(child=serializers.CharField(max_length=255), default=list)

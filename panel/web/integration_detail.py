@@ -62,7 +62,7 @@ def _branch(name: str) -> Ref:
 
 def side(integration: Integration, newest: Delivery | None) -> dict[str, Any]:
     """The cards beside the progress: webhook, SSH key, missed pushes, details."""
-    keys = _keys(integration) if integration.method == Method.GIT_PULL else {}
+    keys = _keys(integration) if integration.uses_ssh else {}
     key, new_key = keys.get(SSHKeyState.CURRENT), keys.get(SSHKeyState.PENDING)
     git = next((stack for stack in integration.stacks.all() if stack.kind == StackKind.GIT), None)
     by_hand = key is not None and key.remote_state in {RemoteState.MANUAL, RemoteState.MISSING}

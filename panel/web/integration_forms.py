@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from deployers.models import AwsAccount
 from integrations.errors import SettingsChanged
-from integrations.models import Deployer, Integration, Method, Repository
+from integrations.models import Deployer, Integration, Method, Repository, Transport
 from integrations.services import integrations
 from integrations.services.integrations import MAX_ROTATE_EVERY
 from panel.web.deployer_forms import FORMS, DeployerForm, offered
@@ -18,16 +18,21 @@ from panel.web.regions import RegionField
 
 METHOD_LABELS = (
     (Method.ZIP_DOWNLOAD, "Zip download: the provider's own archive, over HTTPS with the provider's token"),
-    (Method.GIT_PULL, "Git pull: a shallow fetch over SSH with a deploy key made in your AWS account"),
+    (Method.GIT_PULL, "Git pull: a shallow fetch of just that commit, over SSH or HTTPS"),
 )
 
 
+TRANSPORT_LABELS = (
+    (Transport.SSH, "SSH, with a deploy key made in your AWS account"),
+    (Transport.HTTPS, "HTTPS, with the provider's token"),
+)
 DEPLOYER_LABELS = (
     (Deployer.CODEDEPLOY, "CodeDeploy: onto instances behind a load balancer, made in your AWS account"),
     (Deployer.ECS, "ECS: an image, built by CodePipeline, onto a cluster made in your AWS account"),
 )
 CHANGEABLE = (
     "method",
+    "transport",
     "refs",
     "paths",
     "ignored_paths",
@@ -85,6 +90,14 @@ class IntegrationForm(forms.Form):
     repository = RepositoryField(queryset=Repository.objects.none())
     method = forms.ChoiceField(
         label="How a commit becomes a zip", choices=METHOD_LABELS, widget=forms.RadioSelect, initial=Method.ZIP_DOWNLOAD
+    )
+    transport = forms.ChoiceField(
+        label="Git pull over",
+        choices=TRANSPORT_LABELS,
+        widget=forms.RadioSelect,
+        initial=Transport.SSH,
+        required=False,
+        help_text="HTTPS, where the organization allows no deploy keys.",
     )
     refs = GlobsField(
         label="Branches and tags to mirror",
@@ -168,7 +181,7 @@ class IntegrationForm(forms.Form):
     TARGET = ("aws_account", "region")
     NAMES = ("name", "application", "environment")
     FILTERS = ("paths", "ignored_paths", "skip_ci")
-    GIT_PULL = ("submodules", "lfs")
+    GIT_PULL = ("transport", "submodules", "lfs")
     AT_PROVIDER = ("commit_statuses", "restrict_source_ips", "rotate_every")
     DEPLOY = ("deployers", "deploy_ref")
     REST = ("parameters",)
@@ -260,7 +273,8 @@ class IntegrationForm(forms.Form):
         cleaned.pop("version", None)
         if cleaned.get("method") == Method.ZIP_DOWNLOAD:
             # The page hides these while the other method is chosen, so nobody could untick them.
-            cleaned |= dict.fromkeys(self.GIT_PULL, False)
+            cleaned |= dict.fromkeys(("submodules", "lfs"), False)
+        cleaned["transport"] = cleaned.get("transport") or Transport.SSH
         for form in self._chosen(cleaned.get("deployers", ())):
             if "parameters" in cleaned:
                 self._clean_deployer(form, cleaned)
@@ -367,7 +381,7 @@ class IntegrationForm(forms.Form):
         """Folded groups: CSS class, title and fields."""
         return [
             ("", "Which pushes count", self._fields(self.FILTERS)),
-            ("git-pull-only", "Beside the files of the commit", self._fields(self.GIT_PULL)),
+            ("git-pull-only", "Git pull", self._fields(self.GIT_PULL)),
             ("", "At the provider", self._fields(self.AT_PROVIDER)),
             ("", "Template", self._fields(self.REST)),
         ]

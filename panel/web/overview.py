@@ -21,6 +21,7 @@ from integrations.models import (
     Repository,
     SSHKey,
     SSHKeyState,
+    Transport,
 )
 from panel.web import outcomes_of_deliveries, queries, running
 from panel.web.access import PageRequest, page
@@ -36,7 +37,14 @@ def _keys(request: PageRequest, now: datetime) -> dict[str, int]:
     found: dict[str, int] = rows.filter(state=SSHKeyState.CURRENT).aggregate(
         late=Count("pk", filter=Q(rotates_at__lte=now)),
         soon=Count("pk", filter=Q(rotates_at__gt=now, rotates_at__lte=now + key_schedule.WARN_BEFORE)),
-        lost=Count("pk", filter=Q(remote_state=RemoteState.MISSING, integration__method=Method.GIT_PULL)),
+        lost=Count(
+            "pk",
+            filter=Q(
+                remote_state=RemoteState.MISSING,
+                integration__method=Method.GIT_PULL,
+                integration__transport=Transport.SSH,
+            ),
+        ),
     )
     return found
 

@@ -28,6 +28,6 @@ class Address:
         """The SSH clone URL of a repository."""
         return f"ssh://{self.ssh_user}@{self.ssh_host}:{self.ssh_port}/{full_name}.git"
 
-    def clone_url(self, full_name: str) -> str:
-        """The HTTPS clone URL of a repository."""
-        return f"{self.url}/{full_name}.git"
+    def clone_url(self, full_name: str, *, under: str = "") -> str:
+        """The HTTPS clone URL of a repository; `under` is a folder of the site, as Bitbucket Data Center has one."""
+        return f"{self.url}{under}/{full_name}.git"

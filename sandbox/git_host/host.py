@@ -50,6 +50,7 @@ class GitHost:
         ssh_port: SSH port; 0 takes a free one.
         ssh_host: address that SSH is served on: servers of GitLab, Gitea and others have another one than their page.
         ssh_user: user that git signs in as over SSH.
+        ssh_words: whose words it refuses with over SSH, a key of `ssh_words.WORDS`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class GitHost:
         ssh_port: int = 0,
         ssh_host: str = "127.0.0.1",
         ssh_user: str = "git",
+        ssh_words: str = "github",
     ) -> None:
         self.state_dir = state_dir.resolve()
         self.port = port
@@ -79,6 +81,7 @@ class GitHost:
             self._serve_ssh,
             host=ssh_host,
             user=ssh_user,
+            words=ssh_words,
         )
         self._dialects: list[Dialect] = []
         self._background: set[asyncio.Task[None]] = set()

@@ -37,10 +37,13 @@ class SmartHttp:
 
     def routes(self) -> list[web.RouteDef]:
         """What this part answers."""
-        repository = "/{owner:.+}/{repo:[^/]+}.git"
+        # Bitbucket Data Center has its repositories under /scm, and whole projects can be called that elsewhere.
+        repository, data_center = "/{owner:.+}/{repo:[^/]+}.git", "/scm/{owner:[^/]+}/{repo:[^/]+}.git"
         return [
             web.get("/", self.front),
             web.get("/_codeload/{owner}/{repo}/legacy.zip/{sha}", self.archive),
+            web.get(data_center + "/info/refs", self.git),
+            web.post(data_center + "/{service:git-upload-pack|git-receive-pack}", self.git),
             web.get(repository + "/info/refs", self.git),
             web.post(repository + "/{service:git-upload-pack|git-receive-pack}", self.git),
         ]

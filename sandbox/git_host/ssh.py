@@ -12,6 +12,7 @@ import asyncssh
 
 from sandbox.git_host.lfs import AUTHENTICATE, LfsServer
 from sandbox.git_host.records import DeployKey, Repository, User
+from sandbox.git_host.ssh_words import WORDS
 from sandbox.git_host.store import Store
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class SshServer:
         serve: runs git for an accepted request and returns its exit status.
         host: the address to listen on.
         user: the one user that anybody signs in as.
+        words: whose words are said to who is refused.
     """
 
     def __init__(
@@ -92,8 +94,9 @@ class SshServer:
         *,
         host: str = "127.0.0.1",
         user: str = "git",
+        words: str = "github",
     ) -> None:
-        self._host, self._user = host, user
+        self._host, self._user, self._refused = host, user, WORDS[words]
         self._store = store
         self._lfs = lfs
         self._serve = serve
@@ -165,8 +168,10 @@ class SshServer:
         repository = self._store.repository(match["owner"], match["name"])
         refusal = self._refusal(caller, repository, service) if repository else _NOT_FOUND
         if refusal or repository is None:
-            process.stderr.write(f"ERROR: {refusal}\n".encode())
-            return 128
+            said = self._refused(f"{match['owner']}/{match['name']}", refusal)
+            process.stdout.write(said.output)
+            process.stderr.write(said.error)
+            return said.status
         if operation:
             process.stdout.write(self._lfs.authenticate(repository, operation))
             return 0

@@ -45,6 +45,7 @@ FIELDS = {
         "paths",
         "ignored_paths",
         "skip_ci",
+        "transport",
         "submodules",
         "lfs",
         "commit_statuses",

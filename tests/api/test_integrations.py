@@ -77,6 +77,7 @@ def test_filters_and_what_the_provider_is_told_are_kept_and_shown(api, body, tea
         "paths": ["services/shop/**"],
         "ignored_paths": ["docs/**"],
         "skip_ci": False,
+        "transport": "ssh",
         "submodules": False,
         "lfs": False,
         "commit_statuses": True,

@@ -9,7 +9,7 @@ from deployers.services import deliveries
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work, set_stack
 from deployers.states import Step
 from integrations.errors import ProviderError
-from integrations.models import Integration, Method, SSHKeyState, WebhookState
+from integrations.models import Integration, SSHKeyState, WebhookState
 from integrations.services import ssh_keys, webhooks
 
 # What the provider refuses for good, or after a few tries, is told on the page; the stack itself is fine.
@@ -67,7 +67,7 @@ def webhook(work: Work) -> Outcome:
 
 def deploy_key(work: Work) -> Outcome:
     """Give the provider the public key, where it is needed."""
-    if work.integration.method == Method.GIT_PULL:
+    if work.integration.uses_ssh:
         key = work.integration.ssh_keys.filter(state=SSHKeyState.CURRENT).first()
         if key is not None:
             _try(work, lambda: ssh_keys.install(key=key))

@@ -8,7 +8,6 @@ from deployers import catalog, environments
 from deployers.models import StackKind
 from deployers.services import git_source, images, outputs
 from deployers.services.steps.work import Work
-from integrations.models import Method
 from integrations.services import clients, ssh_keys
 from lambdas.common.keys import artifact_key
 from lambdas.common.refs import BRANCH_PREFIX, Ref
@@ -89,15 +88,17 @@ def _git_parameters(work: Work) -> dict[str, str]:
     provider = integration.repository.provider
     client = clients.client(provider)
     credentials = client.archive_credentials()
-    # Only git pull needs to know: zip download is not to wait for an answer to that.
-    pulls = integration.method == Method.GIT_PULL
-    address = client.ssh_address(integration.repository.full_name) if pulls else client.usual_ssh_address
+    # Only git pull over SSH needs to know: zip download is not to wait for an answer to that.
+    address = client.usual_ssh_address
+    if integration.uses_ssh:
+        address = client.ssh_address(integration.repository.full_name)
     work.options["networks"] = provider.webhook_networks if integration.restrict_source_ips else []
     changed_at = provider.credentials_changed_at
     work.options["credentials_at"] = changed_at.isoformat() if changed_at else None
     source = git_source.of(
         integration,
         api_url=client.api_url,
+        git_url=client.git_url,
         address=address,
         credentials=credentials,
         rotation=ssh_keys.rotation_of(integration=integration),

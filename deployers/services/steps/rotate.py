@@ -18,7 +18,7 @@ from deployers.services.steps.connect import PROVIDER_TRIES
 from deployers.services.steps.work import Again, Done, Next, Outcome, Work
 from deployers.states import OperationStatus, Step
 from integrations.errors import ProviderError, ProviderUnreachable
-from integrations.models import DeliveryStatus, Method, RemoteState, SSHKey, SSHKeyState
+from integrations.models import DeliveryStatus, RemoteState, SSHKey, SSHKeyState
 from integrations.services import ssh_keys
 from teams.errors import SluiceError
 
@@ -67,8 +67,8 @@ def new_key(work: Work) -> Outcome:
         fingerprint=held.pending.fingerprint,
         rotation=work.operation.pk,
     )
-    # Where code comes by zip download, the key is at no provider: nothing is to be added, and nothing to be tried.
-    return Next(Step.INSTALL_KEY if work.integration.method == Method.GIT_PULL else Step.PROMOTE_KEY)
+    # Where code comes over HTTPS, the key is at no provider: nothing is to be added, and nothing to be tried.
+    return Next(Step.INSTALL_KEY if work.integration.uses_ssh else Step.PROMOTE_KEY)
 
 
 @_or_undo
@@ -120,7 +120,7 @@ def promote_key(work: Work) -> Outcome:
     key = _mine(work)
     stack_keys.promote(work.integration, fingerprint=key.fingerprint)
     ssh_keys.promote(key=key)
-    return Next(Step.LET_FINISH if work.integration.method == Method.GIT_PULL else Step.RETIRE_KEY)
+    return Next(Step.LET_FINISH if work.integration.uses_ssh else Step.RETIRE_KEY)
 
 
 def let_finish(work: Work) -> Outcome:
@@ -206,6 +206,8 @@ def _probe(work: Work) -> Probe:
         f"The new key could not be tried. {found.message}",
         remedy="Confirm the host keys on the provider's page and update the stack, then rotate again."
         if found.error == "wrong_host_key"
+        else "Do what the message says, then rotate again."
+        if found.error == "refused"
         else "Rotate again.",
         code=found.error or "probe_failed",
     )

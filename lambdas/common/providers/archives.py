@@ -33,9 +33,26 @@ Archive = Callable[[str, str, str, ProviderSecret], ArchiveRequest]
 """(API root, full name, commit, secrets) -> what to ask for."""
 
 
+FindConsumer = Callable[[str, ProviderSecret], Consumer | None]
+"""(API root, secrets) -> the OAuth consumer that signs in, if one does."""
+
+
+def no_consumer(api_url: str, secret: ProviderSecret) -> None:
+    """Of a provider without any."""
+
+
+GitCredentials = Callable[[ProviderSecret], dict[str, str]]
+"""Headers that open the provider's repositories to git over HTTPS; none without a token."""
+
+
 def basic(user: str, password: str) -> dict[str, str]:
     """Credentials as HTTP Basic has them."""
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def git_basic(user: str, token: str) -> dict[str, str]:
+    """A token as git sends it, after a user name of the provider's choice; nothing for an empty one."""
+    return basic(user, token) if token else {}
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lambdas.common.providers.archives import Archive
+from lambdas.common.providers.archives import Archive, FindConsumer, GitCredentials, no_consumer
 from lambdas.common.providers.comparisons import ChangedFiles, RefCommit
 from lambdas.common.providers.webhooks import WebhookFormat
 
@@ -15,3 +15,5 @@ class Provider:
     archive: Archive
     changed_files: ChangedFiles
     ref_commit: RefCommit
+    git_credentials: GitCredentials
+    consumer: FindConsumer = no_consumer

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from lambdas.common.errors import BadPayload
 from lambdas.common.provider_secret import ProviderSecret
-from lambdas.common.providers.archives import ArchiveRequest, Consumer, basic_or_bearer
+from lambdas.common.providers.archives import ArchiveRequest, Consumer, basic_or_bearer, git_basic
 from lambdas.common.providers.base import Provider
 from lambdas.common.providers.comparisons import PAGES, Ask, NotTold, commit_at, file_name, records, standing
 from lambdas.common.providers.webhooks import (
@@ -86,16 +86,23 @@ def archive(api_url: str, repository: str, commit: str, secret: ProviderSecret) 
     https://support.atlassian.com/bitbucket-cloud/kb/how-to-download-repositories-using-the-api
     https://developer.atlassian.com/cloud/bitbucket/oauth-2
     """
-    parts = urlsplit(api_url)
-    site = f"{parts.scheme}://{parts.netloc.removeprefix('api.')}"
-    consumer = None
-    if not secret.git_token and secret.oauth_key and secret.oauth_secret:
-        consumer = Consumer(f"{site}/site/oauth2/access_token", secret.oauth_key, secret.oauth_secret)
     return ArchiveRequest(
-        url=f"{site}/{quote(repository)}/get/{quote(commit, safe='')}.zip",
+        url=f"{_site(api_url)}/{quote(repository)}/get/{quote(commit, safe='')}.zip",
         credentials=basic_or_bearer(secret.git_token),
-        consumer=consumer,
+        consumer=consumer(api_url, secret),
     )
+
+
+def _site(api_url: str) -> str:
+    parts = urlsplit(api_url)
+    return f"{parts.scheme}://{parts.netloc.removeprefix('api.')}"
+
+
+def consumer(api_url: str, secret: ProviderSecret) -> Consumer | None:
+    """https://developer.atlassian.com/cloud/bitbucket/oauth-2"""
+    if secret.git_token or not secret.oauth_key or not secret.oauth_secret:
+        return None
+    return Consumer(f"{_site(api_url)}/site/oauth2/access_token", secret.oauth_key, secret.oauth_secret)
 
 
 def changed_files(ask: Ask, repository: str, before: str, after: str) -> set[str]:
@@ -125,5 +132,21 @@ def ref_commit(ask: Ask, repository: str, ref: str, commit: str) -> str:  # noqa
     return commit_at(standing(ask, path, {}, repository=root), "target", "hash")
 
 
+def git_credentials(secret: ProviderSecret) -> dict[str, str]:
+    """API tokens (`email:token`) and access tokens have a user name of their own each.
+
+    https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens and .../using-repository-access-tokens
+    """
+    _, colon, token = secret.git_token.rpartition(":")
+    return git_basic("x-bitbucket-api-token-auth" if colon else "x-token-auth", token)
+
+
 WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
-PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files, ref_commit=ref_commit)
+PROVIDER = Provider(
+    webhooks=WEBHOOKS,
+    archive=archive,
+    changed_files=changed_files,
+    ref_commit=ref_commit,
+    git_credentials=git_credentials,
+    consumer=consumer,
+)

@@ -152,5 +152,16 @@ def _newest(ask: Ask, repository: str, until: str) -> str:
     return commit_at(commits[0], "id") if commits else ""
 
 
+def git_credentials(secret: ProviderSecret) -> dict[str, str]:
+    """https://confluence.atlassian.com/bitbucketserver/http-access-tokens-939515499.html: Bearer for git, too."""
+    return basic_or_bearer(secret.git_token)
+
+
 WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
-PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files, ref_commit=ref_commit)
+PROVIDER = Provider(
+    webhooks=WEBHOOKS,
+    archive=archive,
+    changed_files=changed_files,
+    ref_commit=ref_commit,
+    git_credentials=git_credentials,
+)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from lambdas.common.errors import BadPayload, BadSignature
 from lambdas.common.provider_secret import ProviderSecret
-from lambdas.common.providers.archives import ArchiveRequest
+from lambdas.common.providers.archives import ArchiveRequest, git_basic
 from lambdas.common.providers.base import Provider
 from lambdas.common.providers.comparisons import Ask, NotTold, commit_at, file_name, records, standing
 from lambdas.common.providers.webhooks import (
@@ -123,7 +123,18 @@ def ref_commit(ask: Ask, repository: str, ref: str, commit: str) -> str:  # noqa
     return commit_at(standing(ask, f"{root}/branches/{quote(parsed.name)}", {}, repository=root), "commit", "id")
 
 
+def git_credentials(secret: ProviderSecret) -> dict[str, str]:
+    """As the password, a token is taken after any user name: services/auth/basic.go of go-gitea/gitea."""
+    return git_basic("sluice", secret.git_token)
+
+
 WEBHOOKS = WebhookFormat(
     verify=verify, parse=parse, delivery_headers=("x-forgejo-delivery", "x-gitea-delivery"), signed=signed
 )
-PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files, ref_commit=ref_commit)
+PROVIDER = Provider(
+    webhooks=WEBHOOKS,
+    archive=archive,
+    changed_files=changed_files,
+    ref_commit=ref_commit,
+    git_credentials=git_credentials,
+)

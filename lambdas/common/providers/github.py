@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from lambdas.common.errors import BadPayload
 from lambdas.common.provider_secret import ProviderSecret
-from lambdas.common.providers.archives import ArchiveRequest, bearer
+from lambdas.common.providers.archives import ArchiveRequest, bearer, git_basic
 from lambdas.common.providers.base import Provider
 from lambdas.common.providers.comparisons import Ask, NotTold, commit_at, file_name, records, standing
 from lambdas.common.providers.webhooks import (
@@ -130,5 +130,16 @@ def ref_commit(ask: Ask, repository: str, ref: str, commit: str) -> str:  # noqa
     return commit_at(standing(ask, path, {"per_page": "1"}, repository=root), "sha")
 
 
+def git_credentials(secret: ProviderSecret) -> dict[str, str]:
+    """https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app: HTTP-based Git access"""
+    return git_basic("x-access-token", secret.git_token)
+
+
 WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_DELIVERY,))
-PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files, ref_commit=ref_commit)
+PROVIDER = Provider(
+    webhooks=WEBHOOKS,
+    archive=archive,
+    changed_files=changed_files,
+    ref_commit=ref_commit,
+    git_credentials=git_credentials,
+)

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from lambdas.common.errors import BadPayload, BadSignature
 from lambdas.common.provider_secret import ProviderSecret
-from lambdas.common.providers.archives import ArchiveRequest
+from lambdas.common.providers.archives import ArchiveRequest, git_basic
 from lambdas.common.providers.base import Provider
 from lambdas.common.providers.comparisons import Ask, NotTold, commit_at, file_name, records, standing
 from lambdas.common.providers.webhooks import (
@@ -139,5 +139,20 @@ def ref_commit(ask: Ask, repository: str, ref: str, commit: str) -> str:  # noqa
     return commit_at(standing(ask, path, {}, repository=root), "commit", "id")
 
 
+def git_credentials(secret: ProviderSecret) -> dict[str, str]:
+    """Access tokens go with any user name, deploy tokens with their own, `user:token`.
+
+    https://docs.gitlab.com/user/project/settings/project_access_tokens and .../user/project/deploy_tokens
+    """
+    user, colon, token = secret.git_token.rpartition(":")
+    return git_basic(user if colon else "oauth2", token)
+
+
 WEBHOOKS = WebhookFormat(verify=verify, parse=parse, delivery_headers=(_ID, "idempotency-key", "x-gitlab-event-uuid"))
-PROVIDER = Provider(webhooks=WEBHOOKS, archive=archive, changed_files=changed_files, ref_commit=ref_commit)
+PROVIDER = Provider(
+    webhooks=WEBHOOKS,
+    archive=archive,
+    changed_files=changed_files,
+    ref_commit=ref_commit,
+    git_credentials=git_credentials,
+)

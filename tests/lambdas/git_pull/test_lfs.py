@@ -212,7 +212,7 @@ def test_a_key_that_opens_nothing(hosted: HostedRepository, stack_settings: Sett
 
 
 def test_a_host_without_git_lfs_says_why(hosted: HostedRepository, stack_settings: Settings) -> None:
-    with pytest.raises(PermanentFailure, match=r"no access to Git LFS files \(git-lfs-authenticate: ERROR: Repository"):
+    with pytest.raises(PermanentFailure, match=r"no access to Git LFS files \(git-lfs-authenticate: Repository"):
         access_to("acme/elsewhere", settings=stack_settings, key=hosted.key.private_key)
 
 

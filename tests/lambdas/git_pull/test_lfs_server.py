@@ -36,7 +36,9 @@ def ask(
     server: Server, *files: LargeFile, host: str = "127.0.0.1", url: str = "", **headers: str
 ) -> Iterator[Iterator[bytes]]:
     access = Access(url or server.url, headers or {"Authorization": "ours"})
-    return lfs.contents(files, ask=lambda _: access, host=host, tls=tls_context(server.ca_pem), check_time=lambda: None)
+    return lfs.contents(
+        files, ask=lambda _: access, hosts=(host,), tls=tls_context(server.ca_pem), check_time=lambda: None
+    )
 
 
 def large(data: bytes = VIDEO, name: str = "media/video.mp4") -> LargeFile:

@@ -177,7 +177,7 @@ def test_submodules_within_each_other_come_to_an_end(
     ],
 )
 def test_addresses_on_the_same_host(url: str, name: str) -> None:
-    assert _name(url, "library", host="git.example.com", parent="acme/site") == name
+    assert _name(url, "library", hosts=("git.example.com", "ssh.example.com"), parent="acme/site") == name
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_addresses_on_the_same_host(url: str, name: str) -> None:
 )
 def test_addresses_that_lead_elsewhere(url: str) -> None:
     with pytest.raises(PermanentFailure, match="Submodule `library`"):
-        _name(url, "library", host="git.example.com", parent="acme/site")
+        _name(url, "library", hosts=("git.example.com", "ssh.example.com"), parent="acme/site")

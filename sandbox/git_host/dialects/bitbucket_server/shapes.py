@@ -60,7 +60,7 @@ class Shapes:
             "links": {
                 "self": [{"href": f"{self.address.url}/projects/{repository.owner}/repos/{repository.name}/browse"}],
                 "clone": [
-                    {"name": "http", "href": self.address.clone_url(full_name)},
+                    {"name": "http", "href": self.address.clone_url(full_name, under="/scm")},
                     {"name": "ssh", "href": self.address.ssh_url(full_name)},
                 ],
             },
