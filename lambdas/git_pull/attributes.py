@@ -90,7 +90,6 @@ def _is_about(rule: _Rule, path: bytes, base: bytes) -> bool:
 
 def _rules(text: bytes, macros: dict[bytes, tuple[tuple[bytes, Value], ...]] | None) -> Iterator[_Rule]:
     """The lines of a file that git takes. Macros are put into `macros`, which only the topmost file may fill."""
-    text = text.removeprefix(b"\xef\xbb\xbf")
     for line in text.split(b"\n"):
         stripped = line.lstrip(_BLANK)
         if len(line) >= MAX_LINE or not stripped or stripped.startswith(b"#"):
