@@ -24,9 +24,9 @@ class ProviderSecret:
     git_token: str = field(default="", repr=False)
     oauth_key: str = field(default="", repr=False)
     oauth_secret: str = field(default="", repr=False)
-    app_id: str = ""
+    app_id: str = field(default="", repr=False)
     """Of a GitHub App that signs in for its installation, in place of a token."""
-    installation_id: str = ""
+    installation_id: str = field(default="", repr=False)
     private_key: str = field(default="", repr=False)
     """The app's, in PEM format."""
 

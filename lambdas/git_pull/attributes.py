@@ -98,12 +98,10 @@ def _rules(text: bytes, macros: dict[bytes, tuple[tuple[bytes, Value], ...]] | N
         states = _states(rest)
         if states is None:
             continue
-        if pattern.startswith(_MACRO):
+        # `[attr]` alone is a pattern: one of three letters.
+        if pattern.startswith(_MACRO) and pattern != _MACRO:
             name, _, more = _split(pattern.removeprefix(_MACRO).lstrip(_BLANK))
-            if not name:  # `[attr] name ...`
-                name, _, _ = _split(rest.lstrip(_BLANK))
-                states = _states(rest.lstrip(_BLANK)[len(name) :])
-            if macros is not None and not more and states is not None and _NAME.fullmatch(name):
+            if macros is not None and not more and _NAME.fullmatch(name):
                 macros[name] = states
             continue
         if pattern.startswith(b"!"):  # git warns that it has no such patterns
