@@ -13,7 +13,7 @@ from teams.services import encryption_keys
 
 LISTED = {
     "providers": {"check", "repositories", "host-keys", "host-keys/scan", "host-keys/confirm"},
-    "repositories": set(),
+    "repositories": {"follow"},
     "aws-accounts": {"access-template", "check", "choices", "trust-policy"},
     "integrations": {
         "provision",
