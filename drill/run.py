@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -64,9 +65,14 @@ def drill(
     fault_seconds: float = 15.0,
     kill_every: float = 5.0,
     method: str = "zip_download",
+    quiet: float = 35.0,
     say: Callable[[str], None] = print,
 ) -> Outcome:
-    """Push so many branches while the faults happen one after the other, and workers die all the time."""
+    """Push so many branches while the faults happen one after the other, and workers die all the time.
+
+    `quiet`: seconds to go on looking once all is there, longer than a message is hidden, so that one that comes twice
+    is seen. Raises what a fault raised that could not be made.
+    """
     pause = 1.5 * fault_seconds * len(faults) / pushes
     name = world.make_repository()
     integration = world.provisioned(name, refs=["*"], method=method)
@@ -77,22 +83,23 @@ def drill(
     with Probe(world) as probe:
         killer = threading.Thread(target=_kill_workers, args=(world, course, kill_every, outcome))
         where = Field(world.sandbox, world.env["redis_url"], fault_seconds)
-        breaker = threading.Thread(target=_break, args=(where, course, faults, say))
         killer.start()
-        breaker.start()
+        breaking = ThreadPoolExecutor(1)
+        breaker = breaking.submit(_break, where, course, faults, say)
         try:
             for number in range(pushes):
                 outcome.pushes.append(_push(clone, number, course))
                 if number % 50 == 49:
                     say(f"{number + 1} pushes")
                 # Evenly over the time that the faults take, and as fast as it goes after that.
-                breaker.join(pause)
+                wait([breaker], pause)
+            breaker.result()  # a fault that could not be made proves nothing
         finally:
-            breaker.join()
             course.over.set()
+            breaking.shutdown()
             killer.join()
         say(f"{pushes} pushed, the workers were killed {outcome.workers_killed} times; waiting until all is quiet")
-        _settle(world, integration, f"{bucket}/{name}", outcome)
+        _settle(world, integration, f"{bucket}/{name}", outcome, quiet)
     outcome.samples = [(course.at(sample.began), sample) for sample in probe.samples]
     return outcome
 
@@ -122,24 +129,19 @@ def _push(clone: Clone, number: int, course: _Course) -> Pushed:
     return Pushed(branch, commit, time.time(), during)
 
 
-def _settle(world: World, integration: dict[str, Any], where: str, outcome: Outcome) -> None:
-    """Wait until there is an artifact of each push, or long enough; then count."""
+def _settle(world: World, integration: dict[str, Any], where: str, outcome: Outcome, quiet: float) -> None:
+    """Wait until there is an artifact of each push and nothing more comes, or long enough; then count."""
     deadline = time.monotonic() + _SETTLE
+    complete_since = None
     wanted = {each.branch: each for each in outcome.pushes}
     while True:
         versions = _versions(world, where)
         shown = _shown(world, integration)
         missing = [branch for branch in wanted if branch not in versions or shown[wanted[branch].commit] != 1]
-        if not missing or time.monotonic() > deadline:
+        now = time.monotonic()
+        complete_since = None if missing else complete_since or now
+        if now > deadline or (complete_since is not None and now - complete_since >= quiet):
             break
-        if int(time.monotonic()) % 10 == 0:
-            print(
-                "MISSING",
-                missing,
-                {b: [len(versions.get(b, [])), shown[wanted[b].commit]] for b in missing},
-                list(versions)[:5],
-                flush=True,
-            )
         time.sleep(1)
     for branch, each in wanted.items():
         found = versions.get(branch, [])

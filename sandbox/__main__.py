@@ -33,6 +33,7 @@ from sandbox.supervisor import Sandbox
 
 _STOP_SECONDS = 40.0
 _LOOK_SECONDS = 1.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: somebody closes the terminal
 
 
 def _say(line: str) -> None:
@@ -55,8 +56,7 @@ def _up(state: StateDir) -> int:
         if starting and first:
             raise KeyboardInterrupt
 
-    # Closing the terminal is SIGHUP.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, end)
     sandbox = Sandbox(state.root, _say)
     _say("Starting Sluice on this machine; the first time takes a little longer.")
@@ -64,6 +64,7 @@ def _up(state: StateDir) -> int:
         env = sandbox.start()
     except KeyboardInterrupt:
         _say("Stopped before it had started.")
+        _hear_no_more()
         return _INTERRUPTED
     finally:
         starting = False
@@ -74,7 +75,14 @@ def _up(state: StateDir) -> int:
     _say("Stopping ...")
     sandbox.stop()
     _say("Stopped. The data stay: `make up` goes on with them.")
+    _hear_no_more()
     return 0
+
+
+def _hear_no_more() -> None:
+    """Python takes its handlers back while it shuts down, and a signal would end it in the middle of that."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _down(state: StateDir) -> int:

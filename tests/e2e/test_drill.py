@@ -10,7 +10,8 @@ pytestmark = pytest.mark.sandbox
 
 
 def test_nothing_is_lost_or_doubled_while_workers_die_and_the_broker_hangs_and_is_flushed(world: World) -> None:
-    outcome = drill(world, pushes=12, faults=["broker flushed", "broker hangs"], fault_seconds=4, kill_every=3)
+    faults = ["broker flushed", "broker hangs"]
+    outcome = drill(world, pushes=12, faults=faults, fault_seconds=4, kill_every=3, quiet=5)
 
     assert outcome.workers_killed > 0
     assert (outcome.lost, outcome.doubled, outcome.untold) == ([], [], []), verdict(outcome)
