@@ -21,11 +21,11 @@ from django.utils.cache import add_never_cache_headers
 from deployers.models import Artifact, AwsAccount, Deployment, DeploymentStep, Operation, Stack, StackEvent
 from deployers.nudge import on_commit_nudge
 from deployers.services import key_rotation
-from integrations.models import Delivery, Integration, KnownHead, Provider, Repository, SSHKey, SSHKeyState
+from integrations.models import AppSetup, Delivery, Integration, KnownHead, Provider, Repository, SSHKey, SSHKeyState
 from panel.admin_audit import Audited, KeepsAdmins, password_changed
 from panel.web.reauthentication import ask
 from teams.errors import SluiceError
-from teams.models import ApiToken, AuditEntry, Invitation, Membership, Team, User
+from teams.models import ApiToken, AuditEntry, Invitation, Membership, PasswordReset, Team, User
 from teams.services import members, password_resets, second_factors
 
 # Django's classes take no type arguments at run time, its stubs ask for them.
@@ -207,6 +207,13 @@ class InvitationAdmin(ReadOnly):
     list_select_related = ["team", "invited_by", "accepted_by"]
 
 
+@admin.register(PasswordReset)
+class PasswordResetAdmin(ReadOnly):
+    secret = ("digest",)
+    list_display = ["user", "created_at", "expires_at"]
+    list_select_related = ["user"]
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly):
     list_display = ["created_at", "actor_name", "action", "object_type", "object_name", "team", "source", "ip"]
@@ -223,6 +230,13 @@ class ProviderAdmin(ReadOnly):
     list_filter = ["kind"]
     list_select_related = ["team"]
     search_fields = ["name"]
+
+
+@admin.register(AppSetup)
+class AppSetupAdmin(ReadOnly):
+    secret = ("credentials_json", "state_hash", "session_hash")
+    list_display = ["name", "kind", "team", "user", "slug", "created_at"]
+    list_select_related = ["team", "user"]
 
 
 @admin.register(Repository)

@@ -48,7 +48,8 @@ def deploy_keys_disabled() -> PermissionMissing:
     return PermissionMissing(
         "The organization does not allow deploy keys.",
         missing=["Deploy keys in the organization's settings"],
-        remedy="An owner of the organization can allow them under Settings > Deploy keys; or use zip download.",
+        remedy="Let git pull use HTTPS, or use zip download; an owner of the organization can also allow them, "
+        "under Settings > Deploy keys.",
     )
 
 

@@ -32,7 +32,7 @@ class SecretText(forms.Textarea):
 
 def _widget(field: CredentialField) -> forms.Widget:
     if field.multiline:
-        return SecretText(attrs={"rows": 6, "autocomplete": "off", "spellcheck": "false"})
+        return SecretText(attrs={"data-unseen": "", "rows": 6, "autocomplete": "off", "spellcheck": "false"})
     return forms.PasswordInput(attrs={"autocomplete": "off"}) if field.secret else forms.TextInput()
 
 

@@ -37,7 +37,7 @@ def reports() -> Any:
 @pytest.fixture
 def broken(team: Team) -> Provider:
     """A provider whose credentials have a shape that no code wrote."""
-    return make_provider(team=team, credentials=["ghp_kept-canary"])
+    return make_provider(team=team, kind="gitea", base_url="https://git.invalid", credentials=["ghp_kept-canary"])
 
 
 @pytest.mark.parametrize("way", ["page", "api"])

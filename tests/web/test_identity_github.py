@@ -62,8 +62,6 @@ def server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> responses.Req
     http = responses.RequestsMock()
     http.post(f"{SERVER}/login/oauth/access_token", json={"access_token": "gho_x", "token_type": "bearer"})
     http.get(f"{SERVER}/api/v3/user", json={"id": 7, "login": "kim", "name": "Kim", "email": None})
-    emails = [{"email": "kim@acme.example", "primary": True, "verified": True, "visibility": "private"}]
-    http.get(f"{SERVER}/api/v3/user/emails", json=emails)
     http.get(f"{SERVER}/api/v3/user/teams", json=[{"slug": "devs", "organization": {"login": "acme"}}])
     return http
 
