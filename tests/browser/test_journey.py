@@ -62,7 +62,7 @@ def test_from_sign_in_to_an_artifact(page: Page, world: World, repository: str, 
     page.goto(f"{panel}/integrations/add/?repository={repository_id}")
     page.get_by_label("Name", exact=True).fill(f"shop-{stamp}")
     page.get_by_label("AWS account", exact=True).select_option(label=f"Local AWS {stamp} (111122223333)")
-    page.get_by_label("Git pull").check()
+    page.get_by_role("radio", name="Git pull").check()
     check(page)
     page.get_by_role("button", name="Add and provision").click()
     expect(page.get_by_role("heading", name=f"shop-{stamp}")).to_be_visible()

@@ -66,6 +66,11 @@ PAGES_ALONE = {
     "service-account-add",
     "service-account-delete",
     "service-account-token",
+    # A way through GitHub's own pages; in the API an app's key is entered.
+    "provider-app-add",
+    "provider-app-made",
+    "provider-app",
+    "provider-app-installed",
 }
 API_ALONE = {
     "me_retrieve",
