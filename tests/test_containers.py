@@ -140,7 +140,7 @@ def test_everything_copied_exists_and_is_let_through_to_the_engine():
         assert any(fnmatch(source, pattern) for pattern in let_through), source
     packages = re.search(r"^root_packages = \[(.*)\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert packages
-    assert set(re.findall(r'"(\w+)"', packages[1])) - {"acceptance", "sandbox", "benchmarks"} <= set(sources)
+    assert set(re.findall(r'"(\w+)"', packages[1])) - {"acceptance", "sandbox", "benchmarks", "drill"} <= set(sources)
 
 
 def read(directory: Path) -> dict[str, str]:

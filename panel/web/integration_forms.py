@@ -61,6 +61,13 @@ def _plain(value: Any) -> str:
             return "" if value is None else str(value)
 
 
+class _Parameters(forms.JSONField):
+    """Parameters as JSON. Nothing is shown as an empty field: Django shows `null`, which is no object."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
+
+
 class RepositoryField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: Repository) -> str:
         return f"{obj.full_name} ({obj.provider})"
@@ -170,7 +177,7 @@ class IntegrationForm(forms.Form):
         required=False,
         help_text="The one mirrored branch that deployments take. Empty: the repository's default branch.",
     )
-    parameters = forms.JSONField(
+    parameters = _Parameters(
         label="Template parameters",
         required=False,
         help_text='JSON: kind of stack to parameters, such as {"git_intgrtn_aws_s3": {"LogRetentionDays": "30"}}.',
