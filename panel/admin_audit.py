@@ -73,6 +73,7 @@ def password_changed(request: HttpRequest, user_id: str, answer: HttpResponse) -
     """Note a new password, if the page that sets one answered that it did."""
     user = User.objects.filter(pk=user_id).first()
     if request.method == "POST" and answer.status_code == 302 and user is not None:
+        user.password_resets.all().delete()
         _record(request, user, "update", {"password": "changed"})
 
 

@@ -25,10 +25,10 @@ from deployers.errors import AwsError
 from deployers.models import Operation, OperationKind, Stack, StackKind
 from deployers.services import accounts, deliveries, outputs
 from deployers.states import ACTIVE
-from integrations.errors import InvalidValue, ProviderError
+from integrations.errors import InvalidValue, ProviderError, ProviderRefused
 from integrations.models import DeliveryStatus, Integration, KnownHead
 from integrations.providers.base import CommitWords, ProviderClient, RemoteRef
-from integrations.services import clients, pauses
+from integrations.services import clients, pauses, repositories
 from lambdas.common import queue, statuses
 from lambdas.common.deliveries import Head, timestamp
 from lambdas.common.errors import InvalidName
@@ -86,6 +86,8 @@ def check(integration: Integration, *, patience: timedelta = PATIENCE) -> int:
         # After that, so that what came meanwhile is seen.
         deliveries.sync(integration=integration, force=True)
         missed = _missed(integration, heads, now=now, patience=patience)
+        if missed:
+            _require_same_repository(integration)
         for head, newest in missed:
             _deliver(integration, head, newest, _words(remote, integration, head))
             _account(integration, [head])
@@ -98,6 +100,13 @@ def check(integration: Integration, *, patience: timedelta = PATIENCE) -> int:
     )
     integration.refresh_from_db(fields=["heads_problem", "heads_checked_at", "heads_due_at"])
     return len(missed)
+
+
+def _require_same_repository(integration: Integration) -> None:
+    """A name that became free may be a stranger's by now, and nothing of his is fetched. Raises ProviderRefused."""
+    repository = integration.repository
+    if repository.remote_id and repositories.look(repository=repository) and repository.moved_problem:
+        raise ProviderRefused(repository.moved_problem)
 
 
 def _heads(remote: ProviderClient, integration: Integration) -> list[RemoteRef]:

@@ -168,6 +168,8 @@ def finish(*, setup: AppSetup, actor: User, installation_id: str) -> Provider:
     policy.require(Act.ADMINISTER_PROVIDERS, user=actor, team=setup.team)
     credentials = {**_credentials(setup), "installation_id": installation_id}
     if setup.provider is not None:
+        if setup.provider.base_url != setup.base_url:
+            raise Refused("The provider's address changed meanwhile.", remedy="Make the app again.")
         provider = providers.update(provider=setup.provider, actor=actor, credentials=credentials)
     else:
         provider = providers.create(

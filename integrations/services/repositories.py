@@ -46,12 +46,23 @@ def add(*, team: Team, actor: User, provider: Provider, full_name: str) -> Repos
                 )
         except IntegrityError:
             repository = Repository.objects.select_for_update().get(provider=provider, full_name=remote.full_name)
+            _require_same(repository, remote)
             for field, value in facts.items():
                 setattr(repository, field, value)
             repository.save(update_fields=[*facts, "updated_at"])
         else:
             audit.record(actor=actor, team=team, action="repository.add", target=repository)
     return repository
+
+
+def _require_same(repository: Repository, remote: RemoteRepository) -> None:
+    """Another repository never takes the place of the one that was added. Raises InvalidValue."""
+    if repository.remote_id and remote.id and repository.remote_id != remote.id:
+        raise InvalidValue(
+            f"{remote.full_name} is another repository than the one that was added under this name.",
+            remedy="Delete the old one first.",
+            field="full_name",
+        )
 
 
 def look(*, repository: Repository) -> bool:
@@ -108,6 +119,7 @@ def follow(*, repository: Repository, actor: User) -> Repository:
             remedy="Add the repository that is meant, if it is another one." if repository.moved_problem else "",
         )
     remote = clients.client(repository.provider).repository(repository.new_name)
+    _require_same(repository, remote)
     before = repository.full_name
     repository.full_name, repository.new_name = remote.full_name, ""
     for field, value in _facts(remote).items():

@@ -31,6 +31,7 @@ def change_password(*, user: User, password: str, revoke_tokens: bool) -> int:
     user.set_password(password)
     with transaction.atomic():
         user.save(update_fields=["password"])
+        user.password_resets.all().delete()  # a link that somebody else asked for must not outlive this
         revoked = tokens.revoke_all(user=user, actor=user) if revoke_tokens else 0
         changes = {"password": "changed", **({"tokens": [revoked, 0]} if revoke_tokens else {})}
         audit.record(actor=user, team=None, action="user.change_password", target=user, changes=changes)
@@ -98,6 +99,7 @@ def _set(user: User, email: str, *, verified: bool) -> None:
         with transaction.atomic():
             User.objects.filter(pk=user.pk).update(email=email)
             EmailAddress.objects.filter(user=user).delete()
+            user.password_resets.all().delete()
             if verified:
                 EmailAddress.objects.create(user=user, email=email.lower(), verified=True, primary=True)
             changes = {"email": [before, email]}

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from teams.errors import Forbidden, Refused
 from teams.models import ApiToken, AuditEntry, PasswordReset, Role, Scope, Team, User
-from teams.services import password_resets, service_accounts, tokens
+from teams.services import accounts, password_resets, service_accounts, tokens
 from tests.second_factors import make_app
 from tests.teams.test_members import race
 
@@ -144,3 +144,14 @@ def test_of_two_at_once_one_sets_the_password(ada: User):
         password_resets.use(token=token_of(url), password=NEW, revoke_tokens=False)
 
     assert sorted(race(use, use)) == ["NotValid", "done"]
+
+
+@pytest.mark.parametrize("change", ["password", "address"])
+def test_a_link_that_somebody_else_asked_for_ends_with_another_password_or_address(ada: User, change: str):
+    link, _ = password_resets.hand_out(user=ada, actor=None)
+    if change == "password":
+        accounts.change_password(user=ada, password=NEW, revoke_tokens=False)
+    else:
+        accounts._set(ada, "lovelace@example.com", verified=True)
+    with pytest.raises(password_resets.NotValid):
+        password_resets.find(token_of(link))

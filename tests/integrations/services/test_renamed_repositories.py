@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from integrations.errors import InvalidValue
 from integrations.models import Integration, Repository
 from integrations.services import deliveries, repositories
 from teams.errors import Forbidden, Refused
@@ -107,3 +108,13 @@ def test_a_webhook_with_another_name_has_it_looked_at_at_once(integration: Integ
     integration.repository.refresh_from_db()
     assert integration.repository.looked_at is None
     assert integration.repository.new_name == "", "a webhook's word is not taken for it"
+
+
+def test_another_repository_is_not_added_in_place_of_the_first(repository: Repository, admin: User, github: FakeGitHub):
+    """A name that became free is anybody's: who takes it must not be taken for the one that was added."""
+    Repository.objects.update(remote_id="7")
+    with pytest.raises(InvalidValue, match="another repository") as refused:
+        repositories.add(team=repository.team, actor=admin, provider=repository.provider, full_name=REPOSITORY)
+    assert refused.value.field == "full_name"
+    repository.refresh_from_db()
+    assert repository.remote_id == "7"
