@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from integrations.errors import HostNotAllowed, ProviderUnreachable
-from integrations.providers.base import fingerprint
+from integrations.providers.public_keys import fingerprint
 from lambdas.common import known_hosts
 from lambdas.common.addresses import Network, may_connect
 from lambdas.common.known_hosts import Known

@@ -27,7 +27,8 @@ from deployers.services import accounts, deliveries, outputs
 from deployers.states import ACTIVE
 from integrations.errors import InvalidValue, ProviderError, ProviderRefused
 from integrations.models import DeliveryStatus, Integration, KnownHead
-from integrations.providers.base import CommitWords, ProviderClient, RemoteRef
+from integrations.providers.base import ProviderClient
+from integrations.providers.records import CommitWords, RemoteRef
 from integrations.services import clients, pauses, repositories
 from lambdas.common import queue, statuses
 from lambdas.common.deliveries import Head, timestamp

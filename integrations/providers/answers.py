@@ -1,15 +1,17 @@
 """Reading what providers answer: nothing is taken over that is not of the form their documentation shows."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from integrations.errors import InvalidValue, UnexpectedAnswer
 from integrations.http import Answer
-from integrations.providers.base import CommitWords, Page, RemoteRepository, fingerprint
+from integrations.providers.public_keys import fingerprint
+from integrations.providers.records import CommitWords, Page, RemoteRepository
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import check_full_name
 from lambdas.common.refs import BRANCH_PREFIX, Ref
@@ -150,3 +152,16 @@ def page_number(url: str | None) -> int | None:
     """The `page` in the address of a list's next page; None if there is none."""
     number = parse_qs(urlsplit(url or "").query).get("page", [""])[0]
     return int(number) if number.isascii() and number.isdigit() else None
+
+
+def networks(values: Iterable[object]) -> list[str]:
+    """The networks among `values`, in canonical form, sorted and without repetition; anything else is left out."""
+    found = set()
+    for value in values:
+        try:
+            found.add(ip_network(str(value), strict=False))
+        except ValueError:
+            continue
+    return [
+        str(each) for each in sorted(found, key=lambda each: (each.version, int(each.network_address), each.prefixlen))
+    ]

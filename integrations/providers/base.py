@@ -3,114 +3,27 @@
 Every method that calls the provider raises errors of `integrations.errors`, and only these.
 """
 
-import base64
-import binascii
-import hashlib
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import ClassVar, Generic, TypeVar
+from ipaddress import IPv4Network, IPv6Network
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from integrations.errors import NotFoundAtProvider, PermissionMissing, ProviderError
+from integrations.providers.records import (
+    CommitWords,
+    Identity,
+    Page,
+    RemoteDelivery,
+    RemoteKey,
+    RemoteRef,
+    RemoteRepository,
+    RemoteWebhook,
+)
 from integrations.providers.ssh_address import SSH_PORT, SshAddress, parse
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whom the credentials belong to, and what they may do."""
-
-    login: str
-    scopes: tuple[str, ...] = ()
-    """As the provider lists them; empty where it does not tell."""
-    missing: tuple[str, ...] = ()
-    """Permissions that Sluice needs and that these credentials surely lack."""
-    note: str = ""
-    """What could not be checked, in words; empty when all was."""
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteRepository:
-    """A repository as the provider describes it."""
-
-    full_name: str
-    default_branch: str
-    private: bool
-    web_url: str
-    ssh_url: str = ""
-    """Its clone address over SSH, as the provider writes it; empty where it tells none."""
-    id: str = ""
-    """What stays when it is renamed or transferred."""
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteRef:
-    """A branch or a tag: `name` is main, `ref` is refs/heads/main, `commit` what it points at in the end."""
-
-    name: str
-    ref: str
-    commit: str
-
-
-@dataclass(frozen=True, slots=True)
-class CommitWords:
-    """Who wrote a commit, and the first line of what it says; empty where that is not told."""
-
-    author: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteWebhook:
-    """A webhook at the provider."""
-
-    id: str
-    url: str
-    active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteKey:
-    """A deploy key at the provider; `fingerprint` is SHA256:..., as OpenSSH writes it."""
-
-    id: str
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteDelivery:
-    """One attempt of the provider to deliver an event to a webhook."""
-
-    id: str
-    """What `redeliver` takes."""
-    delivery_id: str
-    """The id that the delivery's headers carry, which a redelivery keeps; empty where the provider does not tell."""
-    event: str
-    """In the provider's own words."""
-    status_code: int
-    """What our endpoint answered; 0 if it did not, or not in time."""
-    delivered_at: datetime | None
-    """With a time zone; None where the provider does not tell."""
-    redelivery: bool
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether our endpoint took it."""
-        return 200 <= self.status_code < 300
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """Some of a list. `next_page` is what to ask for next, None at the end."""
-
-    items: list[T]
-    next_page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,38 +331,3 @@ class ProviderClient(ABC):
         A GitHub App has `app_id`, `installation_id` and `private_key` (PEM) besides.
         """
         return {"git_token": self.config.credentials.get("token", ""), "oauth_key": "", "oauth_secret": ""}
-
-
-def networks(values: Iterable[object]) -> list[str]:
-    """The networks among `values`, in canonical form, sorted and without repetition; anything else is left out."""
-    found = set()
-    for value in values:
-        try:
-            found.add(ip_network(str(value), strict=False))
-        except ValueError:
-            continue
-    return [
-        str(each) for each in sorted(found, key=lambda each: (each.version, int(each.network_address), each.prefixlen))
-    ]
-
-
-def key_blob(public_key: str) -> bytes:
-    """The binary part of `<type> <base64> [comment]`. Raises ValueError for anything else."""
-    parts = public_key.split()
-    if len(parts) < 2:
-        raise ValueError("That is not an SSH public key.")
-    try:
-        blob = base64.b64decode(parts[1], validate=True)
-    except binascii.Error:
-        raise ValueError("That is not an SSH public key.") from None
-    # RFC 4253, 6.6: the blob begins with the length of the type's name, and the name.
-    name = parts[0].encode()
-    if blob[: 4 + len(name)] != len(name).to_bytes(4, "big") + name:
-        raise ValueError("That SSH public key is not of the type that it names.")
-    return blob
-
-
-def fingerprint(public_key: str) -> str:
-    """SHA256:<base64 without padding>, as `ssh-keygen -l` writes it. Raises ValueError."""
-    digest = hashlib.sha256(key_blob(public_key)).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")

@@ -21,21 +21,19 @@ from integrations.http import HttpClient
 from integrations.providers import bitbucket_cloud_access as access
 from integrations.providers import bitbucket_cloud_api as api
 from integrations.providers.answers import known_fingerprint, matching, page_number
-from integrations.providers.base import (
-    CommitState,
+from integrations.providers.base import CommitState, CredentialField, ProviderClient
+from integrations.providers.bitbucket_cloud_access import Way
+from integrations.providers.bitbucket_cloud_api import READ
+from integrations.providers.public_keys import fingerprint
+from integrations.providers.records import (
     CommitWords,
-    CredentialField,
     Identity,
     Page,
-    ProviderClient,
     RemoteKey,
     RemoteRef,
     RemoteRepository,
     RemoteWebhook,
-    fingerprint,
 )
-from integrations.providers.bitbucket_cloud_access import Way
-from integrations.providers.bitbucket_cloud_api import READ
 from lambdas.common.errors import InvalidName
 from lambdas.common.refs import Ref
 

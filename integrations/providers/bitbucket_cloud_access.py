@@ -25,8 +25,9 @@ from integrations.errors import (
     WebhookLimitReached,
 )
 from integrations.http import Answer, HttpClient, retry_after
-from integrations.providers.base import Identity, ProviderConfig, SignIn
+from integrations.providers.base import ProviderConfig, SignIn
 from integrations.providers.bitbucket_cloud_api import READ
+from integrations.providers.records import Identity
 
 SCOPES_UNTOLD = (
     "Bitbucket did not tell what these credentials may do. They need to read repositories and to administer webhooks "

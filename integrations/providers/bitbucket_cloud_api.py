@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from integrations.errors import InvalidValue, NotFoundAtProvider
 from integrations.http import HttpClient
-from integrations.providers.answers import Reader
-from integrations.providers.base import RemoteWebhook, key_blob, networks
+from integrations.providers.answers import Reader, networks
+from integrations.providers.public_keys import key_blob
+from integrations.providers.records import RemoteWebhook
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import check_full_name
 

@@ -18,20 +18,18 @@ from integrations.errors import (
 )
 from integrations.http import HttpClient
 from integrations.providers.answers import Reader, known_fingerprint, matching
-from integrations.providers.base import (
-    CommitState,
+from integrations.providers.base import CommitState, CredentialField, ProviderClient
+from integrations.providers.gitea_errors import explain
+from integrations.providers.public_keys import fingerprint
+from integrations.providers.records import (
     CommitWords,
-    CredentialField,
     Identity,
     Page,
-    ProviderClient,
     RemoteKey,
     RemoteRef,
     RemoteRepository,
     RemoteWebhook,
-    fingerprint,
 )
-from integrations.providers.gitea_errors import explain
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import check_full_name
 from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX

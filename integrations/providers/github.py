@@ -17,23 +17,8 @@ from integrations.errors import (
     WebhookLimitReached,
 )
 from integrations.http import HttpClient
-from integrations.providers.answers import are_commits, known_fingerprint, matching, page_number
-from integrations.providers.base import (
-    CommitState,
-    CommitWords,
-    Identity,
-    Obstacle,
-    Page,
-    ProviderClient,
-    Purpose,
-    RemoteDelivery,
-    RemoteKey,
-    RemoteRef,
-    RemoteRepository,
-    RemoteWebhook,
-    fingerprint,
-    networks,
-)
+from integrations.providers.answers import are_commits, known_fingerprint, matching, networks, page_number
+from integrations.providers.base import CommitState, Obstacle, ProviderClient, Purpose
 from integrations.providers.github_api import (
     ADMINISTRATION,
     CREDENTIALS,
@@ -61,6 +46,17 @@ from integrations.providers.github_app import (
 )
 from integrations.providers.github_app_errors import explain_installation
 from integrations.providers.github_errors import deploy_keys_disabled, explain
+from integrations.providers.public_keys import fingerprint
+from integrations.providers.records import (
+    CommitWords,
+    Identity,
+    Page,
+    RemoteDelivery,
+    RemoteKey,
+    RemoteRef,
+    RemoteRepository,
+    RemoteWebhook,
+)
 
 EVENTS = ["push"]
 

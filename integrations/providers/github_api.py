@@ -10,7 +10,8 @@ from urllib.parse import quote, urlencode
 from integrations.errors import InvalidValue
 from integrations.providers import app_keys, github_app
 from integrations.providers.answers import Reader
-from integrations.providers.base import CredentialField, RemoteWebhook, SignIn
+from integrations.providers.base import CredentialField, SignIn
+from integrations.providers.records import RemoteWebhook
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import check_full_name
 

@@ -21,7 +21,8 @@ from integrations.http import HttpClient
 from integrations.providers import github_app_errors as errors
 from integrations.providers.answers import Reader
 from integrations.providers.app_keys import private_key
-from integrations.providers.base import Identity, Obstacle, ProviderConfig, Purpose
+from integrations.providers.base import Obstacle, ProviderConfig, Purpose
+from integrations.providers.records import Identity
 
 API_VERSION = "2022-11-28"
 PER_PAGE = 100  # the most that GitHub gives, of installations too

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from integrations.providers.answers import Reader
-from integrations.providers.base import RemoteDelivery
+from integrations.providers.records import RemoteDelivery
 
 _READ = Reader("GitLab")
 

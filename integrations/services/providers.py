@@ -14,7 +14,7 @@ from django.utils import timezone
 from integrations.errors import CredentialsRejected, InvalidValue, PermissionMissing, ProviderError
 from integrations.http import check_base_url, trust
 from integrations.models import Provider
-from integrations.providers.base import Identity, Page, RemoteRepository
+from integrations.providers.records import Identity, Page, RemoteRepository
 from integrations.providers.registry import client_class, kinds
 from integrations.providers.ssh_address import SSH_PORT, is_host, is_user
 from integrations.services import clients, host_keys, obstacles

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from integrations.errors import InvalidValue, ProviderError
 from integrations.models import Provider, Repository
-from integrations.providers.base import RemoteRepository
+from integrations.providers.records import RemoteRepository
 from integrations.services import clients, pauses
 from teams import policy
 from teams.errors import Refused

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from integrations.errors import InvalidValue, ProviderError
 from integrations.models import Integration, Method, RemoteState, SSHKey, SSHKeyState, Transport
-from integrations.providers.base import fingerprint as fingerprint_of
+from integrations.providers.public_keys import fingerprint as fingerprint_of
 from integrations.services import clients
 from integrations.services.webhooks import ManualSteps
 

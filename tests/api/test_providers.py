@@ -2,7 +2,7 @@ import pytest
 import responses
 
 from integrations.models import Provider
-from integrations.providers.base import fingerprint
+from integrations.providers.public_keys import fingerprint
 from teams.models import AuditEntry
 from tests.api.github import API, TOKEN, answer_as_github
 from tests.factories import PUBLIC_KEY, make_provider, make_repository

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from integrations.errors import CredentialsRejected, KeyInUse, NotFoundAtProvider, PermissionMissing
-from integrations.providers.base import CommitState, fingerprint
+from integrations.providers.base import CommitState
+from integrations.providers.public_keys import fingerprint
 from lambdas.common.provider_secret import ProviderSecret
 from lambdas.common.providers import PROVIDERS
 from lambdas.common.providers.comparisons import NotTold

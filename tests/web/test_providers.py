@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from deployers.models import Operation
 from integrations.models import Method, Provider
-from integrations.providers.base import fingerprint
+from integrations.providers.public_keys import fingerprint
 from integrations.providers.registry import PROVIDERS
 from teams.models import AuditEntry, Team
 from tests import factories

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import requests
 
-from integrations.providers.base import ProviderConfig, fingerprint
+from integrations.providers.base import ProviderConfig
+from integrations.providers.public_keys import fingerprint
 from tests.factories import COMMIT
 from tests.integrations.providers.contract import REPOSITORY, FakeProvider
 from tests.integrations.providers.fake_github import Result, reply

@@ -6,8 +6,8 @@ import pytest
 
 from integrations.errors import InvalidValue, UnexpectedAnswer
 from integrations.http import Answer
-from integrations.providers.answers import Reader, are_commits, known_fingerprint, matching, page_number
-from integrations.providers.base import RemoteRepository, networks
+from integrations.providers.answers import Reader, are_commits, known_fingerprint, matching, networks, page_number
+from integrations.providers.records import RemoteRepository
 from tests.factories import COMMIT, FINGERPRINT, PUBLIC_KEY
 
 READ = Reader("Gitolite")

@@ -13,9 +13,10 @@ from integrations.errors import (
     UnexpectedAnswer,
     WebhookLimitReached,
 )
-from integrations.providers.base import ProviderConfig, RemoteDelivery
+from integrations.providers.base import ProviderConfig
 from integrations.providers.github import GitHub
 from integrations.providers.github_enterprise import GitHubEnterprise
+from integrations.providers.records import RemoteDelivery
 from tests.factories import PUBLIC_KEY
 from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET
 from tests.integrations.providers.fake_github import HOST_KEYS, FakeGitHub, FakeGitHubEnterprise, reply

@@ -17,8 +17,9 @@ from integrations.errors import (
     UnexpectedAnswer,
     WebhookLimitReached,
 )
-from integrations.providers.base import CommitState, ProviderConfig, RemoteDelivery
+from integrations.providers.base import CommitState, ProviderConfig
 from integrations.providers.gitlab import GitLab
+from integrations.providers.records import RemoteDelivery
 from tests.factories import COMMIT, PUBLIC_KEY
 from tests.integrations.providers.contract import HOOK_URL, REPOSITORY, SECRET, ProviderContract
 from tests.integrations.providers.fake_github import reply

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from integrations.errors import InvalidValue, PermissionMissing, ProviderRateLimited
 from integrations.models import Integration, Method, RemoteState, SSHKeyState
-from integrations.providers.base import fingerprint
+from integrations.providers.public_keys import fingerprint
 from integrations.services import ssh_keys
 from tests.factories import FINGERPRINT, PUBLIC_KEY, make_ssh_key
 from tests.integrations.providers.fake_github import FakeGitHub
