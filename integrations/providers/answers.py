@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from integrations.errors import InvalidValue, UnexpectedAnswer
 from integrations.http import Answer
 from integrations.providers.public_keys import fingerprint
-from integrations.providers.records import CommitWords, Page, RemoteRepository
+from integrations.providers.records import CommitWords, Page, RemoteRepository, RemoteWebhook
 from lambdas.common.errors import InvalidName
 from lambdas.common.keys import check_full_name
 from lambdas.common.refs import BRANCH_PREFIX, Ref
@@ -108,6 +108,15 @@ class Reader:
             text = value if isinstance(value, str) else ""
             found.append("".join(_TEXT.findall(text)).strip().partition("\n")[0].strip()[:MOST_WORDS])
         return CommitWords(*found)
+
+    def webhook(self, hook: Mapping[str, Any]) -> RemoteWebhook:
+        """A webhook as GitHub describes it, and Gitea after it: its URL is in its `config`."""
+        config = hook.get("config")
+        return RemoteWebhook(
+            id=self.text(hook, "id"),
+            url=str(config.get("url") or "") if isinstance(config, dict) else "",
+            active=hook.get("active") is True,
+        )
 
     def number(self, id: str) -> int:  # noqa: A002
         """An id that we were given earlier, as a number. Raises InvalidValue."""

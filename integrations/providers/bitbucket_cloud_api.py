@@ -13,10 +13,9 @@ from urllib.parse import quote
 from integrations.errors import InvalidValue, NotFoundAtProvider
 from integrations.http import HttpClient
 from integrations.providers.answers import Reader, networks
+from integrations.providers.full_names import owner_and_name
 from integrations.providers.public_keys import key_blob
 from integrations.providers.records import RemoteWebhook
-from lambdas.common.errors import InvalidName
-from lambdas.common.keys import check_full_name
 
 PAGE_LENGTH = 100  # the most that Bitbucket gives of most lists
 PAGES = 10  # of one list, read at most
@@ -28,13 +27,7 @@ _UUID = re.compile(r"[0-9a-fA-F-]{32,36}")
 
 def checked(full_name: str) -> str:
     """`full_name`, a workspace and a repository. Raises InvalidValue."""
-    try:
-        check_full_name(full_name)
-    except InvalidName:
-        full_name = ""
-    if full_name.count("/") != 1:
-        raise InvalidValue("A repository is written workspace/repository.", field="full_name")
-    return full_name
+    return owner_and_name(full_name, written="workspace/repository")
 
 
 def path(full_name: str) -> str:

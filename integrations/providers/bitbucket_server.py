@@ -11,7 +11,6 @@ from urllib.parse import quote, unquote
 
 from integrations.errors import (
     CredentialsRejected,
-    InvalidValue,
     NotFoundAtProvider,
     PermissionMissing,
 )
@@ -19,6 +18,7 @@ from integrations.http import HttpClient
 from integrations.providers.answers import Reader, known_fingerprint, matching
 from integrations.providers.base import CommitState, CredentialField, ProviderClient
 from integrations.providers.bitbucket_server_errors import explain
+from integrations.providers.full_names import owner_and_name
 from integrations.providers.public_keys import fingerprint
 from integrations.providers.records import (
     CommitWords,
@@ -29,8 +29,6 @@ from integrations.providers.records import (
     RemoteRepository,
     RemoteWebhook,
 )
-from lambdas.common.errors import InvalidName
-from lambdas.common.keys import check_full_name
 from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX
 
 LIMIT = 100  # of one page of a list
@@ -305,13 +303,7 @@ class BitbucketServer(ProviderClient):
 
 
 def _parts(full_name: str) -> tuple[str, str]:
-    try:
-        check_full_name(full_name)
-    except InvalidName:
-        full_name = ""
-    if full_name.count("/") != 1:
-        raise InvalidValue("A repository is written KEY/repository, or ~user/repository.", field="full_name")
-    key, _, slug = full_name.partition("/")
+    key, _, slug = owner_and_name(full_name, written="KEY/repository, or ~user/repository").partition("/")
     return key, slug
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import quote
 
 from integrations.errors import (
-    InvalidValue,
     KeyInUse,
     NotFoundAtProvider,
     PermissionMissing,
@@ -19,6 +18,7 @@ from integrations.errors import (
 from integrations.http import HttpClient
 from integrations.providers.answers import Reader, known_fingerprint, matching
 from integrations.providers.base import CommitState, CredentialField, ProviderClient
+from integrations.providers.full_names import owner_and_name
 from integrations.providers.gitea_errors import explain
 from integrations.providers.public_keys import fingerprint
 from integrations.providers.records import (
@@ -30,8 +30,6 @@ from integrations.providers.records import (
     RemoteRepository,
     RemoteWebhook,
 )
-from lambdas.common.errors import InvalidName
-from lambdas.common.keys import check_full_name
 from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX
 
 PER_PAGE = 50  # the most by default: https://docs.gitea.com/administration/config-cheat-sheet#api-api
@@ -141,11 +139,11 @@ class Gitea(ProviderClient):
                 answer = self._http.post(hooks, json={"type": "gitea", **body})
             else:
                 answer = self._http.patch(f"{hooks}/{ours}", json=body)
-        return _webhook(_READ.record(answer))
+        return _READ.webhook(_READ.record(answer))
 
     def webhooks(self, full_name: str) -> list[RemoteWebhook]:
         with self._needs(full_name, ADMIN):
-            return [_webhook(item) for item in self._all(f"{_path(full_name)}/hooks")]
+            return [_READ.webhook(item) for item in self._all(f"{_path(full_name)}/hooks")]
 
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
         with suppress(NotFoundAtProvider), self._needs(full_name, ADMIN):
@@ -293,13 +291,7 @@ class Gitea(ProviderClient):
 
 
 def _checked(full_name: str) -> str:
-    try:
-        check_full_name(full_name)
-    except InvalidName:
-        full_name = ""
-    if full_name.count("/") != 1:
-        raise InvalidValue("A repository is written owner/name.", field="full_name")
-    return full_name
+    return owner_and_name(full_name, written="owner/name")
 
 
 def _path(full_name: str) -> str:
@@ -308,15 +300,6 @@ def _path(full_name: str) -> str:
 
 def _commit(item: Mapping[str, Any], key: str) -> str:
     return _READ.text(item, "commit", key)
-
-
-def _webhook(hook: Mapping[str, Any]) -> RemoteWebhook:
-    config = hook.get("config")
-    return RemoteWebhook(
-        id=_READ.text(hook, "id"),
-        url=str(config.get("url") or "") if isinstance(config, dict) else "",
-        active=hook.get("active") is True,
-    )
 
 
 def _name_is_taken(error: ProviderRefused) -> bool:

@@ -32,7 +32,6 @@ from integrations.providers.github_api import (
     path_of,
     tidied,
     token_page,
-    webhook_of,
 )
 from integrations.providers.github_app import (
     FIELDS,
@@ -186,7 +185,7 @@ class GitHub(ProviderClient):
             ours = self._find_webhook(full_name, url)
             if ours is None:
                 try:
-                    return webhook_of(READ.record(self._http.post(hooks, json={"name": "web", **body})))
+                    return READ.webhook(READ.record(self._http.post(hooks, json={"name": "web", **body})))
                 except WebhookLimitReached:
                     raise
                 except ProviderRefused:
@@ -194,12 +193,12 @@ class GitHub(ProviderClient):
                     ours = self._find_webhook(full_name, url)
                     if ours is None:
                         raise
-            return webhook_of(READ.record(self._http.patch(f"{hooks}/{ours}", json=body)))
+            return READ.webhook(READ.record(self._http.patch(f"{hooks}/{ours}", json=body)))
 
     def webhooks(self, full_name: str) -> list[RemoteWebhook]:
         with self._needs(full_name, WEBHOOKS):
             pages = self._http.pages(f"{path_of(full_name)}/hooks", params={"per_page": PER_PAGE})
-            return [webhook_of(item) for body in pages for item in READ.records(body)]
+            return [READ.webhook(item) for body in pages for item in READ.records(body)]
 
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
         self._remove(full_name, f"{path_of(full_name)}/hooks/{READ.number(id)}", WEBHOOKS)

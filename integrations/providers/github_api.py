@@ -4,16 +4,13 @@ https://docs.github.com/en/rest
 """
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from integrations.errors import InvalidValue
 from integrations.providers import app_keys, github_app
 from integrations.providers.answers import Reader
 from integrations.providers.base import CredentialField, SignIn
-from integrations.providers.records import RemoteWebhook
-from lambdas.common.errors import InvalidName
-from lambdas.common.keys import check_full_name
+from integrations.providers.full_names import owner_and_name
 
 READ = Reader("GitHub")
 WEBHOOKS, ADMINISTRATION = "Webhooks: read and write", "Administration: read and write"
@@ -106,23 +103,10 @@ def changed(stored: Mapping[str, str], entered: Mapping[str, str]) -> dict[str, 
 
 
 def checked(full_name: str) -> str:
-    try:
-        check_full_name(full_name)
-    except InvalidName:
-        full_name = ""
-    if full_name.count("/") != 1:
-        raise InvalidValue("A repository is written owner/name.", field="full_name")
-    return full_name
+    """`full_name`, an owner and a name. Raises InvalidValue."""
+    return owner_and_name(full_name, written="owner/name")
 
 
 def path_of(full_name: str) -> str:
+    """Where a repository is below the API's root. Raises InvalidValue."""
     return f"/repos/{quote(checked(full_name), safe='/')}"
-
-
-def webhook_of(hook: Mapping[str, Any]) -> RemoteWebhook:
-    config = hook.get("config")
-    return RemoteWebhook(
-        id=READ.text(hook, "id"),
-        url=str(config.get("url") or "") if isinstance(config, dict) else "",
-        active=hook.get("active") is True,
-    )
