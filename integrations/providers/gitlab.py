@@ -13,15 +13,15 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from integrations.errors import (
-    InvalidValue,
     KeyInUse,
     NotFoundAtProvider,
     PermissionMissing,
     ProviderRefused,
 )
 from integrations.http import HttpClient
-from integrations.providers.answers import Reader, known_fingerprint, matching, page_number
+from integrations.providers.answers import known_fingerprint, matching, page_number
 from integrations.providers.base import CommitState, CredentialField, ProviderClient
+from integrations.providers.gitlab_api import READ, checked, commit_of, described, path_of, webhook_of
 from integrations.providers.gitlab_errors import explain
 from integrations.providers.gitlab_events import deliveries
 from integrations.providers.public_keys import fingerprint
@@ -35,8 +35,6 @@ from integrations.providers.records import (
     RemoteRepository,
     RemoteWebhook,
 )
-from lambdas.common.errors import InvalidName
-from lambdas.common.keys import check_full_name
 from lambdas.common.refs import BRANCH_PREFIX, TAG_PREFIX
 
 PER_PAGE = 100  # https://docs.gitlab.com/api/rest/#pagination: the most that GitLab gives
@@ -55,7 +53,6 @@ STATES = {
     CommitState.FAILURE: "failed",
     CommitState.ERROR: "failed",
 }
-_READ = Reader("GitLab")
 
 
 class GitLab(ProviderClient):
@@ -98,10 +95,10 @@ class GitLab(ProviderClient):
         )
 
     def check(self) -> Identity:
-        login = _READ.text(_READ.record(self._http.get("/user")), "username")
+        login = READ.text(READ.record(self._http.get("/user")), "username")
         try:
             # https://docs.gitlab.com/api/personal_access_tokens/#self-inform: of project and group tokens as well.
-            token = _READ.record(self._http.get("/personal_access_tokens/self"))
+            token = READ.record(self._http.get("/personal_access_tokens/self"))
         except (NotFoundAtProvider, PermissionMissing):
             return Identity(login=login, note="This GitLab does not tell the token's scopes: it needs the scope api.")
         listed = token.get("scopes")
@@ -116,18 +113,18 @@ class GitLab(ProviderClient):
 
         def read(number: int) -> tuple[list[RemoteRepository], int | None]:
             answer = self._http.get("/projects", params={**params, "page": number})
-            return [_described(self, item) for item in _READ.records(answer.json())], page_number(answer.next_url)
+            return [described(self.web_url, item) for item in READ.records(answer.json())], page_number(answer.next_url)
 
         # GitLab also looks into descriptions; full names are told apart here.
         return matching(read, query, page)
 
     def repository(self, full_name: str) -> RemoteRepository:
-        return _described(self, self._project(full_name))
+        return described(self.web_url, self._project(full_name))
 
     def refs(self, full_name: str) -> list[RemoteRef]:
-        path = _path(full_name)
+        path = path_of(full_name)
         return [
-            RemoteRef(name=_READ.text(item, "name"), ref=prefix + _READ.text(item, "name"), commit=_commit(item))
+            RemoteRef(name=READ.text(item, "name"), ref=prefix + READ.text(item, "name"), commit=commit_of(item))
             for part, prefix in (("branches", BRANCH_PREFIX), ("tags", TAG_PREFIX))
             for item in self._all(f"{path}/repository/{part}")
         ]
@@ -138,23 +135,23 @@ class GitLab(ProviderClient):
             if ref.startswith(prefix):
                 name = quote(ref.removeprefix(prefix), safe="")
                 try:
-                    answer = self._http.get(f"{_path(full_name)}/repository/{part}/{name}")
+                    answer = self._http.get(f"{path_of(full_name)}/repository/{part}/{name}")
                 except NotFoundAtProvider:
                     self._project(full_name)
                     return None
-                return _commit(_READ.record(answer))
+                return commit_of(READ.record(answer))
         return None
 
     def commit_words(self, full_name: str, commit: str) -> CommitWords:
         # https://docs.gitlab.com/api/commits/#get-a-single-commit
-        answer = self._http.get(f"{_path(full_name)}/repository/commits/{quote(commit, safe='')}")
-        return _READ.words(answer, ("author_name",), ("message",))
+        answer = self._http.get(f"{path_of(full_name)}/repository/commits/{quote(commit, safe='')}")
+        return READ.words(answer, ("author_name",), ("message",))
 
     def new_webhook_secret(self) -> str:
         # https://docs.gitlab.com/user/project/integrations/webhooks/#signing-tokens, from 19.0 on: the secret never
         # travels. https://docs.gitlab.com/api/metadata/
         try:
-            version = _READ.text(_READ.record(self._http.get("/metadata")), "version")
+            version = READ.text(READ.record(self._http.get("/metadata")), "version")
         except (NotFoundAtProvider, PermissionMissing):
             return super().new_webhook_secret()
         major = re.match(r"[0-9]{1,4}", version)
@@ -164,7 +161,7 @@ class GitLab(ProviderClient):
 
     def install_webhook(self, full_name: str, *, url: str, secret: str) -> RemoteWebhook:
         # https://docs.gitlab.com/api/project_webhooks/; older versions ignore the names that they don't know.
-        hooks, signing = f"{_path(full_name)}/hooks", secret.startswith(SIGNING)
+        hooks, signing = f"{path_of(full_name)}/hooks", secret.startswith(SIGNING)
         body = {
             "url": url,
             "name": "Sluice",
@@ -177,34 +174,34 @@ class GitLab(ProviderClient):
             ours = next((hook for hook in self._all(hooks) if hook.get("url") == url), None)
             if ours is not None and ours.get("signing_token_present") is True and not signing:
                 # It would go on signing with a secret that nobody knows any more.
-                self._http.delete(f"{hooks}/{_READ.text(ours, 'id')}")
+                self._http.delete(f"{hooks}/{READ.text(ours, 'id')}")
                 ours = None
             if ours is None:
-                hook = _READ.record(self._http.post(hooks, json=body))
+                hook = READ.record(self._http.post(hooks, json=body))
             else:
-                hook = _READ.record(self._http.put(f"{hooks}/{_READ.text(ours, 'id')}", json=body))
+                hook = READ.record(self._http.put(f"{hooks}/{READ.text(ours, 'id')}", json=body))
             if signing and hook.get("signing_token_present") is not True:
-                self._http.delete(f"{hooks}/{_READ.text(hook, 'id')}")
+                self._http.delete(f"{hooks}/{READ.text(hook, 'id')}")
                 raise ProviderRefused(
                     "This GitLab did not take the signing token, and would send webhooks unsigned.",
                     remedy="An administrator can enable the feature flag webhook_signing_token.",
                 )
-        return _webhook(hook)
+        return webhook_of(hook)
 
     def webhooks(self, full_name: str) -> list[RemoteWebhook]:
         with self._needs(full_name, MAINTAINER):
-            return [_webhook(item) for item in self._all(f"{_path(full_name)}/hooks")]
+            return [webhook_of(item) for item in self._all(f"{path_of(full_name)}/hooks")]
 
     def remove_webhook(self, full_name: str, id: str) -> None:  # noqa: A002
         with suppress(NotFoundAtProvider), self._needs(full_name, MAINTAINER):
-            self._http.delete(f"{_path(full_name)}/hooks/{_READ.number(id)}")
+            self._http.delete(f"{path_of(full_name)}/hooks/{READ.number(id)}")
 
     def ping_webhook(self, full_name: str, id: str) -> bool:  # noqa: A002
         # https://docs.gitlab.com/api/project_webhooks/#trigger-a-test-project-webhook, from 16.11 on: the last push to
         # the default branch once more. GitLab has no ping of its own.
         try:
             with self._needs(full_name, MAINTAINER):
-                self._http.post(f"{_path(full_name)}/hooks/{_READ.number(id)}/test/push_events")
+                self._http.post(f"{path_of(full_name)}/hooks/{READ.number(id)}/test/push_events")
         except NotFoundAtProvider:
             return False
         return True
@@ -218,14 +215,14 @@ class GitLab(ProviderClient):
         ]
 
     def webhook_page(self, full_name: str) -> str:
-        return f"{self.web_url}/{_checked(full_name)}/-/hooks"
+        return f"{self.web_url}/{checked(full_name)}/-/hooks"
 
     def add_deploy_key(self, full_name: str, *, title: str, public_key: str) -> RemoteKey:
         # https://docs.gitlab.com/api/deploy_keys/#add-deploy-key-for-a-project
         body = {"title": title, "key": public_key, "can_push": False}
         with self._needs(full_name, MAINTAINER):
             try:
-                answer = self._http.post(f"{_path(full_name)}/deploy_keys", json=body)
+                answer = self._http.post(f"{path_of(full_name)}/deploy_keys", json=body)
             except KeyInUse:
                 # Perhaps it is here already, with another comment; GitLab says the same of a key that is elsewhere.
                 ours = fingerprint(public_key)
@@ -233,17 +230,17 @@ class GitLab(ProviderClient):
                     if key.fingerprint == ours:
                         return key
                 raise
-        return RemoteKey(id=_READ.text(_READ.record(answer), "id"), fingerprint=fingerprint(public_key))
+        return RemoteKey(id=READ.text(READ.record(answer), "id"), fingerprint=fingerprint(public_key))
 
     def remove_deploy_key(self, full_name: str, id: str) -> None:  # noqa: A002
         with suppress(NotFoundAtProvider), self._needs(full_name, MAINTAINER):
-            self._http.delete(f"{_path(full_name)}/deploy_keys/{_READ.number(id)}")
+            self._http.delete(f"{path_of(full_name)}/deploy_keys/{READ.number(id)}")
 
     def deploy_keys(self, full_name: str) -> list[RemoteKey]:
         with self._needs(full_name, MAINTAINER):
             return [
-                RemoteKey(id=_READ.text(item, "id"), fingerprint=known_fingerprint(_READ.text(item, "key")))
-                for item in self._all(f"{_path(full_name)}/deploy_keys")
+                RemoteKey(id=READ.text(item, "id"), fingerprint=known_fingerprint(READ.text(item, "key")))
+                for item in self._all(f"{path_of(full_name)}/deploy_keys")
             ]
 
     def require_status_access(self, full_name: str) -> None:
@@ -268,7 +265,7 @@ class GitLab(ProviderClient):
         ]
 
     def deploy_key_page(self, full_name: str) -> str:
-        return f"{self.web_url}/{_checked(full_name)}/-/settings/repository#js-deploy-keys-settings"
+        return f"{self.web_url}/{checked(full_name)}/-/settings/repository#js-deploy-keys-settings"
 
     def ssh_host_keys(self) -> list[str]:
         # Told on a page for people only: https://docs.gitlab.com/user/gitlab_com/#ssh-host-keys-fingerprints
@@ -281,7 +278,7 @@ class GitLab(ProviderClient):
         body = {"state": STATES[state], "name": context, "target_url": target_url, "description": description[:255]}
         with self._needs(full_name, DEVELOPER):
             try:
-                self._http.post(f"{_path(full_name)}/statuses/{quote(commit, safe='')}", json=body)
+                self._http.post(f"{path_of(full_name)}/statuses/{quote(commit, safe='')}", json=body)
             except ProviderRefused as error:
                 # Said of the state that the commit is in already, and of one that a finished one cannot go back to.
                 if "cannot transition status" not in str(error).lower():
@@ -289,7 +286,7 @@ class GitLab(ProviderClient):
 
     def recent_deliveries(self, full_name: str, webhook_id: str) -> list[RemoteDelivery]:
         # https://docs.gitlab.com/api/project_webhooks/#get-a-list-of-project-webhook-events, from 17.3 on
-        hook = f"{_path(full_name)}/hooks/{_READ.number(webhook_id)}"
+        hook = f"{path_of(full_name)}/hooks/{READ.number(webhook_id)}"
         with self._needs(full_name, MAINTAINER):
             try:
                 events = self._events(hook)
@@ -302,7 +299,7 @@ class GitLab(ProviderClient):
         found: list[dict[str, Any]] = []
         for page in range(1, EVENT_PAGES + 1):
             params = {"per_page": EVENTS_PER_PAGE, "page": page}
-            events = _READ.records(self._http.get(f"{hook}/events", params=params).json())
+            events = READ.records(self._http.get(f"{hook}/events", params=params).json())
             found += events
             if len(events) < EVENTS_PER_PAGE:
                 break
@@ -310,10 +307,10 @@ class GitLab(ProviderClient):
 
     def redeliver(self, full_name: str, webhook_id: str, remote_delivery_id: str) -> bool:
         # https://docs.gitlab.com/api/project_webhooks/#resend-a-project-webhook-event, from 17.4 on
-        hook, event = _READ.number(webhook_id), _READ.number(remote_delivery_id)
+        hook, event = READ.number(webhook_id), READ.number(remote_delivery_id)
         try:
             with self._needs(full_name, MAINTAINER):
-                self._http.post(f"{_path(full_name)}/hooks/{hook}/events/{event}/resend")
+                self._http.post(f"{path_of(full_name)}/hooks/{hook}/events/{event}/resend")
         except NotFoundAtProvider:
             return False
         return True
@@ -329,15 +326,15 @@ class GitLab(ProviderClient):
         page: int | None = 1
         for _ in range(MOST_PAGES):
             answer = self._http.get(path, params={"per_page": PER_PAGE, "page": page})
-            yield from _READ.records(answer.json())
+            yield from READ.records(answer.json())
             page = page_number(answer.next_url)
             if page is None:
                 return
 
     def _project(self, full_name: str) -> Mapping[str, Any]:
-        path = _path(full_name)
+        path = path_of(full_name)
         try:
-            return _READ.record(self._http.get(path))
+            return READ.record(self._http.get(path))
         except NotFoundAtProvider:
             raise NotFoundAtProvider(
                 f"GitLab has no project {full_name}, or this token may not see it.",
@@ -362,41 +359,3 @@ class GitLab(ProviderClient):
         except NotFoundAtProvider:
             self._project(full_name)
             raise
-
-
-def _checked(full_name: str) -> str:
-    try:
-        return check_full_name(full_name)
-    except InvalidName:
-        raise InvalidValue("A project is written group/name or group/subgroup/name.", field="full_name") from None
-
-
-def _path(full_name: str) -> str:
-    # https://docs.gitlab.com/api/rest/#namespaced-paths
-    return f"/projects/{quote(_checked(full_name), safe='')}"
-
-
-def _described(remote: GitLab, body: Mapping[str, Any]) -> RemoteRepository:
-    full_name = _READ.full_name(_READ.text(body, "path_with_namespace"))
-    # The address is made here, not read: it becomes a link on our pages.
-    return RemoteRepository(
-        full_name=full_name,
-        default_branch=_READ.branch(body.get("default_branch")),
-        private=body.get("visibility") != "public",
-        web_url=f"{remote.web_url}/{full_name}",
-        ssh_url=_READ.optional(body.get("ssh_url_to_repo")),
-        id=_READ.identity(body, "id"),
-    )
-
-
-def _commit(item: Mapping[str, Any]) -> str:
-    return _READ.text(item, "commit", "id")
-
-
-def _webhook(hook: Mapping[str, Any]) -> RemoteWebhook:
-    return RemoteWebhook(
-        id=_READ.text(hook, "id"),
-        url=str(hook.get("url") or ""),
-        # https://docs.gitlab.com/user/project/integrations/webhooks/#auto-disabled-webhooks
-        active=hook.get("alert_status", "executable") == "executable",
-    )
