@@ -5,35 +5,32 @@ import logging
 import re
 import socket
 import ssl
-import tempfile
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
-import asyncssh
 from aiohttp import web
 
 from sandbox.git_host.access import Context
 from sandbox.git_host.address import Address
 from sandbox.git_host.app import application
 from sandbox.git_host.certificates import Certificates
-from sandbox.git_host.dialects import DIALECTS, Dialect
+from sandbox.git_host.dialects import DIALECTS
 from sandbox.git_host.faults import Faults
-from sandbox.git_host.git import ZEROS, GitFailed, GitRepository, RefUpdate, environment, parse_updates, write_hooks
+from sandbox.git_host.git import GitRepository
+from sandbox.git_host.git_services import GitServices
 from sandbox.git_host.lfs import LfsServer
-from sandbox.git_host.pushes import Push, read_change
-from sandbox.git_host.records import DeployKey, Hook, HookDelivery, Repository, Status, User, UserKey, now
+from sandbox.git_host.records import DeployKey, Hook, HookDelivery, Repository, Status, User, UserKey
 from sandbox.git_host.smart_http import SmartHttp
-from sandbox.git_host.ssh import SshServer, pipe
+from sandbox.git_host.ssh import SshServer
 from sandbox.git_host.store import Store
 from sandbox.git_host.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
 _START_SECONDS = 30.0
-T = TypeVar("T")
 # GitLab nests groups; Bitbucket Data Center keeps a person's repositories under ~user.
 _FULL_NAME = re.compile(r"(?!\.\.?/)~?[\w.-]+(/(?!\.\.?(/|$))[\w.-]+)+")
 
@@ -71,20 +68,17 @@ class GitHost:
         self.certificates = Certificates(self.state_dir / "tls")
         self.store = Store(self.state_dir / "host.sqlite3")
         self.faults = Faults(self.store)
-        self._hooks = self.state_dir / "hooks"
-        write_hooks(self._hooks)
+        self._services = GitServices(self.store, self.state_dir)
         self.lfs = LfsServer(self.store, self.state_dir / "lfs", lambda: self.url)
         self._ssh = SshServer(
             self.store,
             self.lfs,
             self.state_dir / "ssh_host_ed25519",
-            self._serve_ssh,
+            self._services.serve_ssh,
             host=ssh_host,
             user=ssh_user,
             words=ssh_words,
         )
-        self._dialects: list[Dialect] = []
-        self._background: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
@@ -191,7 +185,7 @@ class GitHost:
 
     def git(self, repository: Repository) -> GitRepository:
         """The repository's files."""
-        return GitRepository(self._root / repository.owner / f"{repository.name}.git", self._hooks)
+        return self._services.git(repository)
 
     def repository_path(self, full_name: str) -> Path:
         """Where the bare repository lies."""
@@ -269,9 +263,9 @@ class GitHost:
         webhooks = Webhooks(self.store, self._trust())
         await webhooks.start()
         context = Context(self.store, self._address, webhooks, self.git, self.host_key)
-        self._dialects = [dialect(context) for dialect in DIALECTS]
-        more = [*SmartHttp(context, self._serve_http).routes(), *self.lfs.routes()]
-        app = application(self._dialects, more, self.faults)
+        self._services.dialects = dialects = [dialect(context) for dialect in DIALECTS]
+        more = [*SmartHttp(context, self._services.serve_http).routes(), *self.lfs.routes()]
+        app = application(dialects, more, self.faults)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         await web.SockSite(runner, listening, ssl_context=self.certificates.server_context()).start()
@@ -282,7 +276,7 @@ class GitHost:
         finally:
             await self._ssh.stop()
             await runner.cleanup()
-            await asyncio.gather(*self._background, return_exceptions=True)
+            await self._services.settled()
             await webhooks.stop()
 
     def __enter__(self) -> Self:
@@ -292,10 +286,6 @@ class GitHost:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    @property
-    def _root(self) -> Path:
-        return self.state_dir / "repositories"
 
     def _listen(self) -> socket.socket:
         listening = socket.socket()
@@ -315,97 +305,3 @@ class GitHost:
         if repository is None:
             raise LookupError(f"no repository {full_name}")
         return repository
-
-    # git services, and what a push sets off
-
-    async def _serve_ssh(
-        self, repository: Repository, user: User | None, service: str, process: "asyncssh.SSHServerProcess[bytes]"
-    ) -> int:
-        async def exchange(child: asyncio.subprocess.Process) -> int:
-            return await pipe(process, child)
-
-        command = [service, str(self.git(repository).path)]
-        protocol = process.env.get("GIT_PROTOCOL", "") if process.env else ""
-        variables = {"GIT_PROTOCOL": protocol} if protocol else {}
-        return await self._run(repository, user, command, variables, exchange)
-
-    async def _serve_http(
-        self,
-        repository: Repository,
-        user: User | None,
-        variables: dict[str, str],
-        exchange: Callable[[asyncio.subprocess.Process], Awaitable[None]],
-    ) -> None:
-        variables = variables | {"GIT_PROJECT_ROOT": str(self._root), "GIT_HTTP_EXPORT_ALL": "1"}
-        await self._run(repository, user, ["git", "http-backend"], variables, exchange)
-
-    async def _run(
-        self,
-        repository: Repository,
-        user: User | None,
-        command: list[str],
-        variables: dict[str, str],
-        exchange: Callable[[asyncio.subprocess.Process], Awaitable[T]],
-    ) -> T:
-        with tempfile.TemporaryDirectory(prefix="push-", dir=self.state_dir) as directory:
-            pushed = Path(directory) / "updates"
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                env=environment(self._hooks, pushed) | variables,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            try:
-                result = await exchange(process)
-                await process.wait()
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-                updates = parse_updates(pushed.read_text(errors="surrogateescape")) if pushed.exists() else []
-                if updates:
-                    self._in_background(self._pushed(repository, user, updates))
-        return result
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _pushed(self, repository: Repository, user: User | None, updates: list[RefUpdate]) -> None:
-        git = self.git(repository)
-        self.store.update_repository(repository, pushed_at=now(), updated_at=now())
-        await self._adopt_default_branch(repository, git, updates)
-        fresh = self.store.repository(repository.owner, repository.name) or repository
-        owner = self.store.user(repository.owner)
-        pusher = user or owner or User(0, repository.owner, repository.owner, "", "User")
-        changes = []
-        for update in updates:
-            if not update.ref.startswith(("refs/heads/", "refs/tags/")):
-                continue
-            try:
-                changes.append(await read_change(git, update))
-            except GitFailed:
-                log.exception("no event for %s of %s", update.ref, repository.full_name)
-        self._tell(Push(fresh, owner, pusher, tuple(changes)))
-
-    def _tell(self, push: Push) -> None:
-        for dialect in self._dialects:
-            hooks = [hook for hook in dialect.hooks(push.repository) if hook.active]
-            messages = dialect.messages(push) if hooks and push.changes else []
-            for hook in hooks:
-                for message in messages:
-                    if dialect.wants(hook, message):
-                        dialect.send(push.repository, hook, message)
-
-    async def _adopt_default_branch(self, repository: Repository, git: GitRepository, updates: list[RefUpdate]) -> None:
-        """The first branch pushed to an empty repository becomes its default one, as on GitHub."""
-        branches = await git.refs("refs/heads")
-        pushed = [update.ref for update in updates if update.ref in branches and update.after != ZEROS]
-        if f"refs/heads/{repository.default_branch}" in branches or not pushed:
-            return
-        if set(branches) <= set(pushed):
-            name = pushed[0].removeprefix("refs/heads/")
-            await git.set_default_branch(name)
-            self.store.update_repository(repository, default_branch=name)

@@ -29,7 +29,7 @@ def only_refs(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         position = next(name for name, value in variables.items() if value == "uploadpack.allowAnySHA1InWant")
         return variables | {position.replace("KEY", "VALUE"): "false"}
 
-    return lambda: monkeypatch.setattr("sandbox.git_host.host.environment", environment)
+    return lambda: monkeypatch.setattr("sandbox.git_host.git_services.environment", environment)
 
 
 def test_the_artifact_is_the_commits_tree(hosted: HostedRepository, stack_settings: Settings, root: Path) -> None:
