@@ -14,14 +14,13 @@ from integrations.models import Deployer, Integration, Method, Repository, Trans
 from integrations.services import integrations
 from integrations.services.integrations import MAX_ROTATE_EVERY
 from panel.web.deployer_forms import FORMS, DeployerForm, offered
+from panel.web.integration_fields import AccountField, GlobsField, ParametersField, RepositoryField
 from panel.web.regions import RegionField
 
 METHOD_LABELS = (
     (Method.ZIP_DOWNLOAD, "Zip download: the provider's own archive, over HTTPS with the provider's token"),
     (Method.GIT_PULL, "Git pull: a shallow fetch of just that commit, over SSH or HTTPS"),
 )
-
-
 TRANSPORT_LABELS = (
     (Transport.SSH, "SSH, with a deploy key made in your AWS account"),
     (Transport.HTTPS, "HTTPS, with the provider's token"),
@@ -30,24 +29,8 @@ DEPLOYER_LABELS = (
     (Deployer.CODEDEPLOY, "CodeDeploy: onto instances behind a load balancer, made in your AWS account"),
     (Deployer.ECS, "ECS: an image, built by CodePipeline, onto a cluster made in your AWS account"),
 )
-CHANGEABLE = (
-    "method",
-    "transport",
-    "refs",
-    "paths",
-    "ignored_paths",
-    "skip_ci",
-    "submodules",
-    "lfs",
-    "commit_statuses",
-    "rotate_every",
-    "restrict_source_ips",
-    "application",
-    "environment",
-    "deployers",
-    "deploy_ref",
-    "parameters",
-)
+# What an update may change, but for the name.
+CHANGEABLE = tuple(name for name in integrations.CHANGEABLE if name != "name")
 
 
 def _plain(value: Any) -> str:
@@ -59,36 +42,6 @@ def _plain(value: Any) -> str:
             return ", ".join(map(str, value))
         case _:
             return "" if value is None else str(value)
-
-
-class _Parameters(forms.JSONField):
-    """Parameters as JSON. Nothing is shown as an empty field: Django shows `null`, which is no object."""
-
-    def prepare_value(self, value: Any) -> Any:
-        return "" if value is None else super().prepare_value(value)
-
-
-class RepositoryField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    def label_from_instance(self, obj: Repository) -> str:
-        return f"{obj.full_name} ({obj.provider})"
-
-
-class AccountField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    def label_from_instance(self, obj: AwsAccount) -> str:
-        return f"{obj.name} ({obj.account_id})" if obj.account_id else obj.name
-
-
-class GlobsField(forms.CharField):
-    """Patterns separated by commas; cleans to a list."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}), **kwargs)
-
-    def prepare_value(self, value: Any) -> Any:
-        return ", ".join(value) if isinstance(value, list | tuple) else value
-
-    def clean(self, value: Any) -> list[str]:
-        return [glob.strip() for glob in super().clean(value).split(",") if glob.strip()]
 
 
 class IntegrationForm(forms.Form):
@@ -177,7 +130,7 @@ class IntegrationForm(forms.Form):
         required=False,
         help_text="The one mirrored branch that deployments take. Empty: the repository's default branch.",
     )
-    parameters = _Parameters(
+    parameters = ParametersField(
         label="Template parameters",
         required=False,
         help_text='JSON: kind of stack to parameters, such as {"git_intgrtn_aws_s3": {"LogRetentionDays": "30"}}.',
