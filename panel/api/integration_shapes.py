@@ -10,7 +10,7 @@ from deployers.models import AwsAccount, Stack, StackKind
 from integrations.models import Deployer, Integration, Method, RemoteState, Repository, SSHKey, SSHKeyState, Transport
 from integrations.providers.base import Purpose
 from integrations.services import obstacles
-from integrations.services.integrations import MAX_ROTATE_EVERY
+from integrations.services.settings_values import MAX_ROTATE_EVERY
 from integrations.services.webhooks import ManualSteps
 from panel.api.shapes import Filters, OfTeam, Strict, a_region
 from panel.integration_state import IntegrationState, state_of

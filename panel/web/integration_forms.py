@@ -12,7 +12,7 @@ from deployers.models import AwsAccount
 from integrations.errors import SettingsChanged
 from integrations.models import Deployer, Integration, Method, Repository, Transport
 from integrations.services import integrations
-from integrations.services.integrations import MAX_ROTATE_EVERY
+from integrations.services.settings_values import MAX_ROTATE_EVERY
 from panel.web.deployer_forms import FORMS, DeployerForm, offered
 from panel.web.integration_fields import AccountField, GlobsField, ParametersField, RepositoryField
 from panel.web.regions import RegionField

@@ -4,7 +4,7 @@ from deployers import catalog
 from deployers.models import AwsAccount
 from integrations.errors import InvalidValue
 from integrations.models import Integration, Method, Provider, Repository
-from integrations.services import integrations
+from integrations.services import integrations, settings_values
 from teams.errors import Forbidden
 from teams.models import AuditEntry, Membership, Role, Team, User
 from tests import factories
@@ -235,4 +235,4 @@ def test_an_operator_changes_the_other_parameters_beside_one_of_an_admin(fields:
 
 def test_parameters_for_admins_are_parameters_of_templates():
     settable = {name for kind in catalog.KINDS.values() for name in kind.settable}
-    assert settable >= integrations.ADMIN_PARAMETERS
+    assert settable >= settings_values.ADMIN_PARAMETERS
